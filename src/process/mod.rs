@@ -1,0 +1,242 @@
+//! The only room that spawns a process.
+//!
+//! A [`Cmd`] is an argv as data: it can be printed for `--dry-run`, run for its output ([`Cmd::read`]), followed
+//! line by line ([`Cmd::stream`]) or started in the background ([`Cmd::spawn`]). Whatever is started in the last two
+//! ways lives in a process group of its own under a [supervisor](supervise), so that nothing outlives us.
+
+mod child;
+pub mod interrupt;
+mod lines;
+mod supervise;
+mod tool;
+
+pub use child::{Child, Stdio};
+pub use lines::{LINE_LIMIT, read_lines};
+pub use tool::{Tool, find};
+
+use crate::error::{Error, Result};
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+
+/// An external command: program, arguments, environment and directory. Never a shell string.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cmd {
+    program: OsString,
+    args: Vec<OsString>,
+    env: Vec<(OsString, OsString)>,
+    cwd: Option<PathBuf>,
+}
+
+/// What a command that was run for its output left behind.
+#[derive(Debug)]
+pub struct Output {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// Its standard output, lossily decoded.
+    pub stdout: String,
+    /// Its standard error, lossily decoded.
+    pub stderr: String,
+}
+
+impl Cmd {
+    /// A command without arguments. A program without a slash is looked up in `PATH` when it runs.
+    pub fn new(program: impl AsRef<OsStr>) -> Self {
+        Self { program: program.as_ref().to_owned(), args: Vec::new(), env: Vec::new(), cwd: None }
+    }
+
+    /// Appends an argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.args.push(arg.as_ref().to_owned());
+        self
+    }
+
+    /// Appends arguments.
+    #[must_use]
+    pub fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self
+    }
+
+    /// Sets one variable of its environment, which is otherwise ours.
+    #[must_use]
+    pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.env.push((key.as_ref().to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Runs it in `dir`.
+    #[must_use]
+    pub fn cwd(mut self, dir: impl AsRef<Path>) -> Self {
+        self.cwd = Some(dir.as_ref().to_owned());
+        self
+    }
+
+    /// The program, as it was given.
+    pub fn program(&self) -> &OsStr {
+        &self.program
+    }
+
+    /// Runs it to its end and returns what it printed, whatever its exit status. For short commands: Ctrl-C reaches
+    /// us only when it has ended.
+    pub fn output(&self) -> Result<Output> {
+        let mut expression = duct::cmd(&self.program, &self.args);
+        for (key, value) in &self.env {
+            expression = expression.env(key, value);
+        }
+        if let Some(dir) = &self.cwd {
+            expression = expression.dir(dir);
+        }
+        let output = expression
+            .stdin_null()
+            .stdout_capture()
+            .stderr_capture()
+            .unchecked()
+            .before_spawn(|command| {
+                supervise::die_with_parent(command);
+                Ok(())
+            })
+            .run()
+            .map_err(|error| self.spawn_error(&error))?;
+        Ok(Output {
+            status: output.status,
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
+
+    /// Runs it to its end and returns its standard output; fails unless it exits with 0.
+    pub fn read(&self) -> Result<String> {
+        let output = self.output()?;
+        if output.status.success() {
+            return Ok(output.stdout);
+        }
+        let said = if output.stderr.trim().is_empty() { &output.stdout } else { &output.stderr };
+        let last: Vec<&str> = said.trim().lines().rev().take(5).collect();
+        let last: Vec<&str> = last.into_iter().rev().collect();
+        Err(Error::cannot_run(format!("{} ({}): {}", self, describe(output.status), last.join("\n  "))))
+    }
+
+    /// Runs it to its end and hands over each line of its output (both streams, in the order of arrival) as it comes.
+    /// On Ctrl-C its whole process group is stopped and [`Error::interrupted`] returned.
+    pub fn stream(&self, on_line: impl FnMut(&str)) -> Result<ExitStatus> {
+        child::stream(self, on_line)
+    }
+
+    /// Starts it in the background.
+    pub fn spawn(&self, stdio: Stdio) -> Result<Child> {
+        Child::spawn(self, stdio)
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "this is the room that spawns")]
+    fn to_std(&self) -> std::process::Command {
+        let mut command = std::process::Command::new(&self.program);
+        command.args(&self.args).envs(self.env.iter().map(|(key, value)| (key, value)));
+        if let Some(dir) = &self.cwd {
+            command.current_dir(dir);
+        }
+        command
+    }
+
+    fn spawn_error(&self, error: &std::io::Error) -> Error {
+        let program = self.program.to_string_lossy();
+        match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                Error::cannot_run(format!("cannot run {program}: it is not installed"))
+                    .hint("see what is missing: vmptcp doctor")
+            }
+            _ => Error::cannot_run(format!("cannot run {program}: {error}")),
+        }
+    }
+}
+
+/// The command as a line that can be pasted into a shell.
+impl fmt::Display for Cmd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let quote = |text: &OsStr| {
+            let text = text.to_string_lossy();
+            shlex::try_quote(&text).map_or_else(|_| text.clone().into_owned(), std::borrow::Cow::into_owned)
+        };
+        if let Some(dir) = &self.cwd {
+            write!(f, "cd {} && ", quote(dir.as_os_str()))?;
+        }
+        for (key, value) in &self.env {
+            write!(f, "{}={} ", key.to_string_lossy(), quote(value))?;
+        }
+        f.write_str(&quote(&self.program))?;
+        self.args.iter().try_for_each(|arg| write!(f, " {}", quote(arg)))
+    }
+}
+
+/// "exit code 2", "signal 9": how a process ended, for a person.
+pub fn describe(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(signal)) => format!("signal {signal}"),
+        (None, None) => "no exit status".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_prints_as_a_shell_line() {
+        let cmd = Cmd::new("make").cwd("/a b").env("KCFLAGS", "-O1 -g").args(["O=/x y", "-j2"]);
+        assert_eq!(cmd.to_string(), "cd '/a b' && KCFLAGS='-O1 -g' make 'O=/x y' -j2");
+    }
+
+    #[test]
+    fn a_missing_program_names_itself_and_the_remedy() {
+        let error = Cmd::new("no-such-program-here").read().unwrap_err();
+        assert_eq!(error.to_string(), "cannot run no-such-program-here: it is not installed");
+        assert!(error.remedy().unwrap().contains("vmptcp doctor"));
+    }
+
+    #[test]
+    fn a_failing_command_shows_the_end_of_what_it_said() {
+        let error = Cmd::new("sh").args(["-c", "echo out; echo why >&2; exit 3"]).read().unwrap_err();
+        assert!(error.to_string().ends_with("(exit code 3): why"), "{error}");
+    }
+
+    #[test]
+    fn lines_of_both_streams_arrive_in_order() {
+        let mut seen = Vec::new();
+        let script = "echo one; echo two >&2; printf three";
+        let status = Cmd::new("sh").args(["-c", script]).stream(|line| seen.push(line.to_owned())).unwrap();
+        assert!(status.success());
+        assert_eq!(seen, ["one", "two", "three"]);
+    }
+
+    #[test]
+    fn exit_codes_pass_through_the_supervisor() {
+        let code = |script: &str| Cmd::new("sh").args(["-c", script]).stream(|_| ()).unwrap();
+        assert_eq!(describe(code("exit 7")), "exit code 7");
+        assert_eq!(describe(code("kill -9 $$")), "signal 9");
+    }
+
+    #[test]
+    fn a_daemonised_grandchild_dies_with_its_command() {
+        // `setsid` leaves the group and the shell exits at once: only the supervisor can still find the sleeper.
+        let mut pid = String::new();
+        let script = "setsid sleep 1000 & echo $!; sleep 0.3";
+        Cmd::new("sh").args(["-c", script]).stream(|line| pid = line.to_owned()).unwrap();
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        assert!(stat.is_empty() || stat.contains(") Z "), "still alive: {stat}");
+    }
+
+    #[test]
+    fn stopping_a_child_that_ignores_signals_takes_its_group_with_it() {
+        let script = "trap '' INT TERM; sleep 1000 & echo $!; wait";
+        let mut child = Cmd::new("sh").args(["-c", script]).spawn(Stdio::piped_output()).unwrap();
+        let output = child.take_output().unwrap();
+        let mut pid = String::new();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(output), &mut pid).unwrap();
+        child.stop();
+        assert!(!Path::new(&format!("/proc/{}", pid.trim())).exists());
+    }
+}

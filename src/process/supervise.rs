@@ -1,0 +1,174 @@
+//! The supervisor: a process between us and each of our children that outlives neither.
+//!
+//! A child may start others (vng starts QEMU and virtiofsd, make starts compilers), and some of them leave the process
+//! group. If we are killed with SIGKILL nobody is left to stop them, so each child gets a supervisor of its own:
+//!
+//! ```text
+//! vmptcp ── supervisor (subreaper, notified by the kernel of our death) ── child, leader of a new process group ── …
+//! ```
+//!
+//! It is forked, not executed: what it does between `fork` and `_exit` is system calls only, as it must be in the child
+//! of a process with threads. It passes signals on to the group, ends as the child ended, and before that
+//! kills all that the child left behind, daemonised or not.
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, killpg, sigprocmask};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, fork, getppid, setpgid};
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// The signal that makes a supervisor kill all of its descendants, and itself, at once.
+pub(super) const KILL_ALL: Signal = Signal::SIGUSR1;
+
+/// What the kernel sends a supervisor when the *thread* that started it ends, which is not yet the end of our process.
+const PARENT_GONE: Signal = Signal::SIGUSR2;
+
+/// Makes `command` start under a supervisor. The process id that `spawn` returns is the supervisor's.
+pub(super) fn under_supervision(command: &mut Command) {
+    let ours = nix::unistd::getpid();
+    // SAFETY: `start` and all that it calls before the child executes are plain system calls: async-signal-safe.
+    unsafe { command.pre_exec(move || start(ours)) };
+}
+
+/// Makes `command` die if the thread that spawns it does: for commands that start nothing of their own.
+pub(super) fn die_with_parent(command: &mut Command) {
+    // SAFETY: one system call, async-signal-safe.
+    unsafe { command.pre_exec(|| die_on_parents_death(Signal::SIGKILL)) };
+}
+
+fn die_on_parents_death(signal: Signal) -> io::Result<()> {
+    nix::sys::prctl::set_pdeathsig(signal).map_err(io::Error::from)
+}
+
+/// Runs in the forked child: splits it into the supervisor, which never returns, and the process that will execute.
+fn start(ours: Pid) -> io::Result<()> {
+    let watched = watched();
+    sigprocmask(SigmaskHow::SIG_BLOCK, Some(&watched), None)?;
+    setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
+    nix::sys::prctl::set_child_subreaper(true)?;
+    die_on_parents_death(PARENT_GONE)?;
+    if getppid() != ours {
+        return Err(io::Error::from(Errno::ESRCH));
+    }
+    // SAFETY: the child does system calls only until it executes; the parent never returns from `supervise`.
+    match unsafe { fork() }? {
+        ForkResult::Child => {
+            setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
+            die_on_parents_death(Signal::SIGKILL)?;
+            sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&watched), None)?;
+            Ok(())
+        }
+        ForkResult::Parent { child } => supervise(ours, child, &watched),
+    }
+}
+
+fn watched() -> SigSet {
+    let mut set = SigSet::empty();
+    for signal in [Signal::SIGCHLD, Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, KILL_ALL, PARENT_GONE] {
+        set.add(signal);
+    }
+    set
+}
+
+fn supervise(ours: Pid, child: Pid, watched: &SigSet) -> ! {
+    // Both the child and we set its group: whoever is first, it is set before either goes on.
+    let _ = setpgid(child, child);
+    // Also the pipe over which the child will report a failed exec: only its own copy may keep that open.
+    // SAFETY: a system call on descriptors that this process does not use any more.
+    unsafe { libc::syscall(libc::SYS_close_range, 0, libc::c_uint::MAX, 0) };
+    loop {
+        match watched.wait() {
+            Ok(Signal::SIGCHLD) => {
+                if let Some(status) = reap(child) {
+                    kill_all(child);
+                    end_as(status);
+                }
+            }
+            Ok(PARENT_GONE) if getppid() == ours => {}
+            Ok(KILL_ALL | PARENT_GONE) => {
+                kill_all(child);
+                // SAFETY: ends this process; nothing is to be unwound in a forked supervisor.
+                unsafe { libc::_exit(137) }
+            }
+            Ok(signal) => _ = killpg(child, signal),
+            Err(_) => {}
+        }
+    }
+}
+
+/// Collects every descendant that ended; the status if the child itself is among them.
+fn reap(child: Pid) -> Option<WaitStatus> {
+    let mut its_status = None;
+    loop {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(status @ (WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, _, _))) if pid == child => {
+                its_status = Some(status);
+            }
+            Ok(WaitStatus::StillAlive) | Err(_) => return its_status,
+            Ok(_) => {}
+        }
+    }
+}
+
+/// Kills the group, then whatever was reparented to us, again and again until there is no descendant left.
+fn kill_all(child: Pid) {
+    let _ = killpg(child, Signal::SIGKILL);
+    while for_each_child(|pid| _ = kill(pid, Signal::SIGKILL)) {
+        if waitpid(None, None) == Err(Errno::ECHILD) {
+            return;
+        }
+    }
+    reap(child);
+}
+
+/// Calls `each` with every direct child, read from procfs without allocating. False if the host's kernel lacks
+/// `CONFIG_PROC_CHILDREN`: then only the group can be killed.
+fn for_each_child(mut each: impl FnMut(Pid)) -> bool {
+    // SAFETY: open, read and close with a constant path and a buffer of our own, all async-signal-safe.
+    unsafe {
+        let path = c"/proc/thread-self/children";
+        let file = libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
+        if file < 0 {
+            return false;
+        }
+        let mut buffer = [0u8; 4096];
+        let mut pid: libc::pid_t = 0;
+        loop {
+            let count = libc::read(file, buffer.as_mut_ptr().cast(), buffer.len());
+            let Ok(count @ 1..) = usize::try_from(count) else { break };
+            for &byte in &buffer[..count] {
+                if byte.is_ascii_digit() {
+                    pid = pid * 10 + libc::pid_t::from(byte - b'0');
+                } else if pid > 0 {
+                    each(Pid::from_raw(pid));
+                    pid = 0;
+                }
+            }
+        }
+        libc::close(file);
+    }
+    true
+}
+
+/// Ends the way the child ended, so that our owner sees its exit code or signal.
+fn end_as(status: WaitStatus) -> ! {
+    // SAFETY: ends this process; the signal is first given back its default action and unblocked.
+    unsafe {
+        match status {
+            WaitStatus::Exited(_, code) => libc::_exit(code),
+            WaitStatus::Signaled(_, signal, _) => {
+                let signal = signal as libc::c_int;
+                let no_core = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+                libc::setrlimit(libc::RLIMIT_CORE, &raw const no_core);
+                libc::signal(signal, libc::SIG_DFL);
+                let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
+                libc::raise(signal);
+                libc::_exit(128 + signal)
+            }
+            _ => libc::_exit(255),
+        }
+    }
+}
