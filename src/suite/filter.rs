@@ -1,0 +1,264 @@
+//! Which tests were asked for: the FILTERs of a command line.
+
+use super::selftests::COLLECTION;
+use super::{Pattern, TestCase};
+use crate::error::{Error, Result};
+
+/// A test to run, and which of its subtests count.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    /// The test.
+    pub test: TestCase,
+    /// Which subtests count; `None` for all. A script runs them all anyway: the others are left out of the results.
+    pub subtests: Option<Subtests>,
+}
+
+impl Selection {
+    /// All of a test.
+    pub fn whole(test: TestCase) -> Self {
+        Self { test, subtests: None }
+    }
+
+    /// Whether the subtest of this name, see [`TestCase::subtest_name`], counts.
+    pub fn counts(&self, subtest: &str) -> bool {
+        self.subtests.as_ref().is_none_or(|subtests| subtests.matches(subtest))
+    }
+}
+
+/// The subtests that were asked for.
+#[derive(Debug, Clone)]
+pub struct Subtests {
+    patterns: Vec<Pattern>,
+}
+
+impl Subtests {
+    /// Whether any of the patterns matches.
+    pub fn matches(&self, subtest: &str) -> bool {
+        self.patterns.iter().any(|pattern| pattern.matches(subtest))
+    }
+
+    /// The patterns that match none of these names: after the run, what the user asked for in vain.
+    pub fn unmatched(&self, subtests: &[impl AsRef<str>]) -> Vec<&str> {
+        let in_vain = |pattern: &&Pattern| !subtests.iter().any(|name| pattern.matches(name.as_ref()));
+        self.patterns.iter().filter(in_vain).map(Pattern::as_str).collect()
+    }
+}
+
+/// Chooses the tests that any of the filters asks for, in the order of `tests`; without filters, all.
+///
+/// A filter is `test` or `test/subtest`, and both parts are a glob or a part of the name. A test of exactly that name is
+/// preferred to those that contain it. `test.sh`, `net/mptcp:test.sh` and the path in the tree are understood too.
+///
+/// A filter that chooses nothing is an error of usage, which lists the tests that exist.
+pub fn select(filters: &[impl AsRef<str>], tests: &[TestCase]) -> Result<Vec<Selection>> {
+    if filters.is_empty() {
+        return Ok(tests.iter().cloned().map(Selection::whole).collect());
+    }
+    let filters = filters.iter().map(|filter| Filter::new(filter.as_ref())).collect::<Result<Vec<_>>>()?;
+    let mut chosen: Vec<Option<Selection>> = vec![None; tests.len()];
+    for filter in filters {
+        let matches = filter.matches(tests);
+        if matches.is_empty() {
+            return Err(nothing_matches(&filter, tests));
+        }
+        for at in matches {
+            let subtest = filter.subtest.clone();
+            if let Some(selection) = &mut chosen[at] {
+                widen(selection, subtest);
+            } else {
+                let subtests = subtest.map(|pattern| Subtests { patterns: vec![pattern] });
+                chosen[at] = Some(Selection { test: tests[at].clone(), subtests });
+            }
+        }
+    }
+    Ok(chosen.into_iter().flatten().collect())
+}
+
+/// Whether a filter is well-formed, in any tree. If not, it is an error of usage.
+pub fn check(filter: &str) -> Result<()> {
+    Filter::new(filter).map(drop)
+}
+
+/// Makes a selection include one more pattern of subtests, or all.
+fn widen(selection: &mut Selection, subtest: Option<Pattern>) {
+    match (&mut selection.subtests, subtest) {
+        (Some(subtests), Some(pattern)) => subtests.patterns.push(pattern),
+        (all, None) => *all = None,
+        (None, Some(_)) => {}
+    }
+}
+
+/// One filter, taken apart.
+struct Filter {
+    given: String,
+    test: Pattern,
+    subtest: Option<Pattern>,
+}
+
+impl Filter {
+    fn new(given: &str) -> Result<Self> {
+        if given.trim().is_empty() {
+            return Err(Error::usage("a filter is empty").hint("leave it out to run all tests"));
+        }
+        let (test, subtest) = split(without_collection(given.trim()));
+        let subtest = subtest.filter(|subtest| !subtest.is_empty());
+        let in_filter = |wrong: Error| wrong.context(format_args!("filter {given:?}"));
+        Ok(Self {
+            given: given.to_owned(),
+            test: Pattern::new(if test.is_empty() { "*" } else { test }).map_err(in_filter)?,
+            subtest: subtest.map(Pattern::new).transpose().map_err(in_filter)?,
+        })
+    }
+
+    /// The indices of the tests that it chooses.
+    fn matches(&self, tests: &[TestCase]) -> Vec<usize> {
+        let indices = |wanted: &dyn Fn(&str) -> bool| -> Vec<usize> {
+            (0..tests.len()).filter(|&at| wanted(&tests[at].name) || wanted(&tests[at].program)).collect()
+        };
+        let exact = indices(&|name| name == self.test.as_str());
+        if exact.is_empty() { indices(&|name| self.test.matches(name)) } else { exact }
+    }
+}
+
+/// Takes off how kselftest and the tree spell where a test is.
+fn without_collection(filter: &str) -> &str {
+    let filter = filter.strip_prefix("./").unwrap_or(filter);
+    let filter = filter.strip_prefix("selftests: ").unwrap_or(filter);
+    match filter.split_once(COLLECTION) {
+        Some((before, after)) if before.is_empty() || before.ends_with("selftests/") => {
+            let rest = after.strip_prefix([':', '/']);
+            rest.map_or(filter, str::trim_start)
+        }
+        _ => filter,
+    }
+}
+
+/// Splits at the first `/` that is not inside `[…]` or `{…}`.
+fn split(filter: &str) -> (&str, Option<&str>) {
+    let mut depth = 0_usize;
+    for (at, c) in filter.char_indices() {
+        match c {
+            '[' | '{' => depth += 1,
+            ']' | '}' => depth = depth.saturating_sub(1),
+            '/' if depth == 0 => return (&filter[..at], Some(&filter[at + 1..])),
+            _ => {}
+        }
+    }
+    (filter, None)
+}
+
+fn nothing_matches(filter: &Filter, tests: &[TestCase]) -> Error {
+    let names: Vec<&str> = tests.iter().map(|test| test.name.as_str()).collect();
+    let list = names.join(", ");
+    let wrong = Error::usage(format!("no test matches the filter {:?}; there are: {list}", filter.given));
+    let wanted = filter.test.as_str();
+    match nearest(wanted.strip_suffix(".sh").unwrap_or(wanted), &names) {
+        Some(name) if !filter.test.is_glob() => {
+            wrong.hint(format!("did you mean {name}? vmptcp test {name}"))
+        }
+        _ => {
+            wrong.hint("give the name of a test, a part of it or a glob, and that of a subtest after a slash")
+        }
+    }
+}
+
+/// The name that is most like `wanted`, if any is like it at all.
+pub(super) fn nearest<'a>(wanted: &str, names: &[&'a str]) -> Option<&'a str> {
+    let likeness = |name: &str| strsim::jaro_winkler(wanted, name);
+    let best = names.iter().copied().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+    (likeness(best) > 0.7).then_some(best)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::named;
+    use super::*;
+
+    const NAMES: [&str; 6] =
+        ["mptcp_connect", "mptcp_connect_mmap", "pm_netlink", "mptcp_join", "diag", "userspace_pm"];
+
+    fn selected(filters: &[&str]) -> String {
+        let selections = match select(filters, &named(&NAMES)) {
+            Ok(selections) => selections,
+            Err(wrong) => return format!("{wrong}\n{}", wrong.remedy().unwrap_or_default()),
+        };
+        let text = |selection: &Selection| match &selection.subtests {
+            None => selection.test.name.clone(),
+            Some(Subtests { patterns }) => {
+                let patterns: Vec<_> = patterns.iter().map(Pattern::as_str).collect();
+                format!("{}/{}", selection.test.name, patterns.join("|"))
+            }
+        };
+        selections.iter().map(text).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn no_filter_is_all() {
+        assert_eq!(selected(&[]), NAMES.join(" "));
+    }
+
+    #[test]
+    fn an_exact_name_is_preferred_to_a_part() {
+        assert_eq!(selected(&["mptcp_connect"]), "mptcp_connect");
+        assert_eq!(selected(&["connect"]), "mptcp_connect mptcp_connect_mmap");
+        assert_eq!(selected(&["mptcp_connect*"]), "mptcp_connect mptcp_connect_mmap");
+        assert_eq!(selected(&["pm"]), "pm_netlink userspace_pm");
+        assert_eq!(selected(&["join.sh"]), "mptcp_join");
+    }
+
+    #[test]
+    fn other_spellings_of_a_test() {
+        for filter in [
+            "mptcp_join.sh",
+            "./mptcp_join.sh",
+            "net/mptcp:mptcp_join.sh",
+            "net/mptcp/mptcp_join.sh",
+            "tools/testing/selftests/net/mptcp/mptcp_join.sh",
+            "selftests: net/mptcp: mptcp_join.sh",
+            " mptcp_join ",
+            "mptcp_join/",
+        ] {
+            assert_eq!(selected(&[filter]), "mptcp_join", "{filter}");
+        }
+        assert_eq!(selected(&["net/mptcp:mptcp_join.sh/signal*"]), "mptcp_join/signal*");
+    }
+
+    #[test]
+    fn filters_add_up_in_the_order_of_the_suite() {
+        assert_eq!(selected(&["diag", "pm_netlink"]), "pm_netlink diag");
+        assert_eq!(selected(&["diag/a", "d*/b c"]), "diag/a|b c");
+        assert_eq!(selected(&["diag/a", "diag", "diag/b"]), "diag");
+        assert_eq!(selected(&["/flush"]), NAMES.map(|name| format!("{name}/flush")).join(" "));
+        assert_eq!(selected(&["{diag,mptcp_j[a-z/]*}/x/y"]), "mptcp_join/x/y diag/x/y");
+    }
+
+    #[test]
+    fn subtests_are_chosen_afterwards() {
+        let selection = &select(&["pm_netlink/flush", "pm_netlink/set*"], &named(&NAMES)).unwrap()[0];
+        assert!(selection.counts("flush addrs") && selection.counts("set limits"));
+        assert!(!selection.counts("dump addrs") && !selection.counts("no set"));
+        let subtests = selection.subtests.as_ref().unwrap();
+        assert_eq!(subtests.unmatched(&["dump addrs", "set limits"]), ["flush"]);
+        assert!(Selection::whole(named(&NAMES).remove(0)).counts("any"));
+    }
+
+    #[test]
+    fn a_filter_in_vain_says_what_there_is() {
+        insta::assert_snapshot!(selected(&["diag", "pm_netlnk.sh"]), @r#"
+        no test matches the filter "pm_netlnk.sh"; there are: mptcp_connect, mptcp_connect_mmap, pm_netlink, mptcp_join, diag, userspace_pm
+        did you mean pm_netlink? vmptcp test pm_netlink
+        "#);
+        insta::assert_snapshot!(selected(&["x*"]), @r#"
+        no test matches the filter "x*"; there are: mptcp_connect, mptcp_connect_mmap, pm_netlink, mptcp_join, diag, userspace_pm
+        give the name of a test, a part of it or a glob, and that of a subtest after a slash
+        "#);
+        insta::assert_snapshot!(selected(&[""]), @r#"
+        a filter is empty
+        leave it out to run all tests
+        "#);
+        insta::assert_snapshot!(selected(&["diag/{a"]), @r#"
+        filter "diag/{a": the pattern "{a" is malformed: unclosed alternate group; missing '}' (maybe escape '{' with '[{]'?)
+        put a backslash before a `[`, `{`, `*` or `?` that stands for itself
+        "#);
+    }
+}
