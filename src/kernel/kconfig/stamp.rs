@@ -1,0 +1,179 @@
+//! Knows that a configuration is still what its inputs make of it, without running make.
+//!
+//! Kconfig's result depends on: the requests, the base, make's variables, the Kconfig files and the scripts and
+//! Makefiles that evaluate them, and the tools that they probe (compiler, linker, …). All are part of a hash that is
+//! kept next to `.config`. Files count by their size, modification and change time: the set of Kconfig
+//! files itself can only change with one of them. A stamp of a tree whose files could not all be followed is never
+//! trusted.
+
+use super::configure::{Base, ConfigureRequest};
+use super::lang::Architecture;
+use super::proof::Proof;
+use crate::error::{Error, IoContext, Result};
+use crate::process::{Cmd, find};
+use serde::{Deserialize, Serialize};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Its file in the build directory.
+const FILE: &str = ".vmptcp-config.json";
+
+/// Changes whenever the same inputs make another proof.
+const FORMAT: u32 = 1;
+
+/// What a configuration is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct State {
+    format: u32,
+    version: String,
+    /// Of the requests and all else but the files.
+    inputs: u64,
+    /// The Kconfig files that were read, relative to the tree.
+    files: Vec<PathBuf>,
+    /// Of the state of these files, and of the scripts.
+    tree: u64,
+}
+
+impl State {
+    /// As things are now; `files` are those that [`super::lang::read`] reads.
+    pub(super) fn of(request: &ConfigureRequest, files: Vec<PathBuf>) -> Self {
+        Self {
+            format: FORMAT,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            inputs: inputs(request),
+            tree: tree_state(request, &files),
+            files,
+        }
+    }
+}
+
+/// What is remembered of a configuration.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Stamp {
+    /// What it was made of.
+    state: State,
+    /// Of the `.config` that came out.
+    config: u64,
+    /// What it proved.
+    pub(super) proof: Proof,
+}
+
+impl Stamp {
+    /// The stamp of a `.config` and what it was made of.
+    pub(super) fn new(state: State, config: &[u8], proof: Proof) -> Self {
+        Self { state, config: hash(config), proof }
+    }
+
+    /// The stamp in the build directory, if all that it stands for is as it was.
+    pub(super) fn still_holds(request: &ConfigureRequest) -> Option<Self> {
+        let stamp: Self = serde_json::from_slice(&std::fs::read(request.out.join(FILE)).ok()?).ok()?;
+        let config = std::fs::read(request.out.join(".config")).ok()?;
+        let same = stamp.config == hash(config.as_slice())
+            && stamp.state == State::of(request, stamp.state.files.clone());
+        same.then_some(stamp)
+    }
+
+    pub(super) fn save(&self, out: &Path) -> Result<()> {
+        let text = serde_json::to_vec(self).map_err(|error| {
+            Error::cannot_run(format!("cannot write down the configuration's state: {error}"))
+        })?;
+        replace(&out.join(FILE), &text)
+    }
+
+    /// From here on, until one is saved, nothing is known.
+    pub(super) fn forget(out: &Path) -> Result<()> {
+        match std::fs::remove_file(out.join(FILE)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).doing("remove", out.join(FILE))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Writes a file so that it is there whole, or as it was.
+pub(super) fn replace(path: &Path, content: &[u8]) -> Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(dir).doing("create a file in", dir)?;
+    file.write_all(content).doing("write", path)?;
+    file.persist(path).map_err(|error| error.error).doing("write", path)?;
+    Ok(())
+}
+
+fn hash(value: impl Hash) -> u64 {
+    // Fixed keys: the same in every run of one build of this program. Another build at worst configures once more.
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn inputs(request: &ConfigureRequest) -> u64 {
+    let base = match &request.base {
+        // Of an existing `.config`, the result is the next base: that it is unchanged is checked for every base.
+        Base::Minimal | Base::Defconfig | Base::Existing => Vec::new(),
+        Base::File(path) => std::fs::read(path).unwrap_or_default(),
+    };
+    let required = (&request.required, request.strict);
+    let tools = tools(&request.make_variables);
+    hash((&request.base, base, &request.sources, required, &request.make_variables, &request.tree, tools))
+}
+
+/// What the compiler and the linker say that they are, and the state of the optional tools that Kconfig probes.
+fn tools(variables: &[String]) -> Vec<String> {
+    let given = |name: &str| {
+        variables
+            .iter()
+            .rev()
+            .find_map(|variable| variable.strip_prefix(name)?.strip_prefix('='))
+            .map(str::to_owned)
+    };
+    let cross = given("CROSS_COMPILE").unwrap_or_default();
+    let (cc, ld) = match given("LLVM").as_deref() {
+        None | Some("" | "0") => (format!("{cross}gcc"), format!("{cross}ld")),
+        Some(suffix) if suffix.starts_with('-') => (format!("clang{suffix}"), format!("ld.lld{suffix}")),
+        Some(dir) if dir.ends_with('/') => (format!("{dir}clang"), format!("{dir}ld.lld")),
+        Some(_) => ("clang".to_owned(), "ld.lld".to_owned()),
+    };
+    let mut tools = Vec::new();
+    for command in [given("CC").unwrap_or(cc), given("LD").unwrap_or(ld)] {
+        let mut words = shlex::split(&command).unwrap_or_default().into_iter();
+        let said = words.next().map(|program| Cmd::new(program).args(words).arg("--version").read());
+        tools.push(said.and_then(Result::ok).unwrap_or_default());
+    }
+    for (variable, default) in [("RUSTC", "rustc"), ("BINDGEN", "bindgen"), ("PAHOLE", "pahole")] {
+        let found = find(&given(variable).unwrap_or_else(|| default.to_owned()));
+        tools.push(found.map(|tool| format!("{:?}", state(&tool.path))).unwrap_or_default());
+    }
+    tools
+}
+
+fn tree_state(request: &ConfigureRequest, files: &[PathBuf]) -> u64 {
+    let srcarch = Architecture::of_build(request.make_variables.iter().map(String::as_str)).srcarch;
+    let arch = Path::new("arch").join(srcarch);
+    let mut paths: Vec<PathBuf> = files.to_vec();
+    paths.push("Makefile".into());
+    paths.push(arch.join("Makefile"));
+    let dirs = [
+        "scripts".into(),
+        "scripts/kconfig".into(),
+        arch.join("configs"),
+        arch.join("tools"),
+        "kernel/configs".into(),
+    ];
+    for dir in dirs {
+        let entries = std::fs::read_dir(request.tree.join(&dir)).into_iter().flatten().flatten();
+        let mut names: Vec<PathBuf> = entries.map(|entry| dir.join(entry.file_name())).collect();
+        names.sort();
+        paths.append(&mut names);
+    }
+    hash(paths.iter().map(|path| (path, state(&request.tree.join(path)))).collect::<Vec<_>>())
+}
+
+/// What changes when a file does: size, modification and change time in seconds and nanoseconds. `None` without it, or
+/// for a directory, whose entries count and not itself.
+fn state(path: &Path) -> Option<(u64, [i64; 4])> {
+    let data = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+    Some((data.size(), [data.mtime(), data.mtime_nsec(), data.ctime(), data.ctime_nsec()]))
+}
