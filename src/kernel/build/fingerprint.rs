@@ -1,0 +1,187 @@
+//! Knows whether anything changed, without asking make.
+//!
+//! A `make` that finds nothing to do reads every dependency file of a build, which takes seconds. Looking at each file of the
+//! source tree takes a fraction of that, and answers a stricter question: is every file the one that it was? If so, make
+//! would do nothing; if not, make decides.
+
+use crate::error::{IoContext, Result};
+use crate::process::interrupt;
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A hash over path, size, mode, and times of modification and change of every file of `root` but those of the directory
+/// `skip`, with `threads` threads.
+///
+/// Hidden directories at the top (git's, ours) are not part of a kernel. Nothing that changes a file goes unnoticed: not even
+/// a copy that preserves the time of modification, as that sets the time of change. The hash is only ever compared with one
+/// that the same program made: its value may differ between releases of the compiler, which costs one run of make.
+pub(super) fn tree(root: &Path, skip: &Path, threads: usize) -> Result<u64> {
+    let mut sum = 0u64;
+    let mut todo = Vec::new();
+    // Two levels make enough pieces of work for an even share.
+    for dir in entries(root, root, &mut sum)? {
+        if dir.file_name().is_some_and(|name| name.as_bytes().starts_with(b".")) {
+            continue;
+        }
+        if dir != skip {
+            todo.extend(entries(root, &dir, &mut sum)?);
+        }
+    }
+
+    let next = AtomicUsize::new(0);
+    let share = || -> Result<u64> {
+        let mut sum = 0u64;
+        while let Some(dir) = todo.get(next.fetch_add(1, Ordering::Relaxed)) {
+            interrupt::check()?;
+            let mut stack = vec![dir.clone()];
+            while let Some(dir) = stack.pop() {
+                if dir != skip {
+                    stack.extend(entries(root, &dir, &mut sum)?);
+                }
+            }
+        }
+        Ok(sum)
+    };
+    let shares: Vec<Result<u64>> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads.clamp(1, 16)).map(|_| scope.spawn(share)).collect();
+        let died = || Err(crate::error::Error::cannot_run(format!("cannot read {}", root.display())));
+        workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| died())).collect()
+    });
+    // A sum does not depend on the order in which directories come.
+    for share in shares {
+        sum = sum.wrapping_add(share?);
+    }
+    Ok(sum)
+}
+
+/// Adds each entry of `dir` to `sum`; returns its directories.
+fn entries(root: &Path, dir: &Path, sum: &mut u64) -> Result<Vec<PathBuf>> {
+    let mut directories = Vec::new();
+    for entry in fs::read_dir(dir).doing("read", dir)? {
+        let entry = entry.doing("read", dir)?;
+        let path = entry.path();
+        let kind = entry.file_type().doing("look at", &path)?;
+        let mut hasher = DefaultHasher::new();
+        path.strip_prefix(root).unwrap_or(&path).as_os_str().as_bytes().hash(&mut hasher);
+        if kind.is_dir() {
+            // Its times change with temporary files of editors; what is in it is looked at anyway.
+            directories.push(path);
+        } else {
+            match entry.metadata() {
+                Ok(meta) => state(&meta).hash(&mut hasher),
+                // An editor's temporary file, gone already: whatever the sum is, the next look differs.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(crate::error::Error::io("look at", &path, &error)),
+            }
+        }
+        *sum = sum.wrapping_add(hasher.finish());
+    }
+    Ok(directories)
+}
+
+/// What changes with any change of a file.
+fn state(meta: &fs::Metadata) -> impl Hash + use<> {
+    let times = (meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec());
+    (meta.ino(), meta.size(), meta.mode(), times)
+}
+
+/// A hash over the state of single files; a missing one counts as missing.
+pub(super) fn files(paths: &[PathBuf]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for path in paths {
+        path.hash(&mut hasher);
+        match fs::metadata(path) {
+            Ok(meta) => state(&meta).hash(&mut hasher),
+            Err(_) => "missing".hash(&mut hasher),
+        }
+    }
+    hasher.finish()
+}
+
+/// A hash over anything.
+pub(super) fn of(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(root: &Path) -> u64 {
+        let skip = root.join("build");
+        let sum = tree(root, &skip, 1).unwrap();
+        assert_eq!(sum, tree(root, &skip, 3).unwrap(), "the number of threads must not matter");
+        sum
+    }
+
+    #[test]
+    fn only_the_build_directory_is_left_out_wherever_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        let places = ["build", "net/build", "net/mptcp/build", "net/mptcp/deep/build"];
+        for place in places {
+            fs::create_dir_all(root.join(place)).unwrap();
+            for sibling in ["a", "z"] {
+                fs::create_dir_all(root.join(place).with_file_name(sibling)).unwrap();
+                fs::write(root.join(place).with_file_name(sibling).join("x.c"), "").unwrap();
+            }
+        }
+        for place in places {
+            let look = || tree(root, &root.join(place), 2).unwrap();
+            let before = look();
+            fs::write(root.join(place).join("x.o"), "").unwrap();
+            assert_eq!(look(), before);
+            for other in places {
+                for sibling in ["a", "z"] {
+                    let before = look();
+                    let file = root.join(other).with_file_name(sibling).join("x.c");
+                    fs::write(&file, fs::read_to_string(&file).unwrap() + "x").unwrap();
+                    assert_ne!(look(), before, "{} with {place} left out", file.display());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_change_shows_and_nothing_else_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        fs::create_dir_all(root.join("net/mptcp/deep")).unwrap();
+        fs::create_dir_all(root.join(".git")).unwrap();
+        fs::create_dir_all(root.join("build")).unwrap();
+        let file = root.join("net/mptcp/deep/x.c");
+        fs::write(&file, "one").unwrap();
+        let mut seen = vec![look(root)];
+        assert_eq!(look(root), seen[0]);
+        fs::write(root.join(".git/index"), "").unwrap();
+        assert_eq!(look(root), seen[0], "git's own files are not the kernel's");
+        fs::write(root.join("build/x.o"), "").unwrap();
+        assert_eq!(look(root), seen[0], "nor is what is built");
+
+        let mut changed = |what: &str| {
+            let now = look(root);
+            assert!(!seen.contains(&now), "{what} does not show");
+            seen.push(now);
+        };
+        // The same size, and the time of modification put back, as `cp -p` and `git stash` users know it.
+        let time = fs::metadata(&file).unwrap().modified().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        fs::write(&file, "two").unwrap();
+        fs::File::open(&file).unwrap().set_modified(time).unwrap();
+        changed("other content of the same size and time");
+        fs::rename(&file, root.join("net/mptcp/y.c")).unwrap();
+        changed("a move");
+        fs::create_dir(root.join("net/empty")).unwrap();
+        changed("a new directory");
+        std::os::unix::fs::symlink("y.c", root.join("net/mptcp/z.c")).unwrap();
+        changed("a link");
+        fs::remove_file(root.join("net/mptcp/y.c")).unwrap();
+        changed("a removal");
+    }
+}

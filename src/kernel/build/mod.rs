@@ -1,0 +1,410 @@
+//! Builds a configured kernel out of its tree: image, modules, exported headers, and the MPTCP selftests.
+//!
+//! A build is three commands, [`commands_of`] a request: that is what `--dry-run` prints and what [`build`] runs. If
+//! nothing changed since the last one that succeeded, none of them is run.
+
+pub mod failure;
+mod fingerprint;
+mod stamp;
+mod steps;
+
+use super::alias::Alias;
+use super::space;
+use super::variant::Variant;
+use crate::error::{Error, IoContext, Result};
+use crate::event::{Progress, Unit};
+use crate::process::{self, Cmd, find};
+use failure::Watch;
+use stamp::{Done, Stamp};
+use std::fs::{self, File};
+use std::io::{LineWriter, Write};
+use std::path::{Component, Path, PathBuf};
+use std::time::Instant;
+use steps::Step;
+
+/// What a first build needs at least, in bytes: a minimal one without debug info takes 260 MiB.
+const SPACE: u64 = 1 << 30;
+
+/// The variables of the environment that change what make builds: an unchanged build is one that they did not change
+/// for, either. After `Documentation/kbuild/kbuild.rst` and `Documentation/kbuild/llvm.rst` of the kernel.
+pub const ENVIRONMENT: &[&str] = &[
+    "ARCH",
+    "CC",
+    "CFLAGS",
+    "CFLAGS_KERNEL",
+    "CFLAGS_MODULE",
+    "CROSS_COMPILE",
+    "HOSTCC",
+    "HOSTCFLAGS",
+    "HOSTLDFLAGS",
+    "KAFLAGS",
+    "KBUILD_BUILD_HOST",
+    "KBUILD_BUILD_TIMESTAMP",
+    "KBUILD_BUILD_USER",
+    "KBUILD_BUILD_VERSION",
+    "KCFLAGS",
+    "KCPPFLAGS",
+    "KRUSTFLAGS",
+    "LDFLAGS",
+    "LLVM",
+    "LLVM_IAS",
+    "LOCALVERSION",
+    "MAKEFLAGS",
+    "SUBARCH",
+    "USERCFLAGS",
+    "USERLDFLAGS",
+    "W",
+];
+
+/// What is to be built, and how.
+#[derive(Debug, Clone)]
+pub struct BuildRequest {
+    /// The kernel tree.
+    pub tree: PathBuf,
+    /// The build directory; its `.config` is there.
+    pub out: PathBuf,
+    /// The paths of both that make can take.
+    pub alias: Alias,
+    /// The log: all that make says. The last build's is overwritten.
+    pub log: PathBuf,
+    /// The variant.
+    pub variant: Variant,
+    /// How many jobs make may run at once.
+    pub jobs: usize,
+    /// Compile through ccache: see [`use_ccache`].
+    pub ccache: bool,
+    /// Also build and install the MPTCP selftests.
+    pub selftests: bool,
+    /// More variables for make, as `NAME=VALUE`.
+    pub make_variables: Vec<String>,
+    /// The values of [`ENVIRONMENT`] that are set.
+    pub environment: Vec<(String, String)>,
+}
+
+/// A kernel that was built.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Built {
+    /// The bootable image.
+    pub image: PathBuf,
+    /// The build directory.
+    pub out_dir: PathBuf,
+    /// Where the selftests were installed, as `net/mptcp/…` below it, if they were asked for.
+    pub kselftest_dir: Option<PathBuf>,
+    /// What `uname -r` will say.
+    pub kernel_release: String,
+    /// The configuration that was built.
+    pub config: PathBuf,
+    /// How many files were compiled, linked or generated; of the build that made it, if this one had nothing to do.
+    pub steps: u64,
+    /// How long it took; see `steps`.
+    pub seconds: f64,
+    /// True if nothing had changed, and make was not even asked.
+    pub up_to_date: bool,
+}
+
+/// Whether to compile through ccache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ccache {
+    /// If it is installed.
+    Auto,
+    /// Yes; fails if it is not installed.
+    Always,
+    /// No.
+    Never,
+}
+
+/// Decides on ccache for the build directory `out`. What was begun with, or without, ccache goes on so while that is possible:
+/// to kbuild `ccache gcc` is another compiler, for which everything is compiled again.
+pub fn use_ccache(wanted: Ccache, out: &Path) -> Result<bool> {
+    match wanted {
+        Ccache::Never => Ok(false),
+        Ccache::Always => find("ccache").map(|_| true),
+        Ccache::Auto => Ok(find("ccache").is_ok() && Stamp::read(out).ccache.unwrap_or(true)),
+    }
+}
+
+impl BuildRequest {
+    fn make(&self, dir: &Path) -> Cmd {
+        let mut out = std::ffi::OsString::from("O=");
+        out.push(self.alias.path(&self.out));
+        // With --output-sync the messages of two compilers that fail at the same time do not mix.
+        let cmd = self
+            .alias
+            .command("make")
+            .arg("-C")
+            .arg(self.alias.path(dir))
+            .arg(out)
+            .arg(format!("-j{}", self.jobs.max(1)))
+            .args(["--no-print-directory", "--output-sync=target"])
+            .env("LC_ALL", "C")
+            // The kernel's Makefile drops LC_ALL, and the compiler would speak the user's language.
+            .env("LC_MESSAGES", "C");
+        cmd.args(self.variant.make_variables())
+    }
+}
+
+/// The commands of a build, in order: kernel with modules and headers, selftests (if asked for), and the question which file
+/// the image is.
+pub fn commands_of(request: &BuildRequest) -> Vec<Cmd> {
+    let mut kernel = request.make(&request.tree);
+    if request.ccache {
+        let compiler = request.variant.compiler();
+        kernel = kernel.arg(format!("CC=ccache {compiler}")).arg(format!("HOSTCC=ccache {compiler}"));
+        // Hits also for another tree or build directory: what is below the tree counts by its relative path.
+        kernel = kernel.env("CCACHE_BASEDIR", request.alias.path(&request.tree)).env("CCACHE_NOHASHDIR", "1");
+    }
+    let mut commands = vec![kernel.args(&request.make_variables).args(["all", "headers"])];
+    if request.selftests {
+        // FORCE_TARGETS: a test program that does not compile is an error, not a test less.
+        let mut install = std::ffi::OsString::from("KSFT_INSTALL_PATH=");
+        install.push(request.alias.path(&install_dir(&request.out)));
+        let selftests = request.make(&request.tree.join("tools/testing/selftests"));
+        let selftests = selftests.args(["TARGETS=net/mptcp", "FORCE_TARGETS=1"]).arg(install);
+        commands.push(selftests.args(&request.make_variables).arg("install"));
+    }
+    let image = request.make(&request.tree).arg("--silent").args(&request.make_variables);
+    commands.push(image.arg("image_name"));
+    commands
+}
+
+/// Builds what `request` asks for. A failed build ends with an error of kind [`Build`](crate::error::Kind::Build) that
+/// shows the first real error; one that was interrupted can be gone on with.
+pub fn build(request: &BuildRequest, progress: &mut dyn FnMut(Progress)) -> Result<Built> {
+    let started = Instant::now();
+    check(request)?;
+    let old = Stamp::read(&request.out);
+    // Before anything is built: what is edited meanwhile makes the next build look again.
+    let tree = fingerprint::tree(&request.tree, &request.out, request.jobs)?;
+    let asked = request_fingerprint(request)?;
+    if let Some(done) = &old.done
+        && (done.request, done.tree) == (asked, tree)
+        && (done.config, done.products) == (config_fingerprint(request)?, products(request, &done.image)?)
+    {
+        return Ok(built(request, done, true));
+    }
+
+    // modpost is among the first things that every build makes, and not made by configuring.
+    let first = !request.out.join("scripts/mod/modpost").exists();
+    if first {
+        space::require(&request.out, SPACE, "a build of the kernel")?;
+    }
+    // Until it is whole again, the directory is not the last build's any more.
+    let mut stamp = Stamp { done: None, ccache: Some(request.ccache), ..old };
+    stamp.write(&request.out)?;
+    // How much an incremental build has to do nobody knows before make.
+    let total = first.then(|| {
+        let config = || fs::read_to_string(request.out.join(".config")).unwrap_or_default();
+        stamp.full_steps.unwrap_or_else(|| steps::estimate(&config()))
+    });
+    let mut run = Run { log: log(&request.log)?, request, steps: 0, total, progress };
+    if request.selftests {
+        // Their makefiles do not know which headers a program was made from, and keep what a tree no longer has.
+        for stale in [request.out.join("kselftest/net/mptcp"), install_dir(&request.out)] {
+            if stale.exists() {
+                fs::remove_dir_all(&stale).doing("remove", &stale)?;
+            }
+        }
+    }
+    let mut commands = commands_of(request);
+    let question = commands.pop();
+    for (cmd, what) in commands.iter().zip(["kernel does", "selftests do"]) {
+        run.make(cmd, what)?;
+    }
+    let image = question.map(|cmd| image_name(&cmd)).transpose()?.unwrap_or_default();
+    let steps = run.steps;
+    let release = request.out.join("include/config/kernel.release");
+    let done = Done {
+        request: asked,
+        tree,
+        config: config_fingerprint(request)?,
+        products: products(request, &image)?,
+        release: fs::read_to_string(&release).doing("read", &release)?.trim().to_owned(),
+        image,
+        steps,
+        seconds: started.elapsed().as_secs_f64(),
+    };
+    let built = built(request, &done, false);
+    if !built.image.is_file() {
+        let image = built.image.display();
+        return Err(Error::build(format!("the build succeeded, and yet there is no {image}"))
+            .hint(format!("see the log: {}", request.log.display())));
+    }
+    stamp.full_steps = stamp.full_steps.max(first.then_some(steps));
+    stamp.done = Some(done);
+    stamp.write(&request.out)?;
+    Ok(built)
+}
+
+/// The kernel that was built last in `out`, if that build was whole and its image is still there. Whether anything changed
+/// since is not looked at.
+pub fn last(out: &Path) -> Option<Built> {
+    let done = Stamp::read(out).done?;
+    let built = built_in(out, &done, true);
+    built.image.is_file().then_some(built)
+}
+
+fn check(request: &BuildRequest) -> Result<()> {
+    let config = request.out.join(".config");
+    if !config.is_file() {
+        return Err(Error::usage(format!(
+            "there is no configuration to build: {} is missing",
+            config.display()
+        ))
+        .hint("vmptcp config"));
+    }
+    for variable in &request.make_variables {
+        let name = variable.split_once('=').map_or("", |(name, _)| name);
+        // As in CFLAGS_protocol.o; what begins with a dash is an option, and `--eval=…` runs what it is given.
+        let plain = name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+            && name.bytes().all(|c| c.is_ascii_alphanumeric() || b"_.-".contains(&c));
+        let reserved =
+            ["O", "M", "KBUILD_OUTPUT", "KBUILD_EXTMOD", "TARGETS", "KSFT_INSTALL_PATH"].contains(&name);
+        if !plain || reserved {
+            let why = if reserved { "vmptcp sets that itself" } else { "not NAME=VALUE" };
+            return Err(Error::usage(format!("bad variable for make: {variable:?}: {why}"))
+                .hint("for example KCFLAGS=-Werror"));
+        }
+    }
+    Ok(())
+}
+
+fn built(request: &BuildRequest, done: &Done, up_to_date: bool) -> Built {
+    let built = built_in(&request.out, done, up_to_date);
+    Built { kselftest_dir: built.kselftest_dir.filter(|_| request.selftests), ..built }
+}
+
+fn built_in(out: &Path, done: &Done, up_to_date: bool) -> Built {
+    Built {
+        image: out.join(&done.image),
+        out_dir: out.to_owned(),
+        kselftest_dir: Some(install_dir(out)),
+        kernel_release: done.release.clone(),
+        config: out.join(".config"),
+        steps: done.steps,
+        seconds: done.seconds,
+        up_to_date,
+    }
+}
+
+/// Where the selftests of a build directory are installed.
+fn install_dir(out: &Path) -> PathBuf {
+    out.join("kselftest_install")
+}
+
+fn log(path: &Path) -> Result<LineWriter<File>> {
+    if let Some(dir) = path.parent() {
+        fs::create_dir_all(dir).doing("create", dir)?;
+    }
+    Ok(LineWriter::new(File::create(path).doing("create the log", path)?))
+}
+
+/// Which file the image is, relative to the build directory: only the tree knows, for its architecture and configuration.
+fn image_name(cmd: &Cmd) -> Result<String> {
+    let said = cmd.read().map_err(|error| error.context("cannot ask the tree for its image"))?;
+    let name = said.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    let inside = |component| matches!(component, Component::Normal(_));
+    if name.is_empty() || !Path::new(name).components().all(inside) {
+        return Err(Error::build(format!(
+            "the tree's image_name is no path in the build directory: {name:?}"
+        ))
+        .hint("is this tree patched? compare: make -s image_name"));
+    }
+    Ok(name.to_owned())
+}
+
+/// The stages of one build under way.
+struct Run<'a> {
+    request: &'a BuildRequest,
+    log: LineWriter<File>,
+    steps: u64,
+    total: Option<u64>,
+    progress: &'a mut dyn FnMut(Progress),
+}
+
+impl Run<'_> {
+    /// Runs one of the commands; `what` is what it makes.
+    fn make(&mut self, cmd: &Cmd, what: &str) -> Result<()> {
+        let mut watch = Watch::default();
+        let mut written = writeln!(self.log, "$ {cmd}");
+        let status = cmd.stream(|line| {
+            if written.is_ok() {
+                written = writeln!(self.log, "{line}");
+            }
+            watch.push(line);
+            if let Some(step) = Step::parse(line).filter(Step::counts) {
+                self.steps += 1;
+                // An estimate that was too low is not one any more.
+                self.total = self.total.filter(|&total| total >= self.steps);
+                let target = Path::new(step.target);
+                let target = target.strip_prefix(&self.request.out).unwrap_or(target);
+                let detail = format!("{} {}", step.verb, target.display());
+                let (done, total) = (self.steps, self.total);
+                (self.progress)(Progress { done, total, unit: Unit::Steps, detail });
+            }
+        })?;
+        written.and_then(|()| self.log.flush()).doing("write the log", &self.request.log)?;
+        if status.success() {
+            return Ok(());
+        }
+        // What was stopped together with us did not fail.
+        process::interrupt::check()?;
+        Err(failed(what, &watch.first_error(), &process::describe(status), self.request))
+    }
+}
+
+fn failed(what: &str, excerpt: &[String], how: &str, request: &BuildRequest) -> Error {
+    let visible = |line: &String| line.chars().filter(|&c| !c.is_control() || c == '\t').collect::<String>();
+    let shown: Vec<String> = excerpt.iter().map(visible).collect();
+    let shown = if shown.is_empty() { format!("make ended with {how}") } else { shown.join("\n") };
+    let wrong = format!("the {what} not build:\n{shown}");
+    let log = request.log.display();
+    match failure::remedy(excerpt, &request.tree) {
+        Some(remedy) => Error::build(format!("{wrong}\n(the whole log: {log})")).hint(remedy),
+        None => Error::build(wrong).hint(format!("the whole log: less {log}")),
+    }
+}
+
+/// Over all that makes a build another one, besides the files: commands, environment, tools, and the commit, where that is
+/// part of the kernel's version.
+fn request_fingerprint(request: &BuildRequest) -> Result<u64> {
+    let commands: Vec<String> = commands_of(request).iter().map(ToString::to_string).collect();
+    // The number of jobs does not change what is built.
+    let jobs = format!(" -j{} ", request.jobs.max(1));
+    let commands: Vec<String> = commands.iter().map(|command| command.replacen(&jobs, " ", 1)).collect();
+    let linker = if request.variant.clang { "ld.lld" } else { "ld" };
+    let tools = [request.variant.compiler(), linker, "as", "make", "pahole", "rsync"];
+    let tools: Vec<PathBuf> = tools.iter().filter_map(|tool| Some(find(tool).ok()?.path)).collect();
+    let config = request.out.join(".config");
+    let text = fs::read_to_string(&config).doing("read", &config)?;
+    let commit = if text.contains("\nCONFIG_LOCALVERSION_AUTO=y\n") {
+        let git = Cmd::new("git").arg("-C").arg(&request.tree).args(["rev-parse", "HEAD"]);
+        git.read().unwrap_or_default()
+    } else {
+        String::new()
+    };
+    let words = (commands, &request.environment, fingerprint::files(&tools), commit);
+    Ok(fingerprint::of(&words))
+}
+
+fn config_fingerprint(request: &BuildRequest) -> Result<u64> {
+    let path = request.out.join(".config");
+    Ok(fingerprint::of(&fs::read(&path).doing("read", &path)?))
+}
+
+/// Over what a build leaves for others: if any of it is gone or was made anew, make is asked again.
+fn products(request: &BuildRequest, image: &str) -> Result<u64> {
+    let out = &request.out;
+    let mut files: Vec<PathBuf> = [image, "vmlinux", "Module.symvers", "modules.order", "modules.builtin"]
+        .iter()
+        .map(|name| out.join(name))
+        .collect();
+    let order = fs::read_to_string(out.join("modules.order")).unwrap_or_default();
+    files.extend(order.lines().map(|line| out.join(line).with_extension("ko")));
+    let install = install_dir(&request.out);
+    let selftests =
+        if request.selftests && install.is_dir() { fingerprint::tree(&install, out, 1)? } else { 0 };
+    Ok(fingerprint::of(&(fingerprint::files(&files), selftests)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,86 @@
+//! What is remembered of a build directory: `OUT/.vmptcp-build.json`.
+
+use crate::error::{IoContext, Result};
+use serde::{Deserialize, Serialize};
+use std::io::Write;
+use std::path::Path;
+
+/// The file's name in the build directory.
+const NAME: &str = ".vmptcp-build.json";
+
+/// The last builds in a directory.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Stamp {
+    /// What the last build was made from, and what it made; `None` while a build is under way, or failed.
+    pub(super) done: Option<Done>,
+    /// The most steps that a build in this directory took: the first one, from nothing.
+    pub(super) full_steps: Option<u64>,
+    /// Whether the objects were compiled through ccache. Another answer would compile all of them again.
+    pub(super) ccache: Option<bool>,
+}
+
+/// A build that succeeded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Done {
+    /// Over the commands, the environment and the tools.
+    pub(super) request: u64,
+    /// Over every file of the source tree, from before the build began.
+    pub(super) tree: u64,
+    /// Over the `.config`, from after the build.
+    pub(super) config: u64,
+    /// Over the files that it made.
+    pub(super) products: u64,
+    /// The kernel's image, relative to the build directory.
+    pub(super) image: String,
+    /// What `uname -r` will say.
+    pub(super) release: String,
+    /// How many steps it took.
+    pub(super) steps: u64,
+    /// How long it took.
+    pub(super) seconds: f64,
+}
+
+impl Stamp {
+    /// Reads the one in `out`. One that is missing or damaged costs a run of make, nothing else.
+    pub(super) fn read(out: &Path) -> Self {
+        let text = std::fs::read_to_string(out.join(NAME)).unwrap_or_default();
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    /// Writes it, atomically.
+    pub(super) fn write(&self, out: &Path) -> Result<()> {
+        let path = out.join(NAME);
+        let mut file = tempfile::NamedTempFile::new_in(out).doing("create a file in", out)?;
+        let text = serde_json::to_string_pretty(self).unwrap_or_default();
+        file.write_all(text.as_bytes()).doing("write", file.path())?;
+        file.persist(&path).map_err(|error| error.error).doing("create", &path)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stamp_survives_and_a_damaged_one_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(Stamp::read(dir.path()), Stamp::default());
+        let done = Done {
+            request: u64::MAX,
+            tree: 1,
+            config: 2,
+            products: 3,
+            image: "arch/x86/boot/bzImage".to_owned(),
+            release: "6.12.7".to_owned(),
+            steps: 4,
+            seconds: 1.5,
+        };
+        let stamp = Stamp { done: Some(done), full_steps: Some(3200), ccache: Some(true) };
+        stamp.write(dir.path()).unwrap();
+        assert_eq!(Stamp::read(dir.path()), stamp);
+        let text = std::fs::read_to_string(dir.path().join(NAME)).unwrap();
+        std::fs::write(dir.path().join(NAME), &text[..text.len() / 2]).unwrap();
+        assert_eq!(Stamp::read(dir.path()), Stamp::default());
+    }
+}

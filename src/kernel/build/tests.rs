@@ -1,0 +1,147 @@
+//! Requests as commands, and whole builds of little trees that have a Makefile but no kernel.
+
+use super::*;
+use std::cell::RefCell;
+
+fn request(dir: &Path) -> BuildRequest {
+    BuildRequest {
+        alias: Alias::default(),
+        tree: dir.join("tree"),
+        out: dir.join("out"),
+        log: dir.join("out/build.log"),
+        variant: Variant::default(),
+        jobs: 2,
+        ccache: false,
+        selftests: true,
+        make_variables: Vec::new(),
+        environment: Vec::new(),
+    }
+}
+
+fn shown(request: &BuildRequest) -> String {
+    commands_of(request).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_request_is_three_commands() {
+    insta::assert_snapshot!(shown(&request(Path::new("/x"))), @r"
+    LC_ALL=C LC_MESSAGES=C make -C /x/tree O=/x/out -j2 --no-print-directory --output-sync=target all headers
+    LC_ALL=C LC_MESSAGES=C make -C /x/tree/tools/testing/selftests O=/x/out -j2 --no-print-directory --output-sync=target TARGETS=net/mptcp FORCE_TARGETS=1 KSFT_INSTALL_PATH=/x/out/kselftest_install install
+    LC_ALL=C LC_MESSAGES=C make -C /x/tree O=/x/out -j2 --no-print-directory --output-sync=target --silent image_name
+    ");
+}
+
+#[test]
+fn variants_ccache_and_variables_show_in_the_commands() {
+    let mut request = request(Path::new("/x"));
+    request.variant = Variant::parse("debug-clang").unwrap();
+    request.ccache = true;
+    request.selftests = false;
+    request.make_variables = vec!["KCFLAGS=-O1 -g".to_owned()];
+    insta::assert_snapshot!(shown(&request), @r"
+    LC_ALL=C LC_MESSAGES=C CCACHE_BASEDIR=/x/tree CCACHE_NOHASHDIR=1 make -C /x/tree O=/x/out -j2 --no-print-directory --output-sync=target LLVM=1 'CC=ccache clang' 'HOSTCC=ccache clang' 'KCFLAGS=-O1 -g' all headers
+    LC_ALL=C LC_MESSAGES=C make -C /x/tree O=/x/out -j2 --no-print-directory --output-sync=target LLVM=1 --silent 'KCFLAGS=-O1 -g' image_name
+    ");
+}
+
+/// A tree whose build copies one file, and counts how often it was asked.
+fn little_tree(dir: &Path) -> BuildRequest {
+    let request = request(dir);
+    let selftests = request.tree.join("tools/testing/selftests");
+    fs::create_dir_all(&selftests).unwrap();
+    fs::create_dir_all(&request.out).unwrap();
+    fs::write(request.out.join(".config"), "CONFIG_MPTCP=y\n").unwrap();
+    fs::write(request.tree.join("x.c"), "int x;\n").unwrap();
+    let makefile = "all: $(O)/image\n$(O)/image: x.c\n\t@echo '  CC      x.o'\n\t@mkdir -p $(O)/include/config\n\
+        \t@! grep -q bad x.c || { echo \"x.c:1:5: error: expected ';' before 'bad'\"; exit 1; }\n\
+        \t@cp x.c $@; cp x.c $(O)/vmlinux; echo 6.12.7 >$(O)/include/config/kernel.release\n\
+        \t@echo '  GEN     image'\nheaders:\n\t@echo x >>$(O)/asked\nimage_name:\n\t@echo image\n";
+    fs::write(request.tree.join("Makefile"), makefile).unwrap();
+    let makefile = "install:\n\tmkdir -p $(KSFT_INSTALL_PATH)\n\techo x >$(KSFT_INSTALL_PATH)/test.sh\n";
+    fs::write(selftests.join("Makefile"), makefile).unwrap();
+    request
+}
+
+fn asked(request: &BuildRequest) -> usize {
+    fs::read_to_string(request.out.join("asked")).unwrap_or_default().lines().count()
+}
+
+#[test]
+fn nothing_is_built_twice_and_every_change_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut request = little_tree(dir.path());
+    let steps = RefCell::new(Vec::new());
+    let mut record = |progress: Progress| steps.borrow_mut().push((progress.done, progress.detail));
+    let first = build(&request, &mut record).unwrap();
+    assert_eq!(*steps.borrow(), [(1, "CC x.o".to_owned()), (2, "GEN image".to_owned())]);
+    assert_eq!((first.up_to_date, first.steps, first.kernel_release.as_str()), (false, 2, "6.12.7"));
+    assert!(first.image.is_file() && first.kselftest_dir.unwrap().join("test.sh").is_file());
+
+    let again = |request: &BuildRequest, expected: usize, why: &str| {
+        build(request, &mut |_| ()).unwrap();
+        assert_eq!(asked(request), expected, "{why}");
+        assert!(build(request, &mut |_| ()).unwrap().up_to_date, "{why}, then nothing");
+        assert_eq!(asked(request), expected, "{why}, then nothing");
+    };
+    again(&request, 1, "nothing changed");
+    request.jobs = 3;
+    again(&request, 1, "other jobs build the same");
+    fs::write(request.tree.join("x.c"), "int y;\n").unwrap();
+    again(&request, 2, "a source changed");
+    fs::write(request.out.join(".config"), "CONFIG_MPTCP=n\n").unwrap();
+    again(&request, 3, "the configuration changed");
+    request.make_variables.push("KCFLAGS=-O1".to_owned());
+    again(&request, 4, "a variable changed");
+    request.environment.push(("ARCH".to_owned(), "arm64".to_owned()));
+    again(&request, 5, "the environment changed");
+    fs::remove_file(request.out.join("image")).unwrap();
+    again(&request, 6, "the image is gone");
+    fs::remove_file(request.out.join("kselftest_install/test.sh")).unwrap();
+    again(&request, 7, "a selftest is gone");
+}
+
+#[test]
+fn a_failed_build_shows_the_error_and_is_not_taken_for_the_one_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let request = little_tree(dir.path());
+    build(&request, &mut |_| ()).unwrap();
+    fs::write(request.tree.join("x.c"), "bad\n").unwrap();
+    let error = build(&request, &mut |_| ()).unwrap_err();
+    assert_eq!(error.kind(), crate::error::Kind::Build);
+    let text = error.to_string().replace(dir.path().to_str().unwrap(), "DIR");
+    insta::assert_snapshot!(text, @r"
+    the kernel does not build:
+    x.c:1:5: error: expected ';' before 'bad'
+    ");
+    assert!(error.remedy().unwrap().starts_with("the whole log: less "));
+    let log = fs::read_to_string(&request.log).unwrap();
+    assert!(
+        log.starts_with("$ LC_ALL=C LC_MESSAGES=C make -C ") && log.contains("  CC      x.o\nx.c:1:5: error"),
+        "{log}"
+    );
+    assert_eq!(Stamp::read(&request.out).done, None);
+}
+
+#[test]
+fn bad_requests_are_refused_before_anything_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut request = little_tree(dir.path());
+    for bad in ["-k", "--eval=x", "O=/tmp", "=x", "A B=x", "modules"] {
+        request.make_variables = vec![bad.to_owned()];
+        let error = build(&request, &mut |_| ()).unwrap_err();
+        assert_eq!(error.kind(), crate::error::Kind::Usage, "{bad}");
+    }
+    fs::remove_file(request.out.join(".config")).unwrap();
+    let error = build(&request, &mut |_| ()).unwrap_err();
+    assert!(error.to_string().starts_with("there is no configuration to build: "));
+    assert_eq!(error.remedy(), Some("vmptcp config"));
+    assert_eq!(asked(&request), 0);
+}
+
+#[test]
+fn an_image_outside_of_the_build_directory_is_not_believed() {
+    for name in ["../../etc/passwd", "/etc/passwd", ""] {
+        assert!(image_name(&Cmd::new("echo").arg(name)).is_err(), "{name}");
+    }
+    assert_eq!(image_name(&Cmd::new("echo").arg("arch/arm64/boot/Image")).unwrap(), "arch/arm64/boot/Image");
+}

@@ -1,0 +1,173 @@
+//! One invocation at a time.
+//!
+//! The lock is the kernel's (`flock`): it goes with the process that holds it, however that ends. What is written in the
+//! file only tells others who holds it; when nobody does it is harmless.
+
+use crate::error::{Error, IoContext, Result};
+use crate::process::interrupt;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::Path;
+use std::time::Duration;
+
+/// How often a waiting invocation tries again.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// Who holds a lock, as far as is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Its process id.
+    pub pid: u32,
+    /// What it was asked to do.
+    pub command: String,
+    /// When it got the lock.
+    pub since: jiff::Timestamp,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let since = self.since.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S");
+        // The file can be written by others: no control character of it may reach a terminal.
+        let command: String = self.command.chars().filter(|c| !c.is_control()).collect();
+        write!(f, "process {} ({command}, since {since})", self.pid)
+    }
+}
+
+/// What to do when somebody else holds the lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Busy {
+    /// Wait for its end.
+    Wait,
+    /// Fail.
+    Fail,
+}
+
+/// An exclusive lock, held until it is dropped or the process ends.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+}
+
+impl Lock {
+    /// Shares the file `path` with others who only use what is built: together they keep it from whoever wants it for itself.
+    /// `None` if somebody has it for itself.
+    pub fn share(path: &Path) -> Result<Option<Self>> {
+        let file = Self::open(path)?;
+        match file.try_lock_shared() {
+            Ok(()) => Ok(Some(Self { file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(Error::io("lock", path, &error)),
+        }
+    }
+
+    fn open(path: &Path) -> Result<File> {
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .doing("open the lock file", path)
+    }
+
+    /// From now on others may have the lock as well who have relaxed it too: each of them keeps it from whoever wants it for
+    /// itself.
+    pub fn relax(&self) -> Result<()> {
+        self.file.lock_shared().map_err(|error| Error::cannot_run(format!("cannot share a lock: {error}")))
+    }
+
+    /// Locks the file `path`, which is created where it is missing, for `command`. If another process holds it, `waiting`
+    /// is told once who (`None` if that cannot be read), and then it is waited for or not. Waiting ends with
+    /// [`Error::interrupted`] on Ctrl-C.
+    pub fn acquire(
+        path: &Path,
+        command: &str,
+        busy: Busy,
+        mut waiting: impl FnMut(Option<&Holder>),
+    ) -> Result<Self> {
+        let mut file = Self::open(path)?;
+        let mut told = false;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::Error(error)) => return Err(Error::io("lock", path, &error)),
+                Err(TryLockError::WouldBlock) => {}
+            }
+            if !told {
+                let holder = read_holder(&mut file);
+                if busy == Busy::Fail {
+                    return Err(held(path, holder.as_ref()));
+                }
+                waiting(holder.as_ref());
+                told = true;
+            }
+            interrupt::check()?;
+            std::thread::sleep(RETRY);
+        }
+        let holder =
+            Holder { pid: std::process::id(), command: command.to_owned(), since: jiff::Timestamp::now() };
+        let text = serde_json::to_string(&holder).unwrap_or_default();
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| file.write_all(text.as_bytes()))
+            .doing("write", path)?;
+        Ok(Self { file })
+    }
+}
+
+fn held(path: &Path, holder: Option<&Holder>) -> Error {
+    let who = holder.map_or_else(|| "another process".to_owned(), Holder::to_string);
+    Error::cannot_run(format!("{} is locked by {who}", path.display())).hint("let it end first")
+}
+
+fn read_holder(file: &mut File) -> Option<Holder> {
+    let mut text = String::new();
+    file.rewind().ok()?;
+    file.take(64 * 1024).read_to_string(&mut text).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_one_is_told_who_and_waits() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("normal.lock");
+        let first = Lock::acquire(&path, "vmptcp build", Busy::Wait, |_| panic!("nobody holds it")).unwrap();
+        let mut seen = None;
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| {
+                Lock::acquire(&path, "vmptcp test", Busy::Wait, |holder| seen = holder.cloned()).unwrap();
+            });
+            std::thread::sleep(Duration::from_millis(150));
+            assert!(!second.is_finished());
+            drop(first);
+        });
+        let holder = seen.unwrap();
+        assert_eq!((holder.pid, holder.command.as_str()), (std::process::id(), "vmptcp build"));
+    }
+
+    #[test]
+    fn one_that_must_not_wait_fails_and_names_the_holder() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.lock");
+        let _first = Lock::acquire(&path, "vmptcp \u{1b}[31mbuild", Busy::Fail, |_| ()).unwrap();
+        let error = Lock::acquire(&path, "b", Busy::Fail, |_| ()).unwrap_err().to_string();
+        let expected = format!("is locked by process {} (vmptcp [31mbuild, since ", std::process::id());
+        assert!(error.contains(&expected), "{error}");
+    }
+
+    #[test]
+    fn what_a_dead_holder_left_behind_does_not_matter() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.lock");
+        std::fs::write(&path, "{\"pid\":1,\"command\":\"gone\"".repeat(100)).unwrap();
+        drop(Lock::acquire(&path, "new", Busy::Fail, |_| ()).unwrap());
+        let left: Holder = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        assert_eq!(left.command, "new");
+    }
+}

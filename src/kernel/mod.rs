@@ -1,0 +1,17 @@
+//! Kernel trees: where they come from, what they are, how they are configured and built.
+
+pub mod alias;
+pub mod build;
+mod hash;
+pub mod kconfig;
+pub mod lock;
+pub mod source;
+mod space;
+pub mod tree;
+pub mod variant;
+pub mod workdir;
+
+pub use lock::Lock;
+pub use tree::Tree;
+pub use variant::{Flavour, Variant};
+pub use workdir::WorkDir;

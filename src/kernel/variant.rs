@@ -1,0 +1,124 @@
+//! The variants in which a kernel is built, and what each one changes.
+
+use crate::error::{Error, Result};
+use std::fmt;
+
+/// What a kernel is built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Flavour {
+    /// As fast as it gets.
+    #[default]
+    Normal,
+    /// With the checkers: KASAN, lockdep, kmemleak and the like. Slow.
+    Debug,
+    /// With BPF type information, for BPF programs that follow the kernel's types.
+    Btf,
+}
+
+/// A variant: a [`Flavour`] and its modifiers. Each has a build directory of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Variant {
+    /// What it is built for.
+    pub flavour: Flavour,
+    /// Counts which lines run.
+    pub gcov: bool,
+    /// Built with LLVM instead of GCC and binutils.
+    pub clang: bool,
+}
+
+impl Variant {
+    /// Reads a name as [`fmt::Display`] writes it: `normal`, `debug-clang`, `btf-gcov-clang`; a modifier alone modifies
+    /// `normal`.
+    pub fn parse(name: &str) -> Result<Self> {
+        let mut variant = Self::default();
+        for (at, word) in name.split('-').enumerate() {
+            match (at, word) {
+                (0, "normal") => {}
+                (0, "debug") => variant.flavour = Flavour::Debug,
+                (0, "btf") => variant.flavour = Flavour::Btf,
+                (_, "gcov") if !variant.gcov => variant.gcov = true,
+                (_, "clang") if !variant.clang => variant.clang = true,
+                _ => {
+                    return Err(Error::usage(format!(
+                        "unknown variant {name:?}: {word:?} is no part of one"
+                    ))
+                    .hint("say normal, debug or btf, then -gcov and -clang as needed: debug-clang"));
+                }
+            }
+        }
+        Ok(variant)
+    }
+
+    /// The fragments that it adds to the configuration, by name without `.config`, in order.
+    pub fn fragments(self) -> Vec<&'static str> {
+        let flavour = match self.flavour {
+            Flavour::Normal => None,
+            Flavour::Debug => Some("debug"),
+            Flavour::Btf => Some("btf"),
+        };
+        flavour.into_iter().chain(self.gcov.then_some("gcov")).collect()
+    }
+
+    /// The variables that every call of make needs, also those that configure: `LLVM=1` makes kconfig itself answer for
+    /// another compiler.
+    pub fn make_variables(self) -> Vec<&'static str> {
+        if self.clang { vec!["LLVM=1"] } else { Vec::new() }
+    }
+
+    /// The compiler's command.
+    pub fn compiler(self) -> &'static str {
+        if self.clang { "clang" } else { "gcc" }
+    }
+
+    /// True if the kernel is so much slower that tests need more time and must be told so (`KSFT_MACHINE_SLOW`).
+    pub fn is_slow(self) -> bool {
+        self.flavour == Flavour::Debug || self.gcov
+    }
+}
+
+/// The name, which is also that of its build directory.
+impl fmt::Display for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let flavour = match self.flavour {
+            Flavour::Normal => "normal",
+            Flavour::Debug => "debug",
+            Flavour::Btf => "btf",
+        };
+        let gcov = if self.gcov { "-gcov" } else { "" };
+        let clang = if self.clang { "-clang" } else { "" };
+        f.pad(&format!("{flavour}{gcov}{clang}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_variant_reads_back_as_it_is_written() {
+        for flavour in [Flavour::Normal, Flavour::Debug, Flavour::Btf] {
+            for (gcov, clang) in [(false, false), (false, true), (true, false), (true, true)] {
+                let variant = Variant { flavour, gcov, clang };
+                assert_eq!(Variant::parse(&variant.to_string()).unwrap(), variant);
+            }
+        }
+    }
+
+    #[test]
+    fn modifiers_come_in_any_order_and_alone() {
+        assert_eq!(Variant::parse("debug-clang-gcov").unwrap().to_string(), "debug-gcov-clang");
+        assert_eq!(Variant::parse("clang").unwrap().to_string(), "normal-clang");
+        for wrong in ["", "fast", "debug-", "normal-debug", "gcov-gcov", "clang-debug", "../x"] {
+            assert!(Variant::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_variant_says_what_it_changes() {
+        let variant = Variant::parse("debug-gcov-clang").unwrap();
+        assert_eq!(variant.fragments(), ["debug", "gcov"]);
+        assert_eq!(variant.make_variables(), ["LLVM=1"]);
+        assert!(variant.is_slow());
+        assert_eq!(Variant::default().fragments(), Vec::<&str>::new());
+    }
+}
