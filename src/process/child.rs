@@ -6,33 +6,42 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs::File;
 use std::io::PipeReader;
-use std::process::ExitStatus;
+use std::os::fd::OwnedFd;
+use std::process::{self, ExitStatus};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// How long a process may take to end after each of interrupt and terminate.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Where the output of a background process goes. Its standard input is empty.
+/// What the standard streams of a background process are. Its input is empty unless told otherwise.
 #[derive(Debug)]
 pub enum Stdio {
-    /// Both streams into one pipe, which [`Child::take_output`] returns.
-    Piped,
-    /// Both streams into this file.
+    /// Both outputs into one pipe: [`Child::take_output`].
+    Merged,
+    /// Both outputs into this file.
     File(File),
+    /// Three pipes: [`Child::take_pipes`].
+    Pipes,
+    /// This terminal, which becomes the controlling one of a new session.
+    Terminal(OwnedFd),
 }
 
-impl Stdio {
-    /// Both streams into one pipe.
-    pub fn piped_output() -> Self {
-        Self::Piped
-    }
+/// The three pipes of a process that was started with [`Stdio::Pipes`].
+#[derive(Debug)]
+pub struct Pipes {
+    /// Its standard input.
+    pub stdin: process::ChildStdin,
+    /// Its standard output.
+    pub stdout: process::ChildStdout,
+    /// Its standard error.
+    pub stderr: process::ChildStderr,
 }
 
 /// A running process and its descendants. Dropping it stops them all.
 #[derive(Debug)]
 pub struct Child {
-    child: std::process::Child,
+    process: process::Child,
     output: Option<PipeReader>,
     name: String,
 }
@@ -42,48 +51,63 @@ impl Child {
         let name = cmd.program().to_string_lossy().into_owned();
         let plumbing = |error| Error::cannot_run(format!("cannot set up the output of {name}: {error}"));
         let mut command = cmd.to_std();
-        command.stdin(std::process::Stdio::null());
-        let output = match stdio {
-            Stdio::Piped => {
+        command.stdin(process::Stdio::null());
+        let session = matches!(stdio, Stdio::Terminal(_));
+        let mut output = None;
+        match stdio {
+            Stdio::Merged => {
                 let (reader, writer) = std::io::pipe().map_err(plumbing)?;
                 command.stdout(writer.try_clone().map_err(plumbing)?).stderr(writer);
-                Some(reader)
+                output = Some(reader);
             }
             Stdio::File(file) => {
                 command.stdout(file.try_clone().map_err(plumbing)?).stderr(file);
-                None
             }
-        };
-        supervise::under_supervision(&mut command);
-        let child = command.spawn().map_err(|error| cmd.spawn_error(&error))?;
-        Ok(Self { child, output, name })
+            Stdio::Pipes => {
+                command.stdin(process::Stdio::piped());
+                command.stdout(process::Stdio::piped()).stderr(process::Stdio::piped());
+            }
+            Stdio::Terminal(terminal) => {
+                command.stdin(terminal.try_clone().map_err(plumbing)?);
+                command.stdout(terminal.try_clone().map_err(plumbing)?).stderr(terminal);
+            }
+        }
+        supervise::under_supervision(&mut command, session);
+        let process = command.spawn().map_err(|error| cmd.spawn_error(&error))?;
+        Ok(Self { process, output, name })
     }
 
-    /// The read end of its output; once.
+    /// Its three pipes; once, and only after [`Stdio::Pipes`].
+    pub fn take_pipes(&mut self) -> Option<Pipes> {
+        let (stdin, stdout) = (self.process.stdin.take()?, self.process.stdout.take()?);
+        Some(Pipes { stdin, stdout, stderr: self.process.stderr.take()? })
+    }
+
+    /// The read end of its merged output; once.
     pub fn take_output(&mut self) -> Option<PipeReader> {
         self.output.take()
     }
 
     /// The process id of its supervisor: alive as long as any of its processes is.
     pub fn id(&self) -> u32 {
-        self.child.id()
+        self.process.id()
     }
 
     /// How it ended, if it did.
     pub fn try_wait(&mut self) -> Result<Option<ExitStatus>> {
-        self.child
+        self.process
             .try_wait()
             .map_err(|error| Error::cannot_run(format!("cannot wait for {}: {error}", self.name)))
     }
 
     /// Waits for its end.
     pub fn wait(&mut self) -> Result<ExitStatus> {
-        self.child
+        self.process
             .wait()
             .map_err(|error| Error::cannot_run(format!("cannot wait for {}: {error}", self.name)))
     }
 
-    /// Stops it and all it started: interrupt, terminate, kill, with [`GRACE`] between them. Returns when they are gone.
+    /// Stops it and all it started: interrupt, terminate, kill, with two seconds between them. Returns when they are gone.
     pub fn stop(&mut self) {
         for signal in [Signal::SIGINT, Signal::SIGTERM] {
             self.signal(signal);
@@ -94,35 +118,46 @@ impl Child {
         self.kill();
     }
 
+    /// Stops it and all it started: terminate, then kill. For what would only print a stack trace on an interrupt.
+    pub fn terminate(&mut self) {
+        self.signal(Signal::SIGTERM);
+        if !self.ended_within(GRACE) {
+            self.kill();
+        }
+    }
+
     /// Kills it and all it started, at once. Returns when they are gone.
     pub fn kill(&mut self) {
         self.signal(supervise::KILL_ALL);
-        let _ = self.child.wait();
+        let _ = self.process.wait();
     }
 
-    fn signal(&self, signal: Signal) {
-        if let Ok(pid) = i32::try_from(self.child.id()) {
+    /// Sends a signal to its process group.
+    pub fn signal(&self, signal: Signal) {
+        if let Ok(pid) = i32::try_from(self.process.id()) {
             let _ = kill(Pid::from_raw(pid), signal);
         }
     }
 
     fn ended_within(&mut self, time: Duration) -> bool {
         let deadline = Instant::now() + time;
+        let mut pause = Duration::from_millis(1);
         loop {
-            if !matches!(self.child.try_wait(), Ok(None)) {
+            if !matches!(self.process.try_wait(), Ok(None)) {
                 return true;
             }
             if Instant::now() >= deadline {
                 return false;
             }
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(20));
         }
     }
 }
 
 impl Drop for Child {
     fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
+        if matches!(self.process.try_wait(), Ok(None)) {
             self.stop();
         }
     }
@@ -130,7 +165,7 @@ impl Drop for Child {
 
 /// See [`Cmd::stream`].
 pub(super) fn stream(cmd: &Cmd, mut on_line: impl FnMut(&str)) -> Result<ExitStatus> {
-    let mut child = cmd.spawn(Stdio::Piped)?;
+    let mut child = cmd.spawn(Stdio::Merged)?;
     let (sender, receiver) = mpsc::sync_channel::<String>(256);
     let reader = child.take_output().map(|output| {
         std::thread::spawn(move || {
@@ -152,6 +187,13 @@ pub(super) fn stream(cmd: &Cmd, mut on_line: impl FnMut(&str)) -> Result<ExitSta
     }
     if let Some(reader) = reader {
         let _ = reader.join();
+    }
+    // It may close its output and go on: not for longer than anybody wants.
+    while !child.ended_within(Duration::from_millis(100)) {
+        if interrupt::requested() {
+            child.stop();
+            return Err(Error::interrupted());
+        }
     }
     child.wait()
 }

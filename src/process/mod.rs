@@ -2,7 +2,7 @@
 //!
 //! A [`Cmd`] is an argv as data: it can be printed for `--dry-run`, run for its output ([`Cmd::read`]), followed
 //! line by line ([`Cmd::stream`]) or started in the background ([`Cmd::spawn`]). Whatever is started in the last two
-//! ways lives in a process group of its own under a [supervisor](supervise), so that nothing outlives us.
+//! ways lives in a process group of its own under a supervisor, so that nothing outlives us.
 
 mod child;
 pub mod interrupt;
@@ -10,7 +10,7 @@ mod lines;
 mod supervise;
 mod tool;
 
-pub use child::{Child, Stdio};
+pub use child::{Child, Pipes, Stdio};
 pub use lines::{LINE_LIMIT, read_lines};
 pub use tool::{Tool, find};
 
@@ -72,6 +72,16 @@ impl Cmd {
     pub fn cwd(mut self, dir: impl AsRef<Path>) -> Self {
         self.cwd = Some(dir.as_ref().to_owned());
         self
+    }
+
+    /// Looks for programs in `dir` first, for itself and for what it starts.
+    #[must_use]
+    pub fn path_first(self, dir: &Path) -> Self {
+        let path = tool::search_path();
+        let dirs = std::iter::once(dir.to_owned()).chain(std::env::split_paths(&path));
+        // A directory with a colon in its name cannot be in a search path at all.
+        let path = std::env::join_paths(dirs).unwrap_or(path);
+        self.env("PATH", path)
     }
 
     /// The program, as it was given.
@@ -155,10 +165,6 @@ impl Cmd {
 /// The command as a line that can be pasted into a shell.
 impl fmt::Display for Cmd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let quote = |text: &OsStr| {
-            let text = text.to_string_lossy();
-            shlex::try_quote(&text).map_or_else(|_| text.clone().into_owned(), std::borrow::Cow::into_owned)
-        };
         if let Some(dir) = &self.cwd {
             write!(f, "cd {} && ", quote(dir.as_os_str()))?;
         }
@@ -167,6 +173,31 @@ impl fmt::Display for Cmd {
         }
         f.write_str(&quote(&self.program))?;
         self.args.iter().try_for_each(|arg| write!(f, " {}", quote(arg)))
+    }
+}
+
+/// `text` as one word of a shell. An equals sign needs no quotes in an argument, and looks better without.
+fn quote(text: &OsStr) -> String {
+    let text = text.to_string_lossy();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=+./:,@%".contains(&byte);
+    if !text.is_empty() && text.bytes().all(plain) {
+        return text.into_owned();
+    }
+    // Control characters would act on the terminal that shows the command.
+    if text.chars().any(char::is_control) {
+        return format!("$'{}'", text.chars().map(ansi_c).collect::<String>());
+    }
+    shlex::try_quote(&text).map_or_else(|_| text.clone().into_owned(), std::borrow::Cow::into_owned)
+}
+
+/// A character as it stands between `$'` and `'`.
+fn ansi_c(char: char) -> String {
+    match char {
+        '\'' | '\\' => format!("\\{char}"),
+        '\n' => "\\n".to_owned(),
+        char if char.is_ascii_control() => format!("\\x{:02x}", u32::from(char)),
+        char if char.is_control() => format!("\\u{:04x}", u32::from(char)),
+        char => char.to_string(),
     }
 }
 
@@ -188,6 +219,14 @@ mod tests {
     fn a_command_prints_as_a_shell_line() {
         let cmd = Cmd::new("make").cwd("/a b").env("KCFLAGS", "-O1 -g").args(["O=/x y", "-j2"]);
         assert_eq!(cmd.to_string(), "cd '/a b' && KCFLAGS='-O1 -g' make 'O=/x y' -j2");
+    }
+
+    #[test]
+    fn control_characters_of_a_command_are_shown_as_a_shell_reads_them() {
+        let cmd = Cmd::new("echo").arg("it's\u{1b}[2J\\").arg("\u{9b}1m");
+        assert_eq!(cmd.to_string(), r"echo $'it\'s\x1b[2J\\' $'\u009b1m'");
+        let said = Cmd::new("bash").args(["-c", &cmd.to_string()]).env("LC_ALL", "C.UTF-8").read().unwrap();
+        assert_eq!(said, "it's\u{1b}[2J\\ \u{9b}1m\n");
     }
 
     #[test]
@@ -232,7 +271,7 @@ mod tests {
     #[test]
     fn stopping_a_child_that_ignores_signals_takes_its_group_with_it() {
         let script = "trap '' INT TERM; sleep 1000 & echo $!; wait";
-        let mut child = Cmd::new("sh").args(["-c", script]).spawn(Stdio::piped_output()).unwrap();
+        let mut child = Cmd::new("sh").args(["-c", script]).spawn(Stdio::Merged).unwrap();
         let output = child.take_output().unwrap();
         let mut pid = String::new();
         std::io::BufRead::read_line(&mut std::io::BufReader::new(output), &mut pid).unwrap();

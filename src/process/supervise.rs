@@ -15,7 +15,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, killpg, sigprocmask};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{ForkResult, Pid, fork, getppid, setpgid};
+use nix::unistd::{ForkResult, Pid, fork, getppid, setpgid, setsid};
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -26,11 +26,12 @@ pub(super) const KILL_ALL: Signal = Signal::SIGUSR1;
 /// What the kernel sends a supervisor when the *thread* that started it ends, which is not yet the end of our process.
 const PARENT_GONE: Signal = Signal::SIGUSR2;
 
-/// Makes `command` start under a supervisor. The process id that `spawn` returns is the supervisor's.
-pub(super) fn under_supervision(command: &mut Command) {
+/// Makes `command` start under a supervisor, as leader of a process group or, with its standard input as the
+/// controlling terminal, of a session. The process id that `spawn` returns is the supervisor's.
+pub(super) fn under_supervision(command: &mut Command, session: bool) {
     let ours = nix::unistd::getpid();
     // SAFETY: `start` and all that it calls before the child executes are plain system calls: async-signal-safe.
-    unsafe { command.pre_exec(move || start(ours)) };
+    unsafe { command.pre_exec(move || start(ours, session)) };
 }
 
 /// Makes `command` die if the thread that spawns it does: for commands that start nothing of their own.
@@ -44,7 +45,7 @@ fn die_on_parents_death(signal: Signal) -> io::Result<()> {
 }
 
 /// Runs in the forked child: splits it into the supervisor, which never returns, and the process that will execute.
-fn start(ours: Pid) -> io::Result<()> {
+fn start(ours: Pid, session: bool) -> io::Result<()> {
     let watched = watched();
     sigprocmask(SigmaskHow::SIG_BLOCK, Some(&watched), None)?;
     setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
@@ -56,12 +57,18 @@ fn start(ours: Pid) -> io::Result<()> {
     // SAFETY: the child does system calls only until it executes; the parent never returns from `supervise`.
     match unsafe { fork() }? {
         ForkResult::Child => {
-            setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
+            if session {
+                setsid()?;
+                // SAFETY: a system call on our standard input, which is a terminal of its own.
+                Errno::result(unsafe { libc::ioctl(0, libc::TIOCSCTTY, 0) })?;
+            } else {
+                setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
+            }
             die_on_parents_death(Signal::SIGKILL)?;
             sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&watched), None)?;
             Ok(())
         }
-        ForkResult::Parent { child } => supervise(ours, child, &watched),
+        ForkResult::Parent { child } => supervise(ours, child, session, &watched),
     }
 }
 
@@ -73,9 +80,11 @@ fn watched() -> SigSet {
     set
 }
 
-fn supervise(ours: Pid, child: Pid, watched: &SigSet) -> ! {
-    // Both the child and we set its group: whoever is first, it is set before either goes on.
-    let _ = setpgid(child, child);
+fn supervise(ours: Pid, child: Pid, session: bool, watched: &SigSet) -> ! {
+    if !session {
+        // Both the child and we set its group: whoever is first, it is set before either goes on.
+        let _ = setpgid(child, child);
+    }
     // Also the pipe over which the child will report a failed exec: only its own copy may keep that open.
     // SAFETY: a system call on descriptors that this process does not use any more.
     unsafe { libc::syscall(libc::SYS_close_range, 0, libc::c_uint::MAX, 0) };

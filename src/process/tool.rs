@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock};
 
@@ -14,19 +15,27 @@ pub struct Tool {
     pub path: PathBuf,
 }
 
-/// Finds `name` in `PATH` and in the places that `PATH` of an ordinary user lacks (`/usr/sbin`, `/sbin`).
+/// `PATH`: an external tool's affair, and so this room's.
+#[allow(clippy::disallowed_methods, reason = "the search path of programs is no setting")]
+pub(super) fn search_path() -> OsString {
+    std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin".into())
+}
+
+/// Finds `name` in `PATH` and in the places that `PATH` of an ordinary user lacks (`/usr/sbin`, `/sbin`). Only what was
+/// found is remembered: what was not may be installed meanwhile.
 pub fn find(name: &str) -> Result<Tool> {
-    static FOUND: OnceLock<Mutex<HashMap<String, Option<PathBuf>>>> = OnceLock::new();
+    static FOUND: OnceLock<Mutex<HashMap<String, PathBuf>>> = OnceLock::new();
     let mut found =
         FOUND.get_or_init(Mutex::default).lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let path = found.entry(name.to_owned()).or_insert_with(|| {
-        which::which(name)
+    let path = match found.get(name) {
+        Some(path) => path.clone(),
+        None => which::which(name)
             .or_else(|_| which::which_in(name, Some("/usr/local/sbin:/usr/sbin:/sbin"), "/"))
-            .ok()
-    });
-    match path {
-        Some(path) => Ok(Tool { name: name.to_owned(), path: path.clone() }),
-        None => Err(Error::cannot_run(format!("cannot find {name}: it is not installed"))
-            .hint("see which package brings it: vmptcp doctor")),
-    }
+            .map_err(|_| {
+                Error::cannot_run(format!("cannot find {name}: it is not installed"))
+                    .hint("see which package brings it: vmptcp doctor")
+            })?,
+    };
+    found.insert(name.to_owned(), path.clone());
+    Ok(Tool { name: name.to_owned(), path })
 }

@@ -1,0 +1,6 @@
+//! The guest side: the protocol that both sides share, and the agent that runs inside.
+
+pub mod agent;
+mod job;
+mod port;
+pub mod protocol;

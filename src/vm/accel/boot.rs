@@ -1,0 +1,162 @@
+//! Boots a kernel without a root filesystem, directly under QEMU, and watches for its last words.
+
+use super::Accelerator;
+use crate::error::{Error, Result};
+use crate::process::{Child, Cmd, Stdio, interrupt, read_lines};
+use std::path::Path;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+/// How the boot of a kernel ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// The kernel came up, and panicked for want of a root filesystem, as it should.
+    Up,
+    /// QEMU ended before a kernel came up, and said this.
+    Refused(String),
+    /// Nothing was heard of a kernel until the deadline.
+    Silent,
+}
+
+/// QEMU's argv for a kernel on a machine with nothing but a serial port. `arch` is `std::env::consts::ARCH`.
+fn command(qemu: &Path, arch: &str, accelerator: Accelerator, image: &Path) -> Cmd {
+    let cpu = match accelerator {
+        Accelerator::Kvm => "host",
+        Accelerator::Tcg => "max",
+    };
+    let (machine, console): (&[&str], &str) = match arch {
+        "aarch64" => (&["-machine", "virt,gic-version=max"], "console=ttyAMA0 earlycon"),
+        _ => (&[], "console=ttyS0 earlyprintk=serial,ttyS0"),
+    };
+    // Two processors: starting the second is one more thing that a broken KVM cannot do.
+    Cmd::new(qemu)
+        .args(["-accel", accelerator.as_str(), "-cpu", cpu])
+        .args(machine)
+        .args(["-smp", "2", "-m", "256M", "-nodefaults", "-no-reboot", "-display", "none"])
+        .args(["-serial", "stdio", "-kernel"])
+        .arg(image)
+        .arg("-append")
+        .arg(format!("{console} panic=-1"))
+}
+
+/// Boots `image`. Returns as soon as the outcome is known, with QEMU gone.
+pub(super) fn boot(
+    qemu: &Path,
+    accelerator: Accelerator,
+    image: &Path,
+    deadline: Duration,
+) -> Result<Ending> {
+    // A QEMU that aborts may drop a core where it runs.
+    let dir = tempfile::tempdir()
+        .map_err(|error| Error::cannot_run(format!("cannot create a temporary directory: {error}")))?;
+    let image = std::path::absolute(image).unwrap_or_else(|_| image.to_owned());
+    let command = command(qemu, std::env::consts::ARCH, accelerator, &image).cwd(dir.path());
+    watch(command.spawn(Stdio::Merged)?, deadline)
+}
+
+fn watch(mut child: Child, deadline: Duration) -> Result<Ending> {
+    let end = Instant::now() + deadline;
+    let (sender, lines) = mpsc::sync_channel(64);
+    let reader = child.take_output().map(|output| {
+        std::thread::spawn(move || {
+            read_lines(output, |line| sender.send(String::from_utf8_lossy(line).into_owned()).is_ok());
+        })
+    });
+    let mut seen = Seen::default();
+    let mut ended = false;
+    while !seen.is_up() && Instant::now() < end {
+        match lines.recv_timeout(Duration::from_millis(100)) {
+            Ok(line) => seen.line(&line),
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                ended = true;
+                break;
+            }
+        }
+        if interrupt::requested() {
+            break;
+        }
+    }
+    // A stuck QEMU may not react to anything less; there is nothing that it could save.
+    child.kill();
+    drop(lines);
+    if let Some(reader) = reader {
+        let _ = reader.join();
+    }
+    interrupt::check()?;
+    Ok(seen.ending(ended))
+}
+
+/// What was heard so far.
+#[derive(Debug, Default)]
+struct Seen {
+    kernel: bool,
+    panic: bool,
+    qemu_says: Option<String>,
+}
+
+impl Seen {
+    fn line(&mut self, line: &str) {
+        // The decompressor runs before the kernel and its lines prove little: KVM was seen to stop right after them.
+        self.kernel |= line.contains("Linux version ");
+        self.panic |= line.contains("Kernel panic - not syncing");
+        if self.qemu_says.is_none() && line.starts_with("qemu") && !line.contains(": warning: ") {
+            let text = line.split_once(": ").map_or(line, |(_, text)| text);
+            self.qemu_says = Some(text.chars().filter(|c| !c.is_control()).take(200).collect());
+        }
+    }
+
+    fn is_up(&self) -> bool {
+        self.kernel && self.panic
+    }
+
+    fn ending(self, ended: bool) -> Ending {
+        match (self.is_up(), ended, self.qemu_says) {
+            (true, ..) => Ending::Up,
+            (false, true, Some(text)) => Ending::Refused(text),
+            (false, true, None) => Ending::Refused("QEMU ended before a kernel came up".to_owned()),
+            (false, false, _) => Ending::Silent,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ending(script: &str) -> Ending {
+        let child = Cmd::new("sh").args(["-c", script]).spawn(Stdio::Merged).unwrap();
+        watch(child, Duration::from_millis(1500)).unwrap()
+    }
+
+    #[test]
+    fn a_kernel_that_panics_for_want_of_a_root_is_up() {
+        let script =
+            "echo '[    0.0] Linux version 6.12'; echo '[    1.8] Kernel panic - not syncing: VFS'; sleep 99";
+        assert_eq!(ending(script), Ending::Up);
+    }
+
+    #[test]
+    fn the_decompressor_or_the_first_line_alone_is_not_a_boot() {
+        let script = "echo Decompressing Linux...; echo '[    0.0] Linux version 6.12'; sleep 99";
+        let before = Instant::now();
+        assert_eq!(ending(script), Ending::Silent);
+        assert!(before.elapsed() < Duration::from_secs(4));
+    }
+
+    #[test]
+    fn what_qemu_said_before_it_died_is_the_reason() {
+        let script = "echo 'qemu-system-x86_64: error: failed to set MSR 0x10a' >&2; kill -ABRT $$";
+        assert_eq!(ending(script), Ending::Refused("error: failed to set MSR 0x10a".to_owned()));
+        assert_eq!(ending("exit 1"), Ending::Refused("QEMU ended before a kernel came up".to_owned()));
+    }
+
+    #[test]
+    fn the_command_line_suits_the_architecture() {
+        let line = |arch, accelerator| {
+            command(Path::new("qemu"), arch, accelerator, Path::new("/k e/Image")).to_string()
+        };
+        insta::assert_snapshot!(line("x86_64", Accelerator::Kvm), @"qemu -accel kvm -cpu host -smp 2 -m 256M -nodefaults -no-reboot -display none -serial stdio -kernel '/k e/Image' -append 'console=ttyS0 earlyprintk=serial,ttyS0 panic=-1'");
+        insta::assert_snapshot!(line("aarch64", Accelerator::Tcg), @"qemu -accel tcg -cpu max -machine virt,gic-version=max -smp 2 -m 256M -nodefaults -no-reboot -display none -serial stdio -kernel '/k e/Image' -append 'console=ttyAMA0 earlycon panic=-1'");
+    }
+}

@@ -1,0 +1,196 @@
+//! One VM's life: its processes, its console, its agent.
+//!
+//! Three threads feed the one channel of the owner: the console's reader, the agent's reader, and nobody writes to the
+//! guest but a third, so that the owner never waits for a guest that does not read.
+
+use super::spec::Spec;
+use crate::error::{Error, IoContext, Result};
+use crate::guest::protocol::{Decoder, FromGuest, ToGuest, encode};
+use crate::process::{Child, Stdio, read_lines};
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use std::fs::File;
+use std::io::{ErrorKind, PipeReader, Read, Write};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::path::Path;
+use std::process::ExitStatus;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc::{self, SyncSender, TrySendError};
+use std::thread;
+use std::time::Duration;
+
+/// Identifies one VM among those of an invocation.
+pub type VmId = u32;
+
+/// What a VM tells its owner.
+#[derive(Debug)]
+pub enum Message {
+    /// A line of the console, without its line feed; at most [`crate::process::LINE_LIMIT`] bytes.
+    Console(Vec<u8>),
+    /// The console log cannot be written any more: the reason.
+    ConsoleLost(String),
+    /// The agent says something.
+    Agent(FromGuest),
+    /// The agent, or the kernel below it, says something that is no message.
+    Noise(String),
+    /// The agent's end of the port is closed: the guest is gone, or going.
+    AgentGone,
+    /// All processes that could write to the console are gone.
+    ConsoleEnded,
+}
+
+/// A running VM. Dropping it stops all of its processes.
+#[derive(Debug)]
+pub struct Session {
+    child: Child,
+    outbox: mpsc::Sender<ToGuest>,
+    muted: Arc<AtomicBool>,
+}
+
+/// Where the readers put what they read.
+#[derive(Clone)]
+struct Inbox {
+    id: VmId,
+    sender: SyncSender<(VmId, Message)>,
+    muted: Arc<AtomicBool>,
+}
+
+impl Inbox {
+    /// False once nobody wants to hear of this VM any more. Waits while the owner is busy: the guest waits with us, so
+    /// that memory stays bounded whatever it prints.
+    fn put(&self, message: Message) -> bool {
+        let mut letter = (self.id, message);
+        loop {
+            if self.muted.load(Ordering::Relaxed) {
+                return false;
+            }
+            match self.sender.try_send(letter) {
+                Ok(()) => return true,
+                Err(TrySendError::Disconnected(_)) => return false,
+                Err(TrySendError::Full(back)) => letter = back,
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Session {
+    /// Starts the VM that `spec` describes. Whatever it tells goes to `sender`, under `id`; its console also into the
+    /// file `console_log`, as it comes.
+    pub fn start(
+        spec: &Spec,
+        id: VmId,
+        console_log: &Path,
+        sender: SyncSender<(VmId, Message)>,
+    ) -> Result<Self> {
+        let log = File::create(console_log).doing("create", console_log)?;
+        let (listener, name) = listen()?;
+        let muted = Arc::new(AtomicBool::new(false));
+        let inbox = Inbox { id, sender, muted: Arc::clone(&muted) };
+        let mut child = spec.command(&name).spawn(Stdio::Merged)?;
+        let console = child.take_output().ok_or_else(|| Error::cannot_run("the guest has no console"))?;
+        let (outbox, letters) = mpsc::channel();
+        thread::spawn({
+            let inbox = inbox.clone();
+            move || follow_console(console, log, &inbox)
+        });
+        thread::spawn(move || serve_agent(&listener, letters, &inbox));
+        Ok(Self { child, outbox, muted })
+    }
+
+    /// Says something to the agent. Never waits; a guest that is gone is noticed by the readers.
+    pub fn send(&self, message: ToGuest) {
+        let _ = self.outbox.send(message);
+    }
+
+    /// How virtme-ng ended, if it did. Its exit status says little: see the events before.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.child.try_wait()
+    }
+
+    /// Stops the VM at once. Nothing is lost: a guest's own files are in its memory, what it writes to a share of the
+    /// host is there already.
+    pub fn stop(mut self) {
+        self.muted.store(true, Ordering::Relaxed);
+        self.child.terminate();
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.muted.store(true, Ordering::Relaxed);
+    }
+}
+
+/// An abstract socket has no file that could be left behind, and its name is free again when we are gone.
+fn listen() -> Result<(UnixListener, String)> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let failed = |error| Error::cannot_run(format!("cannot open a socket for the guest: {error}"));
+    let nonce = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id());
+    let name = format!("vmptcp-{}-{}-{nonce:x}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let address = SocketAddr::from_abstract_name(&name).map_err(failed)?;
+    let listener = UnixListener::bind_addr(&address).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    Ok((listener, name))
+}
+
+fn follow_console(console: PipeReader, mut log: File, inbox: &Inbox) {
+    let mut log_is_good = true;
+    read_lines(console, |line| {
+        if log_is_good && let Err(error) = log.write_all(line).and_then(|()| log.write_all(b"\n")) {
+            log_is_good = false;
+            inbox.put(Message::ConsoleLost(error.to_string()));
+        }
+        inbox.put(Message::Console(line.to_vec()));
+        // Read on even if nobody listens any more: the last lines of a guest that is being stopped go to the log.
+        true
+    });
+    inbox.put(Message::ConsoleEnded);
+}
+
+fn serve_agent(listener: &UnixListener, letters: mpsc::Receiver<ToGuest>, inbox: &Inbox) {
+    let Some(stream) = accept(listener, inbox) else { return };
+    let Ok(writer) = stream.try_clone() else { return };
+    thread::spawn(move || write_letters(writer, letters));
+    let mut stream = stream;
+    let mut decoder = Decoder::default();
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let count = match stream.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(_) => break,
+        };
+        for message in decoder.feed(&buffer[..count]) {
+            if !inbox.put(message.map_or_else(Message::Noise, Message::Agent)) {
+                return;
+            }
+        }
+    }
+    inbox.put(Message::AgentGone);
+}
+
+/// Waits for QEMU to connect. Abstract sockets have no permissions: only our own user is let in.
+fn accept(listener: &UnixListener, inbox: &Inbox) -> Option<UnixStream> {
+    let us = nix::unistd::geteuid().as_raw();
+    while !inbox.muted.load(Ordering::Relaxed) {
+        match listener.accept() {
+            Ok((stream, _)) if getsockopt(&stream, PeerCredentials).is_ok_and(|peer| peer.uid() == us) => {
+                return stream.set_nonblocking(false).is_ok().then_some(stream);
+            }
+            Ok(_) => {}
+            Err(_) => thread::sleep(Duration::from_millis(20)),
+        }
+    }
+    None
+}
+
+fn write_letters(mut stream: UnixStream, letters: mpsc::Receiver<ToGuest>) {
+    for letter in letters {
+        if stream.write_all(&encode(&letter)).is_err() {
+            return;
+        }
+    }
+}
