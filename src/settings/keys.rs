@@ -1,0 +1,172 @@
+//! The keys there are, and what a value of each must look like.
+
+use super::shape::Shape::{
+    self, Argument, AutoMemory, AutoSeconds, Base, Bool, Number, OptionalPath, Path, Paths, Symbols, Tests,
+    Text, Texts, Variables, Word,
+};
+use super::values::{Accelerator, Ccache, Slow, Variant};
+
+/// What all variables that set a setting begin with.
+pub(super) const PREFIX: &str = "VMPTCP_";
+
+/// Every key, in the order of `default.toml`, but those of profiles.
+pub(super) const KEYS: &[(&str, Shape)] = &[
+    ("kernel.tree", OptionalPath),
+    ("kernel.work-dir", OptionalPath),
+    ("kernel.base", Base),
+    ("kernel.variant", Word(Variant::WORDS)),
+    ("kernel.gcov", Bool),
+    ("kernel.clang", Bool),
+    ("kernel.fragments", Paths),
+    ("kernel.symbols", Symbols),
+    ("kernel.strict", Bool),
+    ("kernel.jobs", Number { min: 0, max: 4096 }),
+    ("kernel.ccache", Word(Ccache::WORDS)),
+    ("source.url", Argument),
+    ("source.branch", Argument),
+    ("vm.accelerator", Word(Accelerator::WORDS)),
+    ("vm.cpus", Number { min: 0, max: 1024 }),
+    ("vm.memory", AutoMemory),
+    ("vm.boot-timeout", AutoSeconds),
+    ("vm.root", Path),
+    ("vm.rw", Paths),
+    ("vm.append", Texts),
+    ("vm.qemu-args", Texts),
+    ("test.profile", Argument),
+    ("test.timeout", AutoSeconds),
+    ("test.slow", Word(Slow::WORDS)),
+    ("test.fail-fast", Bool),
+    ("test.repeat", Number { min: 1, max: 1_000_000 }),
+    ("test.env", Variables),
+    ("test.ignore-flaky", Bool),
+    ("results.dir", OptionalPath),
+    ("results.keep", Number { min: 0, max: 1_000_000 }),
+];
+
+/// The keys of each `[profile.NAME]`.
+const PROFILE: &[(&str, Shape)] = &[("description", Text), ("tests", Tests)];
+
+/// What a key, dotted, names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Name {
+    /// A setting.
+    Key(Shape),
+    /// A section, or the part of its name before a dot.
+    Section,
+    /// Nothing.
+    Unknown,
+}
+
+/// Looks a dotted key up. A profile may have any name of letters, digits, `-` and `_`.
+pub(super) fn lookup(key: &str) -> Name {
+    if let Some((_, shape)) = KEYS.iter().find(|(name, _)| *name == key) {
+        return Name::Key(*shape);
+    }
+    let parts: Vec<&str> = key.split('.').collect();
+    match parts[..] {
+        ["profile"] => Name::Section,
+        ["profile", name] if is_word(name) => Name::Section,
+        ["profile", name, field] if is_word(name) => PROFILE
+            .iter()
+            .find(|(known, _)| *known == field)
+            .map_or(Name::Unknown, |(_, shape)| Name::Key(*shape)),
+        [section] if KEYS.iter().any(|(name, _)| name.split('.').next() == Some(section)) => Name::Section,
+        _ => Name::Unknown,
+    }
+}
+
+fn is_word(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+}
+
+/// The variable that `name`, which begins as all of them do, was probably meant to be.
+pub(super) fn nearest_variable(name: &str) -> String {
+    // The key as it might have been: the common beginning would make all of them alike.
+    let guess = name.strip_prefix(PREFIX).unwrap_or(name).to_ascii_lowercase().replacen('_', ".", 1);
+    variable(&nearest_key(&guess.replace('_', "-")))
+}
+
+/// The variable that sets `key`.
+pub(super) fn variable(key: &str) -> String {
+    format!("{PREFIX}{}", key.replace(['.', '-'], "_").to_ascii_uppercase())
+}
+
+/// Where a key stands in listings: as in `default.toml`, then the profiles.
+pub(super) fn rank(key: &str) -> usize {
+    KEYS.iter()
+        .position(|(name, _)| {
+            key.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+        .unwrap_or(KEYS.len())
+}
+
+/// The known key that `key` was probably meant to be. A key without its section is recognised too.
+pub(super) fn nearest_key(key: &str) -> String {
+    let parts: Vec<&str> = key.split('.').collect();
+    if let ["profile", name, field] = parts[..] {
+        return format!("profile.{name}.{}", nearest(field, PROFILE.iter().map(|(name, _)| *name)));
+    }
+    let bare = key.rsplit('.').next().unwrap_or(key);
+    let homonym = KEYS.iter().map(|(name, _)| *name).find(|name| name.split('.').nth(1) == Some(bare));
+    homonym.unwrap_or_else(|| nearest(key, KEYS.iter().map(|(name, _)| *name))).to_owned()
+}
+
+/// The known section that `section` was probably meant to be.
+pub(super) fn nearest_section(section: &str) -> &'static str {
+    let sections = KEYS.iter().filter_map(|(name, _)| name.split('.').next());
+    nearest(section, sections.chain(["profile", "test.env"]))
+}
+
+/// The candidate that is most like `word`; empty if there is none.
+pub(super) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> &'a str {
+    // Of the measures this one forgives a word that is cut short.
+    let likeness = |candidate: &&str| strsim::jaro_winkler(word, candidate);
+    candidates.max_by(|a, b| likeness(a).total_cmp(&likeness(b))).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_keys_share_a_variable() {
+        let mut names: Vec<String> = KEYS.iter().map(|(key, _)| variable(key)).collect();
+        assert!(names.contains(&"VMPTCP_VM_BOOT_TIMEOUT".to_owned()));
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), KEYS.len());
+    }
+
+    #[test]
+    fn keys_sections_and_nonsense_are_told_apart() {
+        assert_eq!(lookup("vm.cpus"), Name::Key(Number { min: 0, max: 1024 }));
+        assert_eq!(lookup("profile.my-own.tests"), Name::Key(Tests));
+        for section in ["vm", "profile", "profile.x"] {
+            assert_eq!(lookup(section), Name::Section, "{section}");
+        }
+        for unknown in
+            ["", ".", "cpus", "vm.", "vm.cpus.x", "profile.a b", "profile.x.y", "profile.x.tests.z"]
+        {
+            assert_eq!(lookup(unknown), Name::Unknown, "{unknown}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_key_is_what_was_meant() {
+        for (typed, meant) in [
+            ("vm.cpu", "vm.cpus"),
+            ("vm.boot_timeout", "vm.boot-timeout"),
+            ("kernel.work_dir", "kernel.work-dir"),
+            ("cpus", "vm.cpus"),
+            ("test.append", "vm.append"),
+            ("vm.mem", "vm.memory"),
+            ("test.time", "test.timeout"),
+            ("test.flaky", "test.ignore-flaky"),
+            ("kernel.sybmols", "kernel.symbols"),
+            ("boot-timout", "vm.boot-timeout"),
+            ("profile.mine.test", "profile.mine.tests"),
+        ] {
+            assert_eq!(nearest_key(typed), meant);
+        }
+    }
+}
