@@ -1,7 +1,199 @@
-//! The outcome of a test.
+//! What happens during a run: facts only. `events.jsonl` holds one [`Record`] a line, and every report is made from it.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
+
+/// The version of the format of `events.jsonl` and `results.json`.
+pub const SCHEMA: u32 = 1;
+
+/// The name of the step in which a command runs in a guest, with our streams as its own.
+pub const GUEST_STEP: &str = "guest";
+
+/// An event and when it happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Wall-clock time, UTC.
+    pub time: jiff::Timestamp,
+    /// Since the run began, in milliseconds, by a clock that never jumps.
+    pub at_ms: u64,
+    /// The fact.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// A fact.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// The first event of a run.
+    RunStarted {
+        /// [`SCHEMA`].
+        schema: u32,
+        /// Of vmptcp.
+        version: String,
+        /// The command line, as it was given.
+        argv: Vec<String>,
+        /// Names of the steps that will be taken.
+        steps: Vec<String>,
+    },
+    /// What the results depend on: commit, configuration, compiler, versions, machine.
+    Provenance {
+        /// Names and values.
+        facts: BTreeMap<String, String>,
+    },
+    /// Something that the user should know and that is no error.
+    Note {
+        /// What.
+        text: String,
+    },
+    /// Something that is probably wrong.
+    Warning {
+        /// What.
+        text: String,
+        /// The remedy.
+        hint: Option<String>,
+    },
+    /// A step begins.
+    StepStarted {
+        /// Its name.
+        step: String,
+    },
+    /// A step is over.
+    StepEnded {
+        /// Its name.
+        step: String,
+        /// How.
+        status: StepStatus,
+        /// What it did, or why it failed.
+        detail: String,
+        /// How long it took, in seconds.
+        seconds: f64,
+    },
+    /// These tests shall run, in this order.
+    TestsPlanned {
+        /// Which runs of which tests.
+        tests: Vec<TestId>,
+    },
+    /// A VM was started.
+    VmStarted {
+        /// Its number.
+        vm: u32,
+        /// `kvm` or `tcg`.
+        accelerator: String,
+        /// The console log, relative to the run directory.
+        console: String,
+    },
+    /// Its agent answered.
+    VmReady {
+        /// Its number.
+        vm: u32,
+        /// `uname -r`.
+        kernel: String,
+        /// From the start of virtme-ng to the agent's first word, in seconds.
+        seconds: f64,
+    },
+    /// It is gone.
+    VmEnded {
+        /// Its number.
+        vm: u32,
+        /// Was this its own doing: a crash, a hang, a boot that failed?
+        crashed: bool,
+        /// Why.
+        reason: String,
+        /// The end of its console, where that tells something.
+        console_tail: Vec<String>,
+    },
+    /// A test begins.
+    TestStarted {
+        /// Which run of which test.
+        test: TestId,
+        /// On which VM.
+        vm: u32,
+        /// After how many seconds it will be stopped.
+        timeout: u64,
+        /// The file with its raw output, relative to the run directory.
+        output: String,
+    },
+    /// A subtest is over.
+    Subtest {
+        /// Which run of which test.
+        test: TestId,
+        /// The result.
+        result: Subtest,
+    },
+    /// The kernel printed a splat.
+    Splat {
+        /// On which VM.
+        vm: u32,
+        /// The test that ran at the time.
+        test: Option<TestId>,
+        /// Its first telling line.
+        title: String,
+        /// All of its lines, the first 200 at most.
+        lines: Vec<String>,
+    },
+    /// A test is over.
+    TestEnded {
+        /// Which run of which test.
+        test: TestId,
+        /// How.
+        outcome: Outcome,
+        /// Why, if not simply by its exit code.
+        reason: Option<String>,
+        /// Its exit code, if it ended by itself.
+        exit_code: Option<i32>,
+        /// How long it took, in seconds.
+        seconds: f64,
+    },
+    /// The last event of a run.
+    RunEnded {
+        /// The exit code of the invocation.
+        exit_code: u8,
+        /// Why it ended early, if it did.
+        error: Option<String>,
+        /// What to do about that.
+        hint: Option<String>,
+    },
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepStatus {
+    /// It did its work.
+    Done,
+    /// There was nothing to do.
+    UpToDate,
+    /// It failed.
+    Failed,
+}
+
+/// One run of one test: they are repeated at times.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TestId {
+    /// The test's name.
+    pub name: String,
+    /// Counted from 1.
+    pub attempt: u32,
+}
+
+/// The result of one subtest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Subtest {
+    /// Its number in the test's plan, if it has one.
+    pub number: Option<u64>,
+    /// Its name, with those of the subtests around it: `outer/inner`.
+    pub name: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why, as the test says.
+    pub reason: Option<String>,
+    /// How long it took, as the test says, in milliseconds.
+    pub ms: Option<u64>,
+    /// It failed, and the test itself calls it unstable and asks to ignore that.
+    pub flaky: bool,
+}
 
 /// How a test or subtest ended. The first five are what KTAP can say; the rest only the host can know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -19,7 +211,7 @@ pub enum Outcome {
     Fail,
     /// It did not end in its time.
     Timeout,
-    /// The guest went away, or its kernel printed a splat, while it ran.
+    /// The guest went away, or hung, while it ran.
     Crash,
     /// It could not be run, or its output cannot be understood.
     Error,

@@ -1,0 +1,32 @@
+//! What a run means, and how it is shown. Everything here is a fold over events, or a rendering of one.
+
+pub mod console;
+pub mod json;
+pub mod junit;
+pub mod summary;
+pub mod terminal;
+pub mod text;
+
+pub use summary::Summary;
+
+use crate::error::Result;
+use crate::event::{Progress, Record};
+use crate::store::write_whole;
+use std::path::Path;
+
+/// Somebody who wants to hear what happens, as it happens.
+pub trait Reporter {
+    /// A fact.
+    fn record(&mut self, record: &Record);
+    /// What is being done just now, or nothing any more. Not a fact that is kept.
+    fn activity(&mut self, what: Option<&str>);
+    /// How far the step that runs is. Not a fact that is kept.
+    fn progress(&mut self, progress: &Progress);
+}
+
+/// Writes all files that are made of a summary into the run's directory.
+pub fn write_files(summary: &Summary, run: &Path) -> Result<()> {
+    write_whole(&run.join("results.json"), json::render(summary).as_bytes())?;
+    write_whole(&run.join("junit.xml"), junit::render(summary)?.as_bytes())?;
+    write_whole(&run.join("summary.txt"), text::render(summary, false).as_bytes())
+}

@@ -1,0 +1,298 @@
+//! The summary for a person: `summary.txt` and the end of every run on the terminal.
+
+use super::summary::{Step, Summary, Test, Verdict};
+use crate::event::{Outcome, StepStatus};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// How many lines of a splat or a console's end are shown. The files have them all.
+const EXCERPT: usize = 12;
+
+/// How many failed subtests of one test are shown.
+const SUBTESTS: usize = 20;
+
+/// All outcomes but a pass, in the order in which a count names them.
+const ODD: [Outcome; 8] = [
+    Outcome::Fail,
+    Outcome::Timeout,
+    Outcome::Crash,
+    Outcome::Error,
+    Outcome::Skip,
+    Outcome::Xfail,
+    Outcome::Xpass,
+    Outcome::NotRun,
+];
+
+/// `text` without what could move the cursor, change colours or hide something: control characters become visible.
+pub fn clean(text: &str) -> String {
+    let mut cleaned = String::with_capacity(text.len());
+    for char in strip_colours(text).chars() {
+        match char {
+            '\t' => cleaned.push(' '),
+            // Also the marks that turn the direction of writing around.
+            char if char.is_control()
+                || ('\u{202a}'..='\u{202e}').contains(&char)
+                || ('\u{2066}'..='\u{2069}').contains(&char) =>
+            {
+                let _ = write!(cleaned, "\\u{{{:x}}}", u32::from(char));
+            }
+            char => cleaned.push(char),
+        }
+    }
+    cleaned
+}
+
+/// Drops the sequences that only set colours: they are common in test names, and mean nothing.
+fn strip_colours(text: &str) -> std::borrow::Cow<'_, str> {
+    if !text.contains('\u{1b}') {
+        return text.into();
+    }
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("\u{1b}[") {
+        let (before, sequence) = rest.split_at(at);
+        plain.push_str(before);
+        let end = sequence[2..]
+            .find(|char: char| !char.is_ascii_digit() && char != ';')
+            .map_or(sequence.len(), |end| end + 2);
+        if sequence[end..].starts_with('m') {
+            rest = &sequence[end + 1..];
+        } else {
+            plain.push('\u{1b}');
+            rest = &sequence[1..];
+        }
+    }
+    plain.push_str(rest);
+    plain.into()
+}
+
+/// A length of time as a person says it: `0.4 s`, `75 s`, `4 min 05 s`, `2 h 03 min`.
+pub fn duration(seconds: f64) -> String {
+    let whole = Duration::try_from_secs_f64(seconds).unwrap_or_default().as_secs();
+    match whole {
+        0..=9 => format!("{seconds:.1} s"),
+        10..=119 => format!("{whole} s"),
+        120..=7199 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+/// Paints a word, or leaves it.
+pub fn paint(colour: bool, code: &str, text: &str) -> String {
+    if colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+}
+
+/// The colour of an outcome.
+pub fn colour_of(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Pass => "32",
+        Outcome::Skip | Outcome::Xfail | Outcome::Xpass | Outcome::NotRun => "33",
+        Outcome::Fail | Outcome::Timeout | Outcome::Crash | Outcome::Error => "1;31",
+    }
+}
+
+/// The summary as text that ends with the verdict.
+pub fn render(summary: &Summary, colour: bool) -> String {
+    let mut text = String::new();
+    for step in &summary.steps {
+        line_of_step(&mut text, step);
+    }
+    for test in &summary.tests {
+        block_of_test(&mut text, test, colour);
+    }
+    for warning in &summary.warnings {
+        let _ = writeln!(text, "\n{}: {}", paint(colour, "33", "warning"), indented(&warning.text));
+        if let Some(hint) = &warning.hint {
+            let _ = writeln!(text, "  {}", clean(hint));
+        }
+    }
+    if let Some(error) = &summary.error {
+        let _ = writeln!(text, "\n{}: {}", paint(colour, "1;31", "error"), indented(&error.text));
+        if let Some(hint) = &error.hint {
+            let _ = writeln!(text, "  {}", clean(hint));
+        }
+    }
+    trouble(&mut text, summary);
+    finish(text, summary, colour)
+}
+
+/// The end of a run whose progress was watched: what went wrong, in full, and the verdict.
+pub fn ending(summary: &Summary, colour: bool) -> String {
+    let mut text = String::new();
+    for test in summary.tests.iter().filter(|test| !test.outcome.is_ok()) {
+        block_of_test(&mut text, test, colour);
+    }
+    trouble(&mut text, summary);
+    finish(text, summary, colour)
+}
+
+fn finish(mut text: String, summary: &Summary, colour: bool) -> String {
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    let _ = writeln!(text, "{}", verdict(summary, colour));
+    text
+}
+
+/// Splats, and VMs that crashed.
+fn trouble(text: &mut String, summary: &Summary) {
+    for splat in &summary.splats {
+        let during = splat
+            .test
+            .as_ref()
+            .map_or_else(|| "outside of any test".to_owned(), |test| format!("during {}", clean(&test.name)));
+        let _ = writeln!(text, "\nsplat {during}, on VM {}: {}", splat.vm, clean(&splat.title));
+        excerpt(text, splat.lines.iter().skip(1));
+    }
+    for vm in summary.vms.iter().filter(|vm| vm.crashed) {
+        let _ = writeln!(
+            text,
+            "\nVM {} ({}): {}",
+            vm.vm,
+            clean(&vm.console),
+            clean(vm.end.as_deref().unwrap_or("gone"))
+        );
+        excerpt(text, vm.console_tail.iter().skip(vm.console_tail.len().saturating_sub(EXCERPT)));
+    }
+}
+
+/// The last line: the verdict and its numbers.
+pub fn verdict(summary: &Summary, colour: bool) -> String {
+    let code = match summary.verdict {
+        Verdict::Passed => "1;32",
+        Verdict::Unfinished | Verdict::Interrupted => "1;33",
+        _ => "1;31",
+    };
+    let mut line = paint(colour, code, summary.verdict.as_str());
+    let counts = counts([Outcome::Pass].into_iter().chain(ODD), |outcome| summary.count(outcome));
+    if !counts.is_empty() {
+        let subtests: usize = summary.tests.iter().map(|test| test.subtests.len()).sum();
+        let _ = write!(line, ": {} ({})", counts.join(", "), plural(subtests, "subtest"));
+    }
+    let _ = write!(line, ", in {}", duration(summary.seconds));
+    line
+}
+
+fn line_of_step(text: &mut String, step: &Step) {
+    let status = match step.status {
+        None => "not reached",
+        Some(StepStatus::Done) => "done",
+        Some(StepStatus::UpToDate) => "up to date",
+        Some(StepStatus::Failed) => "failed",
+    };
+    let _ = write!(text, "{:<10} {status:<11} {:>12}", clean(&step.name), duration(step.seconds));
+    let detail =
+        if step.detail.is_empty() { String::new() } else { format!("   {}", indented(&step.detail)) };
+    let _ = writeln!(text, "{detail}");
+}
+
+fn block_of_test(text: &mut String, test: &Test, colour: bool) {
+    let name = match test.attempt {
+        1 => clean(&test.name),
+        attempt => format!("{} (attempt {attempt})", clean(&test.name)),
+    };
+    let outcome = paint(colour, colour_of(test.outcome), &format!("{:<8}", test.outcome));
+    let reason = test.reason.as_ref().map(|reason| format!("({})", clean(reason))).unwrap_or_default();
+    let time = duration(test.seconds);
+    let line = format!("  {outcome} {name:<28} {time:>12}  {}  {reason}", subtest_counts(test));
+    let _ = writeln!(text, "{}", line.trim_end());
+    let failed: Vec<_> = test.failed_subtests().collect();
+    for subtest in failed.iter().take(SUBTESTS) {
+        let number = subtest.number.map(|number| format!("{number} ")).unwrap_or_default();
+        let _ = write!(text, "           {} {number}{}", subtest.outcome, clean(&subtest.name));
+        let _ = writeln!(
+            text,
+            "{}",
+            subtest.reason.as_ref().map(|why| format!("  # {}", clean(why))).unwrap_or_default()
+        );
+    }
+    if failed.len() > SUBTESTS {
+        let _ = writeln!(text, "           … and {} more", failed.len() - SUBTESTS);
+    }
+    if !test.outcome.is_ok()
+        && let Some(output) = &test.output
+    {
+        let _ = writeln!(text, "           output: {}", clean(output));
+    }
+}
+
+/// `12 subtests`, or `12 subtests: 1 fail, 2 skip` where not all passed.
+pub fn subtest_counts(test: &Test) -> String {
+    let count =
+        |outcome| test.subtests.iter().filter(|subtest| subtest.outcome == outcome && !subtest.flaky).count();
+    let mut odd = counts(ODD, count);
+    match test.subtests.iter().filter(|subtest| subtest.flaky).count() {
+        0 => {}
+        flaky => odd.push(format!("{flaky} flaky, ignored")),
+    }
+    match (test.subtests.len(), odd.is_empty()) {
+        (0, _) => String::new(),
+        (all, true) => plural(all, "subtest"),
+        (all, false) => format!("{}: {}", plural(all, "subtest"), odd.join(", ")),
+    }
+}
+
+/// `2 pass`, `1 fail`: the outcomes that there are, and how many of each.
+fn counts(outcomes: impl IntoIterator<Item = Outcome>, count: impl Fn(Outcome) -> usize) -> Vec<String> {
+    let counted = outcomes.into_iter().map(|outcome| (count(outcome), outcome));
+    counted.filter(|(count, _)| *count > 0).map(|(count, outcome)| format!("{count} {outcome}")).collect()
+}
+
+/// `1 subtest`, `2 subtests`.
+fn plural(count: usize, word: &str) -> String {
+    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
+}
+
+/// Untrusted text of several lines, each cleaned, the further ones set in.
+fn indented(text: &str) -> String {
+    text.lines().map(clean).collect::<Vec<_>>().join("\n  ")
+}
+
+fn excerpt<'a>(text: &mut String, lines: impl Iterator<Item = &'a String>) {
+    for line in lines.take(EXCERPT) {
+        let _ = writeln!(text, "  {}", clean(line));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::summary::tests::eventful_run;
+
+    #[test]
+    fn a_run_for_a_person() {
+        insta::assert_snapshot!(render(&Summary::of(&eventful_run()), false), @r"
+        build      up to date         0.4 s   nothing changed
+        test       not reached        0.0 s
+          pass     good                                3.0 s  2 subtests: 1 skip
+          fail     bad                                 2.5 s  1 subtest: 1 fail  (exit code 1)
+                   fail 1 it  # got 1 <2>
+                   output: tests/bad.1.log
+          crash    ugly                                1.0 s    (the guest is gone)
+                   output: tests/ugly.1.log
+          not run  late                                0.0 s
+
+        warning: CONFIG_X did not take
+          vmptcp config
+
+        splat during ugly, on VM 1: BUG: kernel NULL pointer dereference
+
+        VM 1 (console-1.log): the guest is gone
+          [    5.5] Kernel panic - not syncing: Fatal exception
+
+        unfinished: 1 pass, 1 fail, 1 crash, 1 not run (3 subtests), in 18 s
+        ");
+    }
+
+    #[test]
+    fn nothing_from_outside_reaches_the_terminal_raw() {
+        assert_eq!(clean("a\u{1b}[31mred\u{1b}[0m"), "ared");
+        assert_eq!(clean("\u{1b}]0;title\u{7}x\r\u{202e}"), "\\u{1b}]0;title\\u{7}x\\u{d}\\u{202e}");
+        assert_eq!(clean("\u{1b}[2J\u{1b}["), "\\u{1b}[2J\\u{1b}[");
+    }
+
+    #[test]
+    fn lengths_of_time_read_well() {
+        assert_eq!([0.35, 75.4, 245.0, 7380.0].map(duration), ["0.3 s", "75 s", "4 min 05 s", "2 h 03 min"]);
+    }
+}

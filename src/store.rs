@@ -1,0 +1,326 @@
+//! Where a run's files live, and which runs there are.
+//!
+//! ```text
+//! runs/
+//!   latest -> 20261122-131500-4711
+//!   20261122-131500-4711/
+//!     events.jsonl  results.json  junit.xml  summary.txt  .config
+//!     console-1.log …
+//!     tests/pm_netlink.1.log  tests/pm_netlink.1.tap
+//! ```
+
+use crate::error::{Error, IoContext, Result};
+use crate::event::{Event, Record};
+use std::fs::{self, File, TryLockError};
+use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// The link that points to the newest run.
+pub const LATEST: &str = "latest";
+
+/// The directory of one run, while it is being written.
+#[derive(Debug)]
+pub struct RunDir {
+    path: PathBuf,
+    /// Locked as long as the run goes on: [`prune`] leaves it alone.
+    events: BufWriter<File>,
+    started: Instant,
+}
+
+impl RunDir {
+    /// Creates the directory of a new run below `runs`, and lets `latest` point to it.
+    pub fn create(runs: &Path) -> Result<Self> {
+        fs::create_dir_all(runs).doing("create", runs)?;
+        let now = jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string();
+        let path = create_unique(runs, &now)?;
+        let tests = path.join("tests");
+        fs::create_dir(&tests).doing("create", &tests)?;
+        let log = path.join("events.jsonl");
+        let events = File::create(&log).doing("create", &log)?;
+        // A file system without locks is no reason not to run.
+        let _ = events.try_lock();
+        let events = BufWriter::new(events);
+        point_latest_to(runs, &path)?;
+        Ok(Self { path, events, started: Instant::now() })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A directory for temporary files, which [`RunDir::close`] removes.
+    pub fn tmp(&self) -> Result<PathBuf> {
+        let tmp = self.path.join("tmp");
+        fs::create_dir_all(&tmp).doing("create", &tmp)?;
+        Ok(tmp)
+    }
+
+    /// Appends an event: on disk when this returns, so that nothing is lost when anything dies.
+    pub fn append(&mut self, event: Event) -> Result<Record> {
+        let at_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let record = Record { time: jiff::Timestamp::now(), at_ms, event };
+        let path = self.path.join("events.jsonl");
+        let line = serde_json::to_string(&record)
+            .map_err(|error| Error::cannot_run(format!("cannot write {}: {error}", path.display())))?;
+        writeln!(self.events, "{line}").and_then(|()| self.events.flush()).doing("write", &path)?;
+        Ok(record)
+    }
+
+    /// Removes what nobody needs after the run.
+    pub fn close(self) {
+        let _ = fs::remove_dir_all(self.path.join("tmp"));
+    }
+}
+
+/// Creates a directory that nobody else has: several runs may start in the same second, also in containers, where processes
+/// of two of them have the same number.
+fn create_unique(runs: &Path, now: &str) -> Result<PathBuf> {
+    let stem = format!("{now}-{}", std::process::id());
+    let mut path = runs.join(&stem);
+    for count in 1..1000 {
+        match fs::create_dir(&path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                path = runs.join(format!("{stem}-{count}"));
+            }
+            created => return created.doing("create", &path).map(|()| path),
+        }
+    }
+    Err(Error::cannot_run(format!("cannot create a directory for a run: {} is taken", path.display())))
+}
+
+fn point_latest_to(runs: &Path, path: &Path) -> Result<()> {
+    let link = runs.join(LATEST);
+    let fresh = runs.join(format!(".latest-{}", std::process::id()));
+    let _ = fs::remove_file(&fresh);
+    let target = path.file_name().unwrap_or_default();
+    std::os::unix::fs::symlink(target, &fresh).doing("create", &fresh)?;
+    fs::rename(&fresh, &link).doing("create", &link)
+}
+
+/// Writes a file of a run so that it is either whole or not there.
+pub fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let fresh = path.with_file_name(name);
+    let written = fs::write(&fresh, content).and_then(|()| fs::rename(&fresh, path));
+    written.doing("write", path).inspect_err(|_| {
+        // A full disk needs no half of a file.
+        let _ = fs::remove_file(&fresh);
+    })
+}
+
+/// The events of a run that was read back.
+#[derive(Debug)]
+pub struct Replay {
+    /// The run's directory.
+    pub path: PathBuf,
+    /// What happened, in order.
+    pub records: Vec<Record>,
+    /// Lines that are no events, by number, with what is wrong: a run that was killed may have cut its last line.
+    pub damaged: Vec<(usize, String)>,
+}
+
+/// Reads a run back: `wanted` is a directory, the name of a run below `runs`, or a unique beginning of one.
+pub fn replay(runs: &Path, wanted: &str) -> Result<Replay> {
+    let path = locate(runs, wanted)?;
+    let log = path.join("events.jsonl");
+    let file = File::open(&log).map_err(|error| {
+        Error::usage(format!(
+            "{} is not the directory of a run: cannot read {}: {error}",
+            path.display(),
+            log.display()
+        ))
+        .hint("list the runs that there are: vmptcp report --list")
+    })?;
+    let mut replay = Replay { path, records: Vec::new(), damaged: Vec::new() };
+    let mut reader = BufReader::new(file);
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        if reader.read_until(b'\n', &mut line).doing("read", &log)? == 0 {
+            break;
+        }
+        match serde_json::from_slice(&line) {
+            Ok(record) => replay.records.push(record),
+            Err(error) => replay.damaged.push((number, error.to_string())),
+        }
+    }
+    if replay.records.is_empty() {
+        return Err(Error::usage(format!("{} holds no event: the run ended before it began", log.display()))
+            .hint("list the runs that there are: vmptcp report --list"));
+    }
+    Ok(replay)
+}
+
+fn locate(runs: &Path, wanted: &str) -> Result<PathBuf> {
+    let direct = Path::new(wanted);
+    if wanted.contains('/') || direct.join("events.jsonl").is_file() {
+        return direct.canonicalize().map_err(|error| Error::usage(format!("no run at {wanted}: {error}")));
+    }
+    let named = runs.join(wanted);
+    if named.exists() {
+        return named.canonicalize().doing("read", &named);
+    }
+    let names = list(runs);
+    let matching: Vec<&String> = names.iter().filter(|name| name.starts_with(wanted)).collect();
+    match matching[..] {
+        [name] => Ok(runs.join(name)),
+        [] if names.is_empty() => {
+            Err(Error::usage(format!("there is no run in {} yet", runs.display()))
+                .hint("make one: vmptcp run"))
+        }
+        [] => Err(Error::usage(format!("no run is called {wanted}"))
+            .hint("list the runs that there are: vmptcp report --list")),
+        _ => Err(Error::usage(format!("{} runs begin with {wanted}", matching.len()))
+            .hint("give more of its name")),
+    }
+}
+
+/// The names of the runs below `runs`, oldest first.
+pub fn list(runs: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(runs) else { return Vec::new() };
+    let mut names: Vec<String> = entries
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    names
+}
+
+/// Removes the oldest runs until `keep` are left; 0 keeps all. One that still goes on stays, and so does whatever else is in
+/// that directory, which a setting may have put anywhere. A run that cannot be removed stays too.
+pub fn prune(runs: &Path, keep: usize) {
+    let names: Vec<String> = list(runs).into_iter().filter(|name| is_run(&runs.join(name), name)).collect();
+    if keep == 0 || names.len() <= keep {
+        return;
+    }
+    for name in &names[..names.len() - keep] {
+        let run = runs.join(name);
+        if !goes_on(&run) {
+            let _ = fs::remove_dir_all(run);
+        }
+    }
+}
+
+/// Whether a directory is what [`RunDir::create`] makes: `YYYYMMDD-HHMMSS-PID`, with its log.
+fn is_run(path: &Path, name: &str) -> bool {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let parts: Vec<&str> = name.split('-').collect();
+    (3..=4).contains(&parts.len())
+        && parts.iter().all(|part| digits(part))
+        && (parts[0].len(), parts[1].len()) == (8, 6)
+        && path.join("events.jsonl").is_file()
+}
+
+/// True if the process that writes a run is there.
+fn goes_on(run: &Path) -> bool {
+    File::open(run.join("events.jsonl"))
+        .is_ok_and(|events| matches!(events.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(text: &str) -> Event {
+        Event::Note { text: text.to_owned() }
+    }
+
+    #[test]
+    fn what_was_appended_is_read_back_and_a_cut_line_loses_only_itself() {
+        let runs = tempfile::tempdir().unwrap();
+        let mut run = RunDir::create(runs.path()).unwrap();
+        run.append(note("one")).unwrap();
+        run.append(note("two")).unwrap();
+        let log = run.path().join("events.jsonl");
+        let whole = fs::read(&log).unwrap();
+        fs::write(&log, &whole[..whole.len() - 5]).unwrap();
+        let replay = replay(runs.path(), LATEST).unwrap();
+        assert_eq!(replay.records.iter().map(|record| &record.event).collect::<Vec<_>>(), [&note("one")]);
+        assert_eq!(replay.damaged.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
+    fn runs_are_found_by_a_unique_beginning() {
+        let runs = tempfile::tempdir().unwrap();
+        for name in ["20260101-000000-1", "20260102-000000-1"] {
+            fs::create_dir(runs.path().join(name)).unwrap();
+            fs::write(runs.path().join(name).join("events.jsonl"), "").unwrap();
+        }
+        assert!(locate(runs.path(), "20260102").unwrap().ends_with("20260102-000000-1"));
+        assert!(locate(runs.path(), "2026").unwrap_err().to_string().contains("2 runs begin with"));
+        assert!(locate(runs.path(), "1999").unwrap_err().remedy().unwrap().contains("--list"));
+        assert!(replay(runs.path(), "20260101").unwrap_err().to_string().contains("holds no event"));
+    }
+
+    fn old_runs(runs: &Path) {
+        for day in 1..=5 {
+            let run = runs.join(format!("2026010{day}-000000-1"));
+            fs::create_dir(&run).unwrap();
+            fs::write(run.join("events.jsonl"), "").unwrap();
+        }
+    }
+
+    #[test]
+    fn only_the_newest_runs_are_kept() {
+        let runs = tempfile::tempdir().unwrap();
+        old_runs(runs.path());
+        prune(runs.path(), 0);
+        assert_eq!(list(runs.path()).len(), 5);
+        prune(runs.path(), 2);
+        assert_eq!(list(runs.path()), ["20260104-000000-1", "20260105-000000-1"]);
+    }
+
+    #[test]
+    fn a_run_that_goes_on_is_not_removed() {
+        let runs = tempfile::tempdir().unwrap();
+        let run = RunDir::create(runs.path()).unwrap();
+        let name = run.path().file_name().unwrap().to_str().unwrap().to_owned();
+        // As if the clock had been wrong: by their names all others are newer.
+        for year in 3001..=3003 {
+            let later = runs.path().join(format!("{year}0101-000000-1"));
+            fs::create_dir(&later).unwrap();
+            fs::write(later.join("events.jsonl"), "").unwrap();
+        }
+        prune(runs.path(), 1);
+        assert_eq!(list(runs.path()), [name.as_str(), "30030101-000000-1"]);
+        run.close();
+        prune(runs.path(), 1);
+        assert_eq!(list(runs.path()), ["30030101-000000-1"]);
+    }
+
+    #[test]
+    fn what_is_no_run_is_never_removed() {
+        let home = tempfile::tempdir().unwrap();
+        old_runs(home.path());
+        for name in ["documents", "20260101", "20250101-000000-1", "19990101-000000-1-2-3"] {
+            fs::create_dir(home.path().join(name)).unwrap();
+        }
+        prune(home.path(), 1);
+        assert_eq!(
+            list(home.path()),
+            ["19990101-000000-1-2-3", "20250101-000000-1", "20260101", "20260105-000000-1", "documents"]
+        );
+    }
+
+    #[test]
+    fn runs_of_the_same_second_have_directories_of_their_own() {
+        let runs = tempfile::tempdir().unwrap();
+        let names: std::collections::BTreeSet<PathBuf> =
+            (0..5).map(|_| create_unique(runs.path(), "20260101-000000").unwrap()).collect();
+        assert_eq!(names.len(), 5);
+        assert!(names.iter().all(|path| path.is_dir()));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        // A directory of that name cannot be replaced.
+        fs::create_dir(dir.path().join("junit.xml")).unwrap();
+        write_whole(&dir.path().join("junit.xml"), b"x").unwrap_err();
+        assert!(!dir.path().join("junit.xml.new").exists());
+    }
+}
