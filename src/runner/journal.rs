@@ -1,0 +1,96 @@
+//! Where all facts go: to disk, into the summary, and to whoever watches.
+
+use crate::error::Result;
+use crate::event::{Event, Progress, StepStatus};
+use crate::process::interrupt;
+use crate::report::{Reporter, Summary};
+use crate::store::RunDir;
+use std::path::Path;
+use std::time::Instant;
+
+/// The facts of a run as they happen.
+pub struct Journal {
+    dir: RunDir,
+    summary: Summary,
+    reporter: Box<dyn Reporter>,
+}
+
+impl Journal {
+    /// Begins with an empty run.
+    pub fn new(dir: RunDir, reporter: Box<dyn Reporter>) -> Self {
+        Self { dir, summary: Summary::default(), reporter }
+    }
+
+    /// Takes a fact: it is on disk when this returns.
+    pub fn add(&mut self, event: Event) -> Result<()> {
+        let record = self.dir.append(event)?;
+        self.summary.add(&record);
+        self.reporter.record(&record);
+        Ok(())
+    }
+
+    /// Something that the user should know.
+    pub fn note(&mut self, text: impl Into<String>) -> Result<()> {
+        self.add(Event::Note { text: text.into() })
+    }
+
+    /// Something that is probably wrong.
+    pub fn warn(&mut self, text: impl Into<String>, hint: Option<String>) -> Result<()> {
+        self.add(Event::Warning { text: text.into(), hint })
+    }
+
+    /// Shows how far the step that runs is.
+    pub fn progress(&mut self, progress: &Progress) {
+        self.reporter.progress(progress);
+    }
+
+    /// Shows what is being done just now.
+    pub fn progress_text(&mut self, what: &str) {
+        self.reporter.activity(Some(what));
+    }
+
+    /// Takes the moving line away: somebody else needs the terminal.
+    pub fn hide_progress(&mut self) {
+        self.reporter.activity(None);
+    }
+
+    /// Runs a step, and records its beginning and its end. `work` returns how it ended and what it did.
+    pub fn step<T>(
+        &mut self,
+        name: &str,
+        work: impl FnOnce(&mut Self) -> Result<(T, StepStatus, String)>,
+    ) -> Result<T> {
+        interrupt::check()?;
+        self.add(Event::StepStarted { step: name.to_owned() })?;
+        let began = Instant::now();
+        let outcome = work(self);
+        let (status, detail) = match &outcome {
+            Ok((_, status, detail)) => (*status, detail.clone()),
+            Err(error) => (StepStatus::Failed, error.to_string()),
+        };
+        let seconds = began.elapsed().as_secs_f64();
+        self.add(Event::StepEnded { step: name.to_owned(), status, detail, seconds })?;
+        outcome.map(|(result, ..)| result)
+    }
+
+    /// The state of the run.
+    pub fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// The run's directory.
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// A directory for temporary files.
+    pub fn tmp(&self) -> Result<std::path::PathBuf> {
+        self.dir.tmp()
+    }
+
+    /// Ends the run.
+    pub fn close(self) -> Summary {
+        self.dir.close();
+        self.summary
+    }
+}

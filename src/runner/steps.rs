@@ -1,0 +1,196 @@
+//! Carries out the steps of a plan, one after the other.
+
+use super::fleet::{self, Job, Orders};
+use super::links;
+use super::{Host, Journal};
+use crate::doctor::{self, Scope};
+use crate::error::{Error, Result};
+use crate::event::{Event, StepStatus, TestId};
+use crate::kernel::Lock;
+use crate::kernel::build::{self, BuildRequest, Built};
+use crate::kernel::kconfig::{self, ConfigureRequest, Severity};
+use crate::plan::{self, GuestPlan, Plan, Step, TestPlan};
+use crate::suite::selftests::COLLECTION;
+use crate::vm::Spec;
+use crate::vm::accel::Accelerator;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Carries out all steps. What came of them is in the journal. Nobody else may change the build as long as tests run on it,
+/// but they may test it as well.
+pub fn carry_out(plan: &Plan, host: &Host, lock: &Lock, journal: &mut Journal) -> Result<()> {
+    for note in &plan.notes {
+        journal.note(note)?;
+    }
+    let mut built = None;
+    for step in &plan.steps {
+        match step {
+            Step::Configure(request) => configure(request, journal)?,
+            Step::Build(request) => built = Some(build(request, journal)?),
+            Step::Test(tests) => {
+                let built = built.as_ref().ok_or_else(|| Error::cannot_run("nothing was built to test"))?;
+                lock.relax()?;
+                test(tests, built, host, journal)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Carries out the steps up to the built kernel.
+pub fn prepare(plan: &Plan, journal: &mut Journal) -> Result<Built> {
+    let mut built = None;
+    for step in &plan.steps {
+        match step {
+            Step::Configure(request) => configure(request, journal)?,
+            Step::Build(request) => built = Some(build(request, journal)?),
+            Step::Test(_) => {}
+        }
+    }
+    built.ok_or_else(|| Error::cannot_run("nothing was built"))
+}
+
+/// Configures the kernel; fails if what is essential did not take.
+pub fn configure(request: &ConfigureRequest, journal: &mut Journal) -> Result<()> {
+    journal.step("configure", |journal| {
+        let outcome = kconfig::configure(request, &mut |_| ())?;
+        let proof = &outcome.proof;
+        let warnings: Vec<_> = proof.of(Severity::Warning).collect();
+        if !warnings.is_empty() {
+            let text = format!("{} symbols did not take\n{}", warnings.len(), kconfig::render(warnings));
+            journal.warn(text.trim_end(), None)?;
+        }
+        if let Err(error) = proof.verdict() {
+            let reasons = kconfig::render(proof.of(Severity::Error));
+            let hint = error.remedy().unwrap_or_default().to_owned();
+            return Err(Error::build(format!("{error}\n{}", reasons.trim_end())).hint(hint));
+        }
+        let notes = proof.of(Severity::Note).count();
+        let detail =
+            format!("{} of {} symbols took, {notes} settled otherwise", proof.granted, proof.requested);
+        let status = if outcome.changed { StepStatus::Done } else { StepStatus::UpToDate };
+        Ok(((), status, detail))
+    })
+}
+
+/// Builds the kernel and the selftests.
+pub fn build(request: &BuildRequest, journal: &mut Journal) -> Result<Built> {
+    journal.step("build", |journal| {
+        let built = build::build(request, &mut |progress| journal.progress(&progress))?;
+        let status = if built.up_to_date { StepStatus::UpToDate } else { StepStatus::Done };
+        let detail = format!("Linux {}, {} build steps", built.kernel_release, built.steps);
+        Ok((built, status, detail))
+    })
+}
+
+/// The accelerator for a guest with this kernel: what was asked for, or what works.
+pub fn accelerator(
+    guest: &GuestPlan,
+    image: &Path,
+    host: &Host,
+    journal: &mut Journal,
+) -> Result<Accelerator> {
+    if let Some(accelerator) = guest.accelerator {
+        return Ok(accelerator);
+    }
+    let scope =
+        Scope { cache: &host.cache, venv: &host.venv, work: None, image: Some(image), reprobe: false };
+    if let Some(answer) = doctor::accelerator(&scope)? {
+        return Ok(answer.accelerator);
+    }
+    journal.warn(
+        "the kernel comes up neither with KVM nor without within the probe's time",
+        Some("going on without KVM; choose with --accelerator".to_owned()),
+    )?;
+    Ok(Accelerator::Tcg)
+}
+
+/// The guest as virtme-ng is told of it.
+pub fn spec(guest: &GuestPlan, accelerator: Accelerator, tmp: &Path, host: &Host) -> Result<Spec> {
+    let mut failed = None;
+    let spec = guest.spec(accelerator, tmp, |path| match links::plain(path, &host.cache) {
+        Ok(path) => path,
+        Err(error) => {
+            failed = Some(error);
+            path.to_owned()
+        }
+    });
+    failed.map_or(Ok(spec), Err)
+}
+
+fn test(tests: &TestPlan, built: &Built, host: &Host, journal: &mut Journal) -> Result<()> {
+    journal.step("test", |journal| {
+        let installed =
+            built.kselftest_dir.as_ref().map(|dir| dir.join(COLLECTION)).filter(|dir| dir.is_dir());
+        let Some(directory) = installed else {
+            return Err(Error::cannot_run(format!("the selftests of {COLLECTION} are not installed")));
+        };
+        let config = journal.path().join(".config");
+        std::fs::copy(&built.config, &config)
+            .map_err(|error| Error::io("copy the configuration to", &config, &error))?;
+        let accelerator = accelerator(&tests.guest, &built.image, host, journal)?;
+        journal.add(Event::Provenance { facts: facts(&tests.guest, accelerator, built, host)? })?;
+        let slow = tests.slow.unwrap_or(accelerator == Accelerator::Tcg || tests.guest.slow_kernel);
+        let mut env = tests.env.clone();
+        if slow && !env.iter().any(|(name, _)| name == "KSFT_MACHINE_SLOW") {
+            env.push(("KSFT_MACHINE_SLOW".to_owned(), "yes".to_owned()));
+        }
+        let orders = Orders {
+            spec: spec(&tests.guest, accelerator, &journal.tmp()?, host)?,
+            vms: 1,
+            boot_timeout: tests.guest.boot_timeout(accelerator),
+            directory: directory.display().to_string(),
+            env,
+            fail_fast: tests.fail_fast,
+        };
+        fleet::run(jobs(tests, accelerator), &orders, journal)?;
+        let summary = journal.summary();
+        let passed = summary.tests.iter().filter(|test| test.outcome.is_ok()).count();
+        Ok(((), StepStatus::Done, format!("{passed} of {} passed", summary.tests.len())))
+    })
+}
+
+fn jobs(tests: &TestPlan, accelerator: Accelerator) -> Vec<Job> {
+    let timeouts = tests.timeouts.scaled(plan::slowdown(accelerator)).scaled(tests.guest.slowness());
+    let attempts = 1..=tests.repeat;
+    attempts
+        .flat_map(|attempt| {
+            tests.selections.iter().map(move |selection| Job {
+                id: TestId { name: selection.test.name.clone(), attempt },
+                timeout: timeouts.for_test(&selection.test),
+                selection: selection.clone(),
+            })
+        })
+        .collect()
+}
+
+/// What the results depend on and is known only now.
+fn facts(
+    guest: &GuestPlan,
+    accelerator: Accelerator,
+    built: &Built,
+    host: &Host,
+) -> Result<BTreeMap<String, String>> {
+    let mut facts = doctor::versions(&["virtme-ng", "QEMU", "gcc", "clang", "iproute2"], &host.venv)?;
+    let config = std::fs::read(&built.config).map_err(|error| Error::io("read", &built.config, &error))?;
+    // FNV-1a: it tells configurations apart, and is the same with any version of anything.
+    let hash = config.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let host_kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let root =
+        guest.root.as_ref().map_or_else(|| "/ (the host's)".to_owned(), |root| root.display().to_string());
+    let known = [
+        ("kernel", built.kernel_release.clone()),
+        ("config hash", format!("{hash:016x}")),
+        ("accelerator", accelerator.to_string()),
+        ("vcpus", guest.cpus.to_string()),
+        ("memory", format!("{} MiB", guest.memory_mib)),
+        ("root", root),
+        ("host kernel", host_kernel.trim().to_owned()),
+        ("host load", load.split_whitespace().take(3).collect::<Vec<_>>().join(" ")),
+    ];
+    facts.extend(known.map(|(name, value)| (name.to_owned(), value)));
+    Ok(facts)
+}
