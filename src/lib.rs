@@ -1,8 +1,53 @@
 //! From a kernel tree to an MPTCP verdict with one command.
 //!
-//! The modules, in the order in which they depend on each other; imports go up this list only. `docs/architecture.md`
-//! says what each may not touch, and `tests/house.rs` checks it.
+//! The rooms of the house, in the order in which they depend on each other: each imports only those that stand above it
+//! in this file. `docs/architecture.md` says what each may not touch, and `tests/house.rs` reads the order from here and
+//! checks it all. The empty lines keep rustfmt from sorting the list.
 
+// Failure kinds, hints and exit codes.
 pub mod error;
+
+// What happens during a run: facts.
 pub mod event;
+
+// The only room that spawns a process.
 pub mod process;
+
+// Streaming KTAP and TAP parser; pure.
+pub mod ktap;
+
+// What the host and the agent in the guest say to each other, and the agent.
+pub mod guest;
+
+// What can be run in a guest, and what of it was asked for; pure.
+pub mod suite;
+
+// Kernel trees: where they come from, how they are configured and built.
+pub mod kernel;
+
+// Virtual machines: virtme-ng's argv, the accelerator, the session, the console.
+pub mod vm;
+
+// Is all there that the job needs, and which package brings it?
+pub mod doctor;
+
+// Where a run's files live.
+pub mod store;
+
+// What a run means, and how it is shown; the only room that prints.
+pub mod report;
+
+// Layers of settings; the only room that reads the environment.
+pub mod settings;
+
+// What will be done, as data; pure.
+pub mod plan;
+
+// Does it, and keeps the journal.
+pub mod runner;
+
+// One file a verb.
+pub mod commands;
+
+// The command line as a whole.
+pub mod cli;

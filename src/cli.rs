@@ -1,0 +1,93 @@
+//! The command line: the commands, and who does them.
+
+use crate::commands::{self, Context, Global};
+use crate::error::{ExitCode, Result};
+use crate::guest::agent;
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Parser, Subcommand};
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const AFTER_HELP: &str = "\
+Examples:
+  vmptcp run                           from a tree to the verdict of the default profile
+  vmptcp test                          build what changed, then run that profile
+  vmptcp test mptcp_join -- -f         one script, with an argument of its own
+  vmptcp test 'diag/*inuse*'           only these subtests count
+  vmptcp config -e NET_SCH_CAKE        configure, and say of each symbol whether it took
+  vmptcp exec -- ip mptcp limits       one command in a guest
+  vmptcp shell                         a terminal in a guest
+  vmptcp doctor --fix                  see what is missing, and install it
+
+Exit codes:
+    0  passed                          4  the kernel could not be configured or built
+    1  a test failed or timed out      5  could not run: something is missing or broken
+    2  usage: bad input                130  interrupted
+    3  a guest crashed, or its kernel printed a splat
+  `vmptcp exec` and `vmptcp shell` pass the guest's exit code through.";
+
+/// From a kernel tree to an MPTCP verdict with one command
+///
+/// Merges the MPTCP kconfig fragments, builds the kernel, boots it with virtme-ng, and runs the MPTCP selftests inside.
+#[derive(Debug, Parser)]
+#[command(name = "vmptcp", version, styles = STYLES, after_help = AFTER_HELP, max_term_width = 110)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// Flags that every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Go from a tree to a verdict: source, configure, build, boot, test
+    Run(commands::run::Args),
+    /// Run the MPTCP selftests in a guest; builds first what changed
+    Test(commands::test::Args),
+    /// Run a command in a guest
+    Exec(commands::exec::Args),
+    /// Open a terminal in a guest
+    Shell(commands::shell::Args),
+    /// Build the kernel, its modules, headers and the MPTCP selftests
+    Build(commands::build::Args),
+    /// Configure the kernel, and prove that each symbol took
+    Config(commands::config::Args),
+    /// Obtain a kernel tree
+    Source(commands::source::Args),
+    /// Check every tool and the machine, and say what is missing
+    Doctor(commands::doctor::Args),
+    /// Show every setting, and where its value comes from
+    Settings(commands::settings::Args),
+    /// Show an earlier run again
+    Report(commands::report::Args),
+    /// Serve the host from the inside of a guest
+    #[command(hide = true)]
+    Agent,
+}
+
+impl Command {
+    /// Does what it says, and returns the exit code.
+    pub fn run(self, context: &Context) -> Result<u8> {
+        match self {
+            Self::Run(args) => commands::run::run(&args, context),
+            Self::Test(args) => commands::test::run(&args, context),
+            Self::Exec(args) => commands::exec::run(&args, context),
+            Self::Shell(args) => commands::shell::run(&args, context),
+            Self::Build(args) => commands::build::run(&args, context),
+            Self::Config(args) => commands::config::run(&args, context),
+            Self::Source(args) => commands::source::run(&args, context),
+            Self::Doctor(args) => commands::doctor::run(&args, context),
+            Self::Settings(args) => commands::settings::run(&args, context),
+            Self::Report(args) => commands::report::run(&args, context),
+            Self::Agent => agent::run().map(|()| ExitCode::Passed as u8),
+        }
+    }
+}

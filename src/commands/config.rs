@@ -1,0 +1,81 @@
+//! `vmptcp config`: configures, and says of each symbol whether it took.
+
+use super::context::Context;
+use super::flags::{Asked, KernelFlags};
+use super::inputs;
+use super::pipeline::Target;
+use crate::error::{ExitCode, Result};
+use crate::event::StepStatus;
+use crate::kernel::kconfig::{self, Severity};
+use crate::report::console;
+use crate::report::text::clean;
+use std::fmt::Write as _;
+
+/// Configure the kernel, and prove that each symbol took
+///
+/// Merges, in this order and the last one wins: what virtme-ng needs, what the tree's MPTCP selftests need, vmptcp's own
+/// fragments, those of the settings, and those of the command line; lets the tree's own kconfig resolve them; and compares
+/// every request with the result.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(after_help = "\
+Examples:
+  vmptcp config                        what did not take, and why
+  vmptcp config -e NET_SCH_CAKE -m TCP_CONG_BBR --set LOG_BUF_SHIFT=20
+  vmptcp config --base defconfig --fragment my.config --strict
+  vmptcp config --all                  also what was settled otherwise on purpose")]
+pub struct Args {
+    /// Show also what was overridden, or settled otherwise on purpose
+    #[arg(long)]
+    all: bool,
+    /// Print the proof as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    kernel: KernelFlags,
+    #[command(flatten)]
+    asked: Asked,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, context: &Context) -> Result<u8> {
+    let target = Target::open(context, args.kernel.overrides())?;
+    let request =
+        inputs::configure(context, &target.tree, &target.work, &target.loaded, args.asked.sources()?)?;
+    let mut proved = None;
+    let ended = target.journaled(vec!["configure".to_owned()], &target.sessions(), context, |journal| {
+        let _lock = target.lock(journal)?;
+        journal.step("configure", |_| {
+            let outcome = kconfig::configure(&request, &mut |_| ())?;
+            let detail = format!("{} of {} symbols took", outcome.proof.granted, outcome.proof.requested);
+            let status = if outcome.changed { StepStatus::Done } else { StepStatus::UpToDate };
+            proved = Some(outcome);
+            Ok(((), status, detail))
+        })
+    })?;
+    let Some(outcome) = proved else { return ended.into_result() };
+    let proof = &outcome.proof;
+    if args.json {
+        let json = serde_json::to_string_pretty(proof).unwrap_or_default();
+        console::out(&format!("{json}\n"))?;
+    } else {
+        let shown =
+            proof.mismatches.iter().filter(|mismatch| args.all || mismatch.severity != Severity::Note);
+        let mut text = kconfig::render(shown);
+        let notes = proof.of(Severity::Note).count();
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        let _ = write!(text, "{} of {} symbols took", proof.granted, proof.requested);
+        if notes > 0 && !args.all {
+            let _ = write!(
+                text,
+                "; {notes} were overridden or settled otherwise on purpose (vmptcp config --all)"
+            );
+        }
+        let state = if outcome.changed { "written" } else { "unchanged" };
+        let _ = writeln!(text, "\n{}: {state}", clean(&outcome.config.display().to_string()));
+        console::out(&text)?;
+    }
+    proof.verdict()?;
+    Ok(ExitCode::Passed as u8)
+}

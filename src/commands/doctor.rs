@@ -1,0 +1,97 @@
+//! `vmptcp doctor`: can the main job run here, and what is missing?
+
+use super::context::Context;
+use super::flags::Overrides;
+use super::pipeline::Target;
+use crate::doctor::{self, Diagnosis, Fixed, Scope};
+use crate::error::{ExitCode, Result};
+use crate::kernel::build;
+use crate::report::console;
+
+/// Check every tool and the machine, and say what is missing
+///
+/// Exits with 0 only if the main job, `vmptcp run`, can run.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(after_help = "\
+Examples:
+  vmptcp doctor
+  vmptcp doctor --fix                  install what is missing, after asking
+  vmptcp doctor --fix --yes            the same in a script
+  vmptcp doctor --json --reprobe")]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub struct Args {
+    /// Install what is missing, after asking
+    #[arg(long)]
+    pub fix: bool,
+    /// With --fix: do not ask
+    #[arg(long, short, requires = "fix")]
+    pub yes: bool,
+    /// Print the findings as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Probe the accelerator again instead of trusting the remembered answer
+    #[arg(long)]
+    pub reprobe: bool,
+}
+
+/// How the command talks to a person while it works.
+pub struct Talk<'a> {
+    /// Asks a yes-or-no question; none if there is no terminal to ask on.
+    pub ask: Option<&'a dyn Fn(&str) -> bool>,
+    /// Shows a line of progress; it may hold the output of a package manager.
+    pub say: &'a mut dyn FnMut(&str),
+}
+
+/// Runs the command.
+pub fn run(args: &Args, context: &Context) -> Result<u8> {
+    let (cache, venv) = (context.cache()?, context.venv()?);
+    // Without a tree, or with one that cannot be used, there is still enough to examine.
+    let target = Target::open(context, Overrides::default()).ok();
+    let built = target.as_ref().and_then(|target| build::last(&target.out()));
+    let scope = Scope {
+        cache: &cache,
+        venv: &venv,
+        work: target.as_ref().map(|target| target.work.root()),
+        image: built.as_ref().map(|built| &*built.image),
+        reprobe: args.reprobe,
+    };
+    let ask: Option<&dyn Fn(&str) -> bool> =
+        if context.is_interactive() { Some(&console::ask) } else { None };
+    let (text, code) = examine(args, &scope, &mut Talk { ask, say: &mut console::note })?;
+    console::out(&text)?;
+    Ok(code as u8)
+}
+
+/// Examines, installs if asked to, and returns the text for standard output and the exit code.
+fn examine(args: &Args, scope: &Scope, talk: &mut Talk) -> Result<(String, ExitCode)> {
+    let scope = &Scope { reprobe: scope.reprobe || args.reprobe, ..*scope };
+    let mut diagnosis = doctor::examine(scope)?;
+    if args.fix {
+        diagnosis = repair(args, scope, diagnosis, talk)?;
+    }
+    let text = if args.json { diagnosis.to_json()? } else { diagnosis.to_text() };
+    Ok((text, if diagnosis.can_run { ExitCode::Passed } else { ExitCode::CannotRun }))
+}
+
+fn repair(args: &Args, scope: &Scope, diagnosis: Diagnosis, talk: &mut Talk) -> Result<Diagnosis> {
+    let confirm = |question: &str| args.yes || talk.ask.is_some_and(|ask| ask(question));
+    match doctor::fix(&diagnosis, scope.venv, &confirm, talk.say)? {
+        Some(fixed) if fixed == Fixed::default() => Ok(diagnosis),
+        Some(fixed) => {
+            if !fixed.failed.is_empty() {
+                (talk.say)(&format!("could not install {}: going on without", fixed.failed.join(", ")));
+            }
+            // The probe, if it ran, is remembered.
+            doctor::examine(&Scope { reprobe: false, ..*scope })
+        }
+        None => {
+            let why = if talk.ask.is_some() {
+                "nothing is installed"
+            } else {
+                "no terminal to ask on: nothing is installed without --yes"
+            };
+            (talk.say)(why);
+            Ok(diagnosis)
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! `vmptcp exec`: one command in a guest.
+
+use super::context::Context;
+use super::flags::{Asked, KernelFlags, VmFlags, variable_of};
+use super::pipeline::Target;
+use crate::error::{Error, ExitCode, IoContext, Kind, Result};
+use crate::event::{Event, GUEST_STEP, StepStatus};
+use crate::kernel::build::{self, Built};
+use crate::plan::GuestPlan;
+use crate::report::console;
+use crate::runner::attach::{self, Command, News};
+use crate::runner::{Host, Journal, steps};
+use crate::vm::console::Splat;
+use std::io::IsTerminal;
+use std::path::Path;
+
+/// Run a command in a guest
+///
+/// Standard input, output and error, and the exit code pass through. Takes the kernel that was built last, and builds one if
+/// there is none. What the guest writes is gone with it, except below $VMPTCP_RUN_DIR and what --rw opens.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(after_help = "\
+Examples:
+  vmptcp exec -- uname -r
+  vmptcp exec -- sh -c 'ip mptcp limits show; ss -Mni'
+  vmptcp exec --rw . -- tcpdump -c 10 -w trace.pcap
+  tar c tests | vmptcp exec -- tar t
+  vmptcp exec --build -- true          bring the kernel up to date first")]
+pub struct Args {
+    /// Configure and build first what changed
+    #[arg(long)]
+    build: bool,
+    /// Give the command a terminal
+    #[arg(long, short)]
+    tty: bool,
+    /// A variable for the command
+    #[arg(long, value_name = "NAME=VALUE")]
+    env: Vec<String>,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "CMD", allow_hyphen_values = true)]
+    command: Vec<String>,
+    #[command(flatten)]
+    vm: VmFlags,
+    #[command(flatten)]
+    kernel: KernelFlags,
+    #[command(flatten)]
+    asked: Asked,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, context: &Context) -> Result<u8> {
+    let env = args.env.iter().map(|variable| variable_of(variable)).collect::<Result<_>>()?;
+    if args.tty && !std::io::stdin().is_terminal() {
+        return Err(Error::usage("--tty needs a terminal as its standard input").hint("leave --tty out"));
+    }
+    let target = Target::open(context, args.vm.overrides().and(args.kernel.overrides()))?;
+    let request =
+        Request { argv: args.command.clone(), env, terminal: args.tty, build: args.build, greeting: None };
+    attach(context, &target, &args.asked, request)
+}
+
+/// A command for a guest, from the command line.
+pub(super) struct Request {
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// Variables for it.
+    pub env: Vec<(String, String)>,
+    /// It gets a terminal.
+    pub terminal: bool,
+    /// Bring the kernel up to date first.
+    pub build: bool,
+    /// What to say when the guest is up.
+    pub greeting: Option<&'static str>,
+}
+
+/// Runs a command in a guest of the target, and returns its exit code.
+pub(super) fn attach(context: &Context, target: &Target, asked: &Asked, request: Request) -> Result<u8> {
+    let host = Host { cache: context.cache()?, venv: context.venv()? };
+    // What is wrong with the request is found before a kernel is built for it.
+    let guest = target.guest(context)?;
+    let mut ended = None;
+    let outcome = target.journaled(vec![GUEST_STEP.to_owned()], &target.sessions(), context, |journal| {
+        // Held until the guest is gone: nobody changes its kernel meanwhile.
+        let (_lock, built) = match (target.share()?, build::last(&target.out())) {
+            (Some(lock), Some(built)) if !request.build => (lock, built),
+            (shared, _) => {
+                drop(shared);
+                let lock = target.lock(journal)?;
+                let built = match build::last(&target.out()) {
+                    Some(built) if !request.build => built,
+                    _ => build_it(context, target, asked, journal)?,
+                };
+                lock.relax()?;
+                (lock, built)
+            }
+        };
+        ended = Some(enter(context, guest, request, &built, &host, journal)?);
+        Ok(())
+    })?;
+    match ended {
+        Some(code) => Ok(code),
+        None => outcome.into_result(),
+    }
+}
+
+fn build_it(context: &Context, target: &Target, asked: &Asked, journal: &mut Journal) -> Result<Built> {
+    let plan = super::build::plan(context, target, asked.sources()?)?;
+    steps::prepare(&plan, journal)
+}
+
+fn enter(
+    context: &Context,
+    mut guest: GuestPlan,
+    request: Request,
+    built: &Built,
+    host: &Host,
+    journal: &mut Journal,
+) -> Result<u8> {
+    let own = journal.path().join("guest");
+    std::fs::create_dir_all(&own).doing("create", &own)?;
+    guest.rw.push(own.clone());
+    let accelerator = steps::accelerator(&guest, &built.image, host, journal)?;
+    let spec = steps::spec(&guest, accelerator, &journal.tmp()?, host)?;
+    let mut env = vec![("VMPTCP_RUN_DIR".to_owned(), own.display().to_string())];
+    if let (true, Some(term)) = (request.terminal, context.environment.term()) {
+        env.push(("TERM".to_owned(), term.to_string_lossy().into_owned()));
+    }
+    env.extend(request.env);
+    let cwd = context.environment.current_dir();
+    let cwd = if crate::vm::spec::is_hidden(cwd) { Path::new("/") } else { cwd };
+    let command =
+        Command { argv: request.argv, cwd: cwd.display().to_string(), env, terminal: request.terminal };
+    let timeout = guest.boot_timeout(accelerator);
+    let began = std::time::Instant::now();
+    let (vm, console) = (1, "console-1.log".to_owned());
+    let log = journal.path().join(&console);
+    journal.add(Event::VmStarted { vm, accelerator: accelerator.to_string(), console })?;
+    let outcome = attach::run(&spec, timeout, &log, &command, |news| match news {
+        News::Up(kernel, seconds) => {
+            journal.add(Event::VmReady { vm, kernel, seconds })?;
+            journal.hide_progress();
+            if let Some(greeting) = request.greeting {
+                console::note(greeting);
+            }
+            Ok(())
+        }
+        News::Splat(Splat { title, lines }) => journal.add(Event::Splat { vm, test: None, title, lines }),
+    });
+    let (status, detail) = match &outcome {
+        Ok(exit) => (StepStatus::Done, format!("exit code {}", exit.code())),
+        Err(error) => (StepStatus::Failed, error.to_string().lines().next().unwrap_or_default().to_owned()),
+    };
+    // What the error says is shown with it: the console's end need not be told twice.
+    let crashed = outcome.as_ref().is_err_and(|error| error.kind() == Kind::CannotRun);
+    journal.add(Event::VmEnded { vm, crashed, reason: detail.clone(), console_tail: Vec::new() })?;
+    let seconds = began.elapsed().as_secs_f64();
+    journal.add(Event::StepEnded { step: GUEST_STEP.to_owned(), status, detail, seconds })?;
+    Ok(u8::try_from(outcome?.code()).unwrap_or(ExitCode::CannotRun as u8))
+}

@@ -1,0 +1,328 @@
+//! Groups of flags that several commands share, and the settings that they override.
+
+use crate::error::{Error, IoContext, Result};
+use crate::kernel::kconfig::{Fragment, Request, Source, Value};
+use crate::settings::Override;
+use clap::{Arg, ArgAction, ArgMatches};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Collects overrides of settings.
+#[derive(Debug, Default)]
+pub struct Overrides(Vec<Override>);
+
+impl Overrides {
+    /// The settings of `key` is what `flag` says, if it was given.
+    #[must_use]
+    pub fn value<T: ToString>(mut self, key: &'static str, flag: &str, value: Option<&T>) -> Self {
+        if let Some(value) = value {
+            let value = value.to_string();
+            self.0.push(Override { key, flag: format!("{flag} {value}"), value: value.into() });
+        }
+        self
+    }
+
+    /// The same for a flag without a value.
+    #[must_use]
+    pub fn switch(mut self, key: &'static str, flag: &str, given: bool) -> Self {
+        if given {
+            self.0.push(Override { key, flag: flag.to_owned(), value: true.into() });
+        }
+        self
+    }
+
+    /// The same for a flag that can be given several times.
+    #[must_use]
+    pub fn list<T: ToString>(mut self, key: &'static str, flag: &str, values: &[T]) -> Self {
+        if !values.is_empty() {
+            let values: Vec<String> = values.iter().map(ToString::to_string).collect();
+            self.0.push(Override { key, flag: flag.to_owned(), value: values.into() });
+        }
+        self
+    }
+
+    /// An override that is made already.
+    #[must_use]
+    pub fn with(mut self, override_: Override) -> Self {
+        self.0.push(override_);
+        self
+    }
+
+    /// All of these and all of those.
+    #[must_use]
+    pub fn and(mut self, others: Self) -> Self {
+        self.0.extend(others.0);
+        self
+    }
+
+    /// The overrides.
+    pub fn into_vec(self) -> Vec<Override> {
+        self.0
+    }
+}
+
+/// Flags on the kernel and its build.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Kernel")]
+pub struct KernelFlags {
+    /// What the configuration starts from: minimal, defconfig, existing, or a file with a slash in its path
+    #[arg(long, value_name = "BASE")]
+    base: Option<String>,
+    /// The kernel to build: normal, debug or btf
+    #[arg(long, value_name = "VARIANT")]
+    variant: Option<String>,
+    /// Count which lines of the kernel run
+    #[arg(long)]
+    gcov: bool,
+    /// Build with LLVM
+    #[arg(long)]
+    clang: bool,
+    /// Make every symbol that did not take an error
+    #[arg(long)]
+    strict: bool,
+    /// How many jobs make may run at once [default: one a core]
+    #[arg(long, short, value_name = "N")]
+    jobs: Option<u32>,
+    /// Compile through ccache: auto, always or never
+    #[arg(long, value_name = "WHEN")]
+    ccache: Option<String>,
+}
+
+impl KernelFlags {
+    /// The settings that they override.
+    pub fn overrides(&self) -> Overrides {
+        Overrides::default()
+            .value("kernel.base", "--base", self.base.as_ref())
+            .value("kernel.variant", "--variant", self.variant.as_ref())
+            .switch("kernel.gcov", "--gcov", self.gcov)
+            .switch("kernel.clang", "--clang", self.clang)
+            .switch("kernel.strict", "--strict", self.strict)
+            .value("kernel.jobs", "--jobs", self.jobs.as_ref())
+            .value("kernel.ccache", "--ccache", self.ccache.as_ref())
+    }
+}
+
+/// The flags that ask for symbols, in the order in which they were given: the last one for a symbol wins.
+#[derive(Debug, Clone, Default)]
+pub struct Asked(Vec<(AskedFlag, String)>);
+
+impl Asked {
+    /// What they ask for.
+    pub fn sources(&self) -> Result<Vec<Source>> {
+        self.0.iter().map(|(flag, text)| flag.source(text)).collect()
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum AskedFlag {
+    Fragment,
+    Enable,
+    Disable,
+    Module,
+    Set,
+}
+
+impl AskedFlag {
+    const ALL: [Self; 5] = [Self::Fragment, Self::Enable, Self::Disable, Self::Module, Self::Set];
+
+    fn id(self) -> &'static str {
+        match self {
+            Self::Fragment => "fragment",
+            Self::Enable => "enable",
+            Self::Disable => "disable",
+            Self::Module => "module",
+            Self::Set => "set",
+        }
+    }
+
+    fn arg(self) -> Arg {
+        let arg = Arg::new(self.id()).long(self.id()).action(ArgAction::Append).help_heading("Kernel");
+        match self {
+            Self::Fragment => arg.value_name("FILE").help(
+                "Ask for the symbols in this file, or in a fragment of vmptcp's own: tracing, debuginfo, …",
+            ),
+            Self::Enable => arg.short('e').value_name("SYM").help("Ask for a symbol, built in"),
+            Self::Disable => arg.short('d').value_name("SYM").help("Ask for a symbol to be off"),
+            Self::Module => arg.short('m').value_name("SYM").help("Ask for a symbol, as a module"),
+            Self::Set => arg.value_name("SYM=VAL").help("Ask for a symbol with this value"),
+        }
+    }
+
+    fn source(self, text: &str) -> Result<Source> {
+        Ok(Source::Symbol(match self {
+            Self::Fragment => return read_fragment(Path::new(text)).map(Source::Fragment),
+            Self::Enable => Request::from_flag("-e", text, Value::Yes)?,
+            Self::Disable => Request::from_flag("-d", text, Value::No)?,
+            Self::Module => Request::from_flag("-m", text, Value::Module)?,
+            Self::Set => Request::from_assignment("--set", text)?,
+        }))
+    }
+}
+
+impl clap::Args for Asked {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        command.args(AskedFlag::ALL.map(AskedFlag::arg))
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl clap::FromArgMatches for Asked {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut found = Vec::new();
+        for flag in AskedFlag::ALL {
+            let indices = matches.indices_of(flag.id()).into_iter().flatten();
+            let values = matches.get_many::<String>(flag.id()).into_iter().flatten();
+            found.extend(indices.zip(values).map(|(index, value)| (index, flag, value.clone())));
+        }
+        found.sort_by_key(|(index, ..)| *index);
+        Ok(Self(found.into_iter().map(|(_, flag, value)| (flag, value)).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// Reads a fragment of the user's, or one of vmptcp's own by its name.
+pub fn read_fragment(path: &Path) -> Result<Fragment> {
+    // A name in a settings file has become a path already.
+    let own = path.file_name().and_then(|name| super::inputs::own_fragment(name.to_str()?));
+    if let (Some(fragment), false) = (own, path.exists()) {
+        return Ok(fragment);
+    }
+    let bytes = std::fs::read(path).doing("read the fragment", path).map_err(|error| {
+        let names = super::inputs::own_fragments().join(", ");
+        Error::usage(error.to_string()).hint(format!("name a file, or one of vmptcp's own: {names}"))
+    })?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.split(|&byte| byte == b'\n').count();
+        Error::usage(format!("{}:{line}: not UTF-8", path.display()))
+            .hint("give a text file with lines such as CONFIG_FOO=y")
+    })?;
+    let fragment = Fragment { label: path.display().to_string(), text };
+    // What is malformed is found before anything is begun.
+    fragment.parse()?;
+    Ok(fragment)
+}
+
+/// Flags on the guest.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Guest")]
+pub struct VmFlags {
+    /// What runs the guest: auto, kvm or tcg
+    #[arg(long, value_name = "ACCEL")]
+    accelerator: Option<String>,
+    /// Virtual CPUs
+    #[arg(long, value_name = "N")]
+    cpus: Option<u32>,
+    /// Memory, such as 1G
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<String>,
+    /// How long the guest may take to come up, in seconds
+    #[arg(long, value_name = "SECONDS")]
+    boot_timeout: Option<String>,
+    /// Let the guest write to this directory of the host
+    #[arg(long, value_name = "DIR")]
+    rw: Vec<PathBuf>,
+    /// A further parameter of the kernel
+    #[arg(long, value_name = "PARAMETER", allow_hyphen_values = true)]
+    append: Vec<String>,
+    /// A further argument of QEMU
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    qemu_arg: Vec<String>,
+}
+
+impl VmFlags {
+    /// The settings that they override.
+    pub fn overrides(&self) -> Overrides {
+        let rw: Vec<String> = self.rw.iter().map(|dir| dir.display().to_string()).collect();
+        Overrides::default()
+            .value("vm.accelerator", "--accelerator", self.accelerator.as_ref())
+            .value("vm.cpus", "--cpus", self.cpus.as_ref())
+            .value("vm.memory", "--memory", self.memory.as_ref())
+            .value("vm.boot-timeout", "--boot-timeout", self.boot_timeout.as_ref())
+            .list("vm.rw", "--rw", &rw)
+            .list("vm.append", "--append", &self.append)
+            .list("vm.qemu-args", "--qemu-arg", &self.qemu_arg)
+    }
+}
+
+/// Flags on tests.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Tests")]
+pub struct TestFlags {
+    /// Which tests: smoke, full, or one of the settings
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// Start nothing more after the first test that fails
+    #[arg(long)]
+    fail_fast: bool,
+    /// Run every test this many times
+    #[arg(long, value_name = "N")]
+    repeat: Option<u32>,
+    /// A variable for the tests
+    #[arg(long, value_name = "NAME=VALUE")]
+    env: Vec<String>,
+    /// How long one test may take, in seconds [default: the suite's limit, scaled for slow machines]
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<String>,
+    /// Tell the tests that the machine is slow: auto, yes or no
+    #[arg(long, value_name = "WHEN")]
+    slow: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl TestFlags {
+    /// The settings that they override.
+    pub fn overrides(&self) -> Result<Overrides> {
+        let mut overrides = Overrides::default()
+            .value("test.profile", "--profile", self.profile.as_ref())
+            .switch("test.fail-fast", "--fail-fast", self.fail_fast)
+            .value("test.repeat", "--repeat", self.repeat.as_ref())
+            .value("test.timeout", "--timeout", self.timeout.as_ref())
+            .value("test.slow", "--slow", self.slow.as_ref());
+        for variable in &self.env {
+            let table = BTreeMap::from([variable_of(variable)?]);
+            let flag = format!("--env {variable}");
+            overrides = overrides.with(Override { key: "test.env", value: table.into(), flag });
+        }
+        Ok(overrides)
+    }
+}
+
+/// The flags of a whole run.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct RunFlags {
+    /// On tests.
+    #[command(flatten)]
+    pub tests: TestFlags,
+    /// On the kernel.
+    #[command(flatten)]
+    pub kernel: KernelFlags,
+    /// On guests.
+    #[command(flatten)]
+    vm: VmFlags,
+}
+
+impl RunFlags {
+    /// The settings that they override.
+    pub fn overrides(&self) -> Result<Overrides> {
+        Ok(self.tests.overrides()?.and(self.kernel.overrides()).and(self.vm.overrides()))
+    }
+}
+
+/// Name and value of a variable, as `--env` is given it.
+pub fn variable_of(text: &str) -> Result<(String, String)> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(Error::usage(format!("--env {text}: not of the form NAME=VALUE"))
+            .hint("for example: --env SELFTESTS_MPTCP_LIB_EXPECT_ALL_FEATURES=1")),
+    }
+}

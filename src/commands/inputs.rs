@@ -1,0 +1,185 @@
+//! The requests of the plan, put together from settings, flags and the tree.
+
+use super::context::Context;
+use super::flags::read_fragment;
+use crate::doctor;
+use crate::error::{IoContext, Result};
+use crate::kernel::alias::Alias;
+use crate::kernel::build::{self, BuildRequest, ENVIRONMENT};
+use crate::kernel::kconfig::{self, ConfigureRequest, Fragment, Source};
+use crate::kernel::{Flavour, Tree, Variant, WorkDir};
+use crate::settings::{Base, Ccache, Loaded, Settings, Variant as Named};
+use crate::store::write_whole;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+/// The project's own fragments, by name, in the order in which those that always apply are merged.
+const OWN: &[(&str, &str)] = &[
+    ("guest", include_str!("../../kconfig/guest.config")),
+    ("mptcp", include_str!("../../kconfig/mptcp.config")),
+    ("minimal", include_str!("../../kconfig/minimal.config")),
+    ("debug", include_str!("../../kconfig/debug.config")),
+    ("btf", include_str!("../../kconfig/btf.config")),
+    ("gcov", include_str!("../../kconfig/gcov.config")),
+    ("debuginfo", include_str!("../../kconfig/debuginfo.config")),
+    ("kunit", include_str!("../../kconfig/kunit.config")),
+    ("tracing", include_str!("../../kconfig/tracing.config")),
+];
+
+/// The selftests' own fragment, in a tree.
+const SELFTESTS_CONFIG: &str = "tools/testing/selftests/net/mptcp/config";
+
+/// Symbols without which there is nothing to test.
+const ESSENTIAL: [&str; 3] = ["MPTCP", "MPTCP_IPV6", "INET_MPTCP_DIAG"];
+
+/// One of the project's own fragments.
+pub fn own_fragment(name: &str) -> Option<Fragment> {
+    let (name, text) = OWN.iter().find(|(known, _)| *known == name)?;
+    Some(Fragment { label: format!("kconfig/{name}.config"), text: (*text).to_owned() })
+}
+
+/// The names of the project's own fragments.
+pub fn own_fragments() -> Vec<&'static str> {
+    OWN.iter().map(|(name, _)| *name).collect()
+}
+
+/// The variant that the settings ask for.
+pub fn variant(settings: &Settings) -> Variant {
+    let kernel = &settings.kernel;
+    let flavour = match kernel.variant {
+        Named::Normal => Flavour::Normal,
+        Named::Debug => Flavour::Debug,
+        Named::Btf => Flavour::Btf,
+    };
+    Variant { flavour, gcov: kernel.gcov, clang: kernel.clang }
+}
+
+/// How the kernel of `tree` is to be configured. `asked` are the symbols of the command line.
+pub fn configure(
+    context: &Context,
+    tree: &Tree,
+    work: &WorkDir,
+    loaded: &Loaded,
+    asked: Vec<Source>,
+) -> Result<ConfigureRequest> {
+    let settings = &loaded.settings;
+    let variant = variant(settings);
+    let selftests = tree.root().join(SELFTESTS_CONFIG);
+    let selftests = Fragment {
+        text: String::from_utf8_lossy(&std::fs::read(&selftests).doing("read", &selftests)?).into_owned(),
+        label: SELFTESTS_CONFIG.to_owned(),
+    };
+    let mut required: Vec<String> = ESSENTIAL.map(str::to_owned).to_vec();
+    required.extend(selftests.parse()?.requests.into_iter().map(|request| request.symbol));
+    let mut fragments = vec![virtme_symbols(context, tree)?, selftests];
+    let mut own = vec!["guest", "mptcp"];
+    if settings.kernel.base == Base::Minimal {
+        own.push("minimal");
+    }
+    own.extend(variant.fragments());
+    fragments.extend(own.into_iter().filter_map(own_fragment));
+    for path in &settings.kernel.fragments {
+        fragments.push(read_fragment(path)?);
+    }
+    let mut sources: Vec<Source> = fragments.into_iter().map(Source::Fragment).collect();
+    for symbol in &settings.kernel.symbols {
+        sources.push(Source::Symbol(kconfig::Request::from_assignment("kernel.symbols", symbol)?));
+    }
+    sources.extend(asked);
+    Ok(ConfigureRequest {
+        tree: tree.root().to_owned(),
+        out: work.build_dir(&variant.to_string()),
+        cache: context.cache()?,
+        base: match &settings.kernel.base {
+            Base::Minimal => kconfig::Base::Minimal,
+            Base::Defconfig => kconfig::Base::Defconfig,
+            Base::Existing => kconfig::Base::Existing,
+            Base::File(path) => kconfig::Base::File(path.clone()),
+        },
+        sources,
+        required,
+        make_variables: variant.make_variables().into_iter().map(str::to_owned).collect(),
+        strict: settings.kernel.strict,
+    })
+}
+
+/// How it is to be built.
+pub fn build(context: &Context, tree: &Tree, work: &WorkDir, loaded: &Loaded) -> Result<BuildRequest> {
+    let kernel = &loaded.settings.kernel;
+    let variant = variant(&loaded.settings);
+    let out = work.build_dir(&variant.to_string());
+    let ccache = match kernel.ccache {
+        Ccache::Auto => build::Ccache::Auto,
+        Ccache::Always => build::Ccache::Always,
+        Ccache::Never => build::Ccache::Never,
+    };
+    Ok(BuildRequest {
+        tree: tree.root().to_owned(),
+        log: out.join("build.log"),
+        alias: alias(context, tree, &out)?,
+        variant,
+        jobs: kernel.jobs.map_or_else(cores, |jobs| jobs.get() as usize),
+        ccache: build::use_ccache(ccache, &out)?,
+        selftests: true,
+        make_variables: if variant.gcov { counted_files(tree)? } else { Vec::new() },
+        environment: context.environment.of(ENVIRONMENT),
+        out,
+    })
+}
+
+/// Variables for make that let it count the lines of MPTCP's own files, and of no others: that would take much longer.
+fn counted_files(tree: &Tree) -> Result<Vec<String>> {
+    let dir = tree.root().join("net/mptcp");
+    let entries = std::fs::read_dir(&dir).doing("read", &dir)?;
+    let mut variables: Vec<String> = entries
+        .flatten()
+        .filter_map(|entry| {
+            Some(format!("GCOV_PROFILE_{}.o=y", entry.file_name().to_str()?.strip_suffix(".c")?))
+        })
+        .collect();
+    variables.sort();
+    Ok(variables)
+}
+
+/// The paths of a tree and a build directory that make can take.
+pub fn alias(context: &Context, tree: &Tree, out: &Path) -> Result<Alias> {
+    let dirs: Vec<&Path> = if out.exists() { vec![tree.root(), out] } else { vec![tree.root()] };
+    Alias::new(&dirs, &context.cache()?)
+}
+
+/// How many jobs run side by side.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// What virtme-ng's own tool says that it needs, remembered for as long as that tool is the same file.
+fn virtme_symbols(context: &Context, tree: &Tree) -> Result<Fragment> {
+    let vng = doctor::vng(&context.venv()?)?;
+    let tool = vng.with_file_name("virtme-configkernel");
+    let tool = if tool.exists() { tool } else { crate::process::find("virtme-configkernel")?.path };
+    let remembered = context.cache()?.join(format!("virtme-symbols-{}.config", identity(&tool)));
+    if let Ok(text) = std::fs::read_to_string(&remembered) {
+        return Ok(Fragment { label: "virtme-ng".to_owned(), text });
+    }
+    let fragment = kconfig::virtme_symbols(&tool, tree.root())?;
+    if let Some(dir) = remembered.parent() {
+        std::fs::create_dir_all(dir).doing("create", dir)?;
+    }
+    write_whole(&remembered, fragment.text.as_bytes())?;
+    Ok(fragment)
+}
+
+/// A name that changes when the file does.
+fn identity(path: &Path) -> String {
+    let path: PathBuf = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    // The tool is a small script of its own; an update of its package writes both.
+    let modified = path.metadata().and_then(|data| data.modified()).ok();
+    let nanos =
+        modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map_or(0, |time| time.as_nanos());
+    let place: u64 = path
+        .as_os_str()
+        .as_encoded_bytes()
+        .iter()
+        .fold(5381, |hash: u64, byte| hash.wrapping_mul(33) ^ u64::from(*byte));
+    format!("{place:x}-{nanos:x}")
+}

@@ -1,0 +1,18 @@
+//! One file a verb: its arguments, and what it does.
+
+pub mod build;
+pub mod config;
+mod context;
+pub mod doctor;
+pub mod exec;
+mod flags;
+mod inputs;
+mod pipeline;
+pub mod report;
+pub mod run;
+pub mod settings;
+pub mod shell;
+pub mod source;
+pub mod test;
+
+pub use context::{Color, Context, Global};

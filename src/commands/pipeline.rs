@@ -1,0 +1,231 @@
+//! What the verbs that work on a kernel share: a target, a lock, a journal, and the verdict.
+
+use super::context::Context;
+use super::flags::Overrides;
+use super::inputs;
+use crate::error::{Error, ExitCode, IoContext, Kind, Result};
+use crate::event::{Event, SCHEMA};
+use crate::kernel::lock::{Busy, Holder, Lock};
+use crate::kernel::{Tree, Variant, WorkDir};
+use crate::plan::{GuestPlan, Plan, Step};
+use crate::report::{self, Summary};
+use crate::runner::{Host, Journal, steps};
+use crate::settings::{Accelerator as Wanted, Auto, Loaded, Size};
+use crate::store::{self, RunDir};
+use crate::vm::accel::Accelerator;
+use crate::vm::spec::is_hidden;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A kernel to work on: its tree, its settings, its work directory.
+pub struct Target {
+    /// The kernel tree.
+    pub tree: Tree,
+    /// The settings that hold for it.
+    pub loaded: Loaded,
+    /// Where builds and runs are.
+    pub work: WorkDir,
+    /// The variant that is meant.
+    pub variant: Variant,
+}
+
+/// How a run ended.
+pub struct Ended {
+    /// All that is known of it.
+    pub summary: Summary,
+    /// Its directory.
+    pub path: PathBuf,
+    /// Why it ended early, if it did.
+    pub error: Option<Error>,
+}
+
+impl Target {
+    /// The tree that the context finds, with these flags.
+    pub fn open(context: &Context, flags: Overrides) -> Result<Self> {
+        Self::of(context, context.tree()?, flags)
+    }
+
+    /// This tree, with these flags.
+    pub fn of(context: &Context, tree: Tree, flags: Overrides) -> Result<Self> {
+        let loaded = context.settings(Some(&tree), flags)?;
+        tree.require_mptcp_selftests()?;
+        let work = context.work_dir(&tree, &loaded)?;
+        let variant = inputs::variant(&loaded.settings);
+        Ok(Self { tree, loaded, work, variant })
+    }
+
+    /// Where the results of tests are.
+    pub fn runs(&self) -> PathBuf {
+        Context::runs_dir(&self.work, &self.loaded)
+    }
+
+    /// Where the records of everything else are: builds, commands in guests.
+    pub fn sessions(&self) -> PathBuf {
+        self.work.root().join("sessions")
+    }
+
+    /// The build directory.
+    pub fn out(&self) -> PathBuf {
+        self.work.build_dir(&self.variant.to_string())
+    }
+
+    /// The guests that the settings ask for.
+    pub fn guest(&self, context: &Context) -> Result<GuestPlan> {
+        let vm = &self.loaded.settings.vm;
+        let agent = std::env::current_exe().doing("find the path of", "this executable")?;
+        let root = Some(vm.root.clone()).filter(|root| root != Path::new("/"));
+        let needed = [self.tree.root(), self.work.root(), agent.parent().unwrap_or(Path::new("/"))];
+        let mut ro: Vec<PathBuf> =
+            needed.into_iter().filter(|path| root.is_some() || is_hidden(path)).map(Path::to_owned).collect();
+        ro.dedup();
+        for dir in &vm.rw {
+            if !dir.is_dir() {
+                return Err(Error::usage(format!("cannot share {}: it is not a directory", dir.display()))
+                    .hint("make it first: mkdir -p DIR"));
+            }
+        }
+        Ok(GuestPlan {
+            vng: crate::doctor::vng(&context.venv()?)?,
+            kernel: self.out(),
+            accelerator: match vm.accelerator {
+                Wanted::Auto => None,
+                Wanted::Kvm => Some(Accelerator::Kvm),
+                Wanted::Tcg => Some(Accelerator::Tcg),
+            },
+            slow_kernel: self.variant.is_slow(),
+            cpus: vm.cpus.map_or_else(default_cpus, std::num::NonZero::get),
+            memory_mib: vm.memory.unwrap_or_else(|| default_memory(self.variant)).mib(),
+            cached_root: false,
+            boot_timeout: match vm.boot_timeout {
+                Auto::Auto => None,
+                Auto::Given(time) => Some(time),
+            },
+            root,
+            rw: vm.rw.clone(),
+            ro,
+            append: vm.append.clone(),
+            qemu_args: vm.qemu_args.clone(),
+            agent,
+        })
+    }
+
+    /// What the results depend on, as far as the tree and the settings tell.
+    fn facts(&self) -> BTreeMap<String, String> {
+        let settings = &self.loaded.settings;
+        BTreeMap::from(
+            [
+                ("tree", self.tree.root().display().to_string()),
+                ("tree version", self.tree.version().to_string()),
+                ("variant", self.variant.to_string()),
+                ("base", settings.kernel.base.to_string()),
+            ]
+            .map(|(name, value)| (name.to_owned(), value)),
+        )
+    }
+
+    /// Carries out a plan under a lock and with a journal below `runs`.
+    pub fn carry_out(&self, plan: &Plan, runs: &Path, context: &Context) -> Result<Ended> {
+        let host = Host { cache: context.cache()?, venv: context.venv()? };
+        self.journaled(plan.names(), runs, context, |journal| {
+            // Only what is tested needs it, and git may take its time.
+            let tests = plan.steps.iter().any(|step| matches!(step, Step::Test(_)));
+            if let Some(commit) = tests.then(|| self.tree.commit()).flatten() {
+                let dirty = if commit.dirty { ", with uncommitted changes" } else { "" };
+                let commit = format!("{} ({}{dirty})", commit.hash, commit.describe);
+                journal.add(Event::Provenance { facts: BTreeMap::from([("commit".to_owned(), commit)]) })?;
+            }
+            let lock = self.lock(journal)?;
+            steps::carry_out(plan, &host, &lock, journal)
+        })
+    }
+
+    /// Uses what is built, together with others; `None` while somebody changes it.
+    pub fn share(&self) -> Result<Option<Lock>> {
+        Lock::share(&self.lock_file())
+    }
+
+    fn lock_file(&self) -> PathBuf {
+        self.work.lock_file(&self.variant.to_string())
+    }
+
+    /// Lets nobody else change the build meanwhile; says so if somebody has to be waited for.
+    pub fn lock(&self, journal: &mut Journal) -> Result<Lock> {
+        let file = self.lock_file();
+        let command = Context::argv().join(" ");
+        let mut noted = Ok(());
+        let lock = Lock::acquire(&file, &command, Busy::Wait, |holder| {
+            let who = holder.map_or_else(|| "another process".to_owned(), Holder::to_string);
+            noted = journal.note(format!("waiting for {who}, which works on {}", self.out().display()));
+        });
+        noted.and(lock)
+    }
+
+    /// Does `work` with a journal below `runs`. How it ended is in the journal, on disk and in the result, also where it
+    /// failed; an error of this function itself means that not even that could be written.
+    pub fn journaled(
+        &self,
+        steps: Vec<String>,
+        runs: &Path,
+        context: &Context,
+        work: impl FnOnce(&mut Journal) -> Result<()>,
+    ) -> Result<Ended> {
+        self.work.create()?;
+        let dir = RunDir::create(runs)?;
+        // The new one counts as well.
+        store::prune(runs, self.loaded.settings.results.keep.map_or(0, |keep| keep.get() as usize));
+        let path = dir.path().to_owned();
+        let mut journal = Journal::new(dir, Box::new(context.terminal()));
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let outcome = journal
+            .add(Event::RunStarted { schema: SCHEMA, version, argv: Context::argv(), steps })
+            .and_then(|()| journal.add(Event::Provenance { facts: self.facts() }))
+            .and_then(|()| work(&mut journal));
+        let so_far = journal.summary().exit_code_so_far();
+        let (exit_code, error) = match outcome {
+            Ok(()) => (so_far, None),
+            // A guest that crashes while it boots makes a run impossible, and is more than that.
+            Err(error) if error.kind() == Kind::CannotRun && !journal.summary().splats.is_empty() => {
+                (ExitCode::Crashed, Some(error))
+            }
+            Err(error) => (error.kind().exit_code(), Some(error)),
+        };
+        let written = journal.add(Event::RunEnded {
+            exit_code: exit_code as u8,
+            error: error.as_ref().map(ToString::to_string),
+            hint: error.as_ref().and_then(|error| error.remedy().map(str::to_owned)),
+        });
+        let summary = journal.close();
+        if let Some(error) = error.as_ref().filter(|error| error.kind().exit_code() != exit_code) {
+            // Its exit code is not the one of the run: nobody else will tell it.
+            report::console::error(error, context.colour_on_stderr());
+        }
+        report::write_files(&summary, &path)?;
+        written?;
+        Ok(Ended { summary, path, error })
+    }
+}
+
+impl Ended {
+    /// The exit code.
+    pub fn exit_code(&self) -> u8 {
+        self.summary.exit_code.unwrap_or(ExitCode::CannotRun as u8)
+    }
+
+    /// The exit code, or the error that ended it early.
+    pub fn into_result(self) -> Result<u8> {
+        let code = self.exit_code();
+        match self.error {
+            Some(error) if error.kind().exit_code() as u8 == code => Err(error),
+            _ => Ok(code),
+        }
+    }
+}
+
+/// The guest uses little more than two, and a fleet has more of them rather than larger ones.
+fn default_cpus() -> u32 {
+    u32::try_from(inputs::cores()).unwrap_or(1).min(4)
+}
+
+fn default_memory(variant: Variant) -> Size {
+    Size::from_mib(if variant.is_slow() { 2048 } else { 1024 })
+}

@@ -1,0 +1,101 @@
+//! `vmptcp report`: an earlier run again.
+
+use super::context::Context;
+use super::flags::Overrides;
+use crate::error::{ExitCode, Result};
+use crate::report::{self, Summary, console, json, junit, text};
+use crate::store::{self, LATEST, Replay};
+use clap::ValueEnum;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+/// Show an earlier run again
+///
+/// Made anew from what the run wrote while it went on, so that also one that was killed half-way can be shown. Exits with
+/// the exit code of that run; with 130 if it did not end.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "\
+Examples:
+  vmptcp report                        the newest run
+  vmptcp report 20261122-131500-4711 --format junit
+  vmptcp report path/to/a/run --write  make its files again
+  vmptcp report --list")]
+pub struct Args {
+    /// The run: its name, a unique beginning of it, or its directory
+    #[arg(value_name = "RUN", default_value = LATEST)]
+    run: String,
+    /// In which form
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+    /// Write results.json, junit.xml and summary.txt into the run's directory again
+    #[arg(long)]
+    write: bool,
+    /// List the runs that there are
+    #[arg(long)]
+    list: bool,
+}
+
+/// A form in which a run is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For a person.
+    Text,
+    /// results.json
+    Json,
+    /// junit.xml
+    Junit,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, context: &Context) -> Result<u8> {
+    if args.list {
+        console::out(&list(&runs(context)?))?;
+        return Ok(ExitCode::Passed as u8);
+    }
+    let runs = if args.run.contains('/') { PathBuf::new() } else { runs(context)? };
+    let replay = store::replay(&runs, &args.run)?;
+    let summary = Summary::of(&replay.records);
+    if args.write {
+        report::write_files(&summary, &replay.path)?;
+    }
+    let format = if args.json { Format::Json } else { args.format };
+    console::out(&match format {
+        Format::Text => text(&summary, &replay, context.colour_on_stdout()),
+        Format::Json => json::render(&summary),
+        Format::Junit => junit::render(&summary)?,
+    })?;
+    Ok(summary.exit_code.unwrap_or(ExitCode::Interrupted as u8))
+}
+
+fn runs(context: &Context) -> Result<PathBuf> {
+    let tree = context.tree()?;
+    let loaded = context.settings(Some(&tree), Overrides::default())?;
+    Ok(Context::runs_dir(&context.work_dir(&tree, &loaded)?, &loaded))
+}
+
+fn text(summary: &Summary, replay: &Replay, colour: bool) -> String {
+    let mut text = text::render(summary, colour);
+    for (line, why) in &replay.damaged {
+        let _ = writeln!(text, "events.jsonl:{line}: not an event, left out: {}", text::clean(why));
+    }
+    let _ = writeln!(text, "results: {}", text::clean(&replay.path.display().to_string()));
+    text
+}
+
+fn list(runs: &std::path::Path) -> String {
+    let mut text = String::new();
+    for name in store::list(runs) {
+        let verdict = match store::replay(runs, &name) {
+            Ok(replay) => text::verdict(&Summary::of(&replay.records), false),
+            Err(error) => text::clean(&error.to_string()),
+        };
+        let _ = writeln!(text, "{}  {verdict}", text::clean(&name));
+    }
+    if text.is_empty() {
+        let _ = writeln!(text, "there is no run in {} yet", text::clean(&runs.display().to_string()));
+    }
+    text
+}

@@ -1,0 +1,89 @@
+//! `vmptcp source`: obtains a kernel tree.
+
+use super::context::Context;
+use super::flags::Overrides;
+use crate::error::{ExitCode, Result};
+use crate::kernel::Tree;
+use crate::kernel::source::{self, Reporter, Request, Source};
+use crate::report::console;
+use crate::report::terminal::Terminal;
+use crate::settings;
+use std::cell::RefCell;
+use std::path::PathBuf;
+
+/// Obtain a kernel tree
+///
+/// Prints where it is. What was obtained before is taken as it is, unless --update is given.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "\
+Sources:
+  auto            the current directory if it is a kernel tree, else the configured one, else a shallow clone of
+                  the MPTCP development tree, else the source package of the distribution
+  distro          the newest source package of the distribution
+  git URL         a shallow clone
+  tarball WHERE   an archive, a file or a URL
+
+Examples:
+  vmptcp source
+  vmptcp source distro
+  vmptcp source git https://github.com/multipath-tcp/mptcp_net-next.git --branch export
+  vmptcp source tarball linux-6.12.tar.xz
+  cd \"$(vmptcp source distro)\" && vmptcp run")]
+pub struct Args {
+    /// auto, distro, git or tarball
+    #[arg(value_name = "SOURCE", default_value = "auto")]
+    kind: String,
+    /// The URL or file, for git and tarball
+    #[arg(value_name = "WHERE")]
+    location: Option<String>,
+    /// The branch, for git
+    #[arg(long, value_name = "BRANCH")]
+    branch: Option<String>,
+    /// Look again, even if there is a tree from this source already
+    #[arg(long)]
+    update: bool,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, context: &Context) -> Result<u8> {
+    let source = Source::parse(&args.kind, args.location.as_deref(), args.branch.as_deref())?;
+    let path = obtain(context, &source, args.update)?;
+    console::out(&format!("{}\n", path.display()))?;
+    Ok(ExitCode::Passed as u8)
+}
+
+/// Obtains a tree for a run that has none.
+pub fn obtain_for_run(context: &Context) -> Result<Tree> {
+    Tree::open(&obtain(context, &Source::Auto, false)?)
+}
+
+fn obtain(context: &Context, source: &Source, update: bool) -> Result<PathBuf> {
+    let settings = context.settings(None, Overrides::default())?.settings;
+    let configured = match &context.global.tree {
+        Some(tree) => Some(tree.clone()),
+        None => settings::configured_tree(&context.environment, &[])?,
+    };
+    let cache = context.cache()?;
+    let command = Context::argv().join(" ");
+    let request = Request {
+        source,
+        cache: &cache,
+        cwd: context.environment.current_dir(),
+        configured: configured.as_deref(),
+        upstream: (&settings.source.url, &settings.source.branch),
+        update,
+        command: &command,
+    };
+    let terminal = RefCell::new(context.terminal());
+    let outcome = source::obtain(
+        &request,
+        &mut Reporter {
+            progress: &mut |progress| terminal.borrow_mut().show(&progress),
+            note: &mut |note| terminal.borrow().note(&note),
+        },
+    );
+    Terminal::finish(&terminal.borrow());
+    let tree = outcome?;
+    context.remember(&tree)?;
+    Ok(tree)
+}
