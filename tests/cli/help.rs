@@ -1,0 +1,129 @@
+//! What the command says of itself.
+
+use super::sandbox::Sandbox;
+use vmptcp::error::ExitCode;
+
+/// The commands that the help lists.
+fn commands(help: &str) -> Vec<&str> {
+    let list =
+        help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    list.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").collect()
+}
+
+#[test]
+fn the_help_names_the_commands_and_the_exit_codes() {
+    let run = Sandbox::empty().run(["--help"]);
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    insta::assert_snapshot!(run.stdout, @"
+    From a kernel tree to an MPTCP verdict with one command
+
+    Merges the MPTCP kconfig fragments, builds the kernel, boots it with virtme-ng, and runs the MPTCP
+    selftests inside.
+
+    Usage: vmptcp [OPTIONS] <COMMAND>
+
+    Commands:
+      run       Go from a tree to a verdict: source, configure, build, boot, test
+      test      Run the MPTCP selftests in a guest; builds first what changed
+      exec      Run a command in a guest
+      shell     Open a terminal in a guest
+      build     Build the kernel, its modules, headers and the MPTCP selftests
+      config    Configure the kernel, and prove that each symbol took
+      source    Obtain a kernel tree
+      doctor    Check every tool and the machine, and say what is missing
+      settings  Show every setting, and where its value comes from
+      report    Show an earlier run again
+      help      Print this message or the help of the given subcommand(s)
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+
+    Global options:
+          --tree <DIR>
+              The kernel tree [default: the current directory, the configured one, or what `vmptcp
+              source` obtained]
+
+      -v, --verbose
+              Show every subtest and every VM
+
+      -q, --quiet
+              Show only what went wrong, and the verdict
+
+          --color <WHEN>
+              When to use colours
+
+              Possible values:
+              - auto:   On a terminal, unless `NO_COLOR` is set
+              - always: Always
+              - never:  Never
+              
+              [default: auto]
+
+    Examples:
+      vmptcp run                           from a tree to the verdict of the default profile
+      vmptcp test                          build what changed, then run that profile
+      vmptcp test mptcp_join -- -f         one script, with an argument of its own
+      vmptcp test 'diag/*inuse*'           only these subtests count
+      vmptcp config -e NET_SCH_CAKE        configure, and say of each symbol whether it took
+      vmptcp exec -- ip mptcp limits       one command in a guest
+      vmptcp shell                         a terminal in a guest
+      vmptcp doctor --fix                  see what is missing, and install it
+
+    Exit codes:
+        0  passed                          4  the kernel could not be configured or built
+        1  a test failed or timed out      5  could not run: something is missing or broken
+        2  usage: bad input                130  interrupted
+        3  a guest crashed, or its kernel printed a splat
+      `vmptcp exec` and `vmptcp shell` pass the guest's exit code through.
+    ");
+}
+
+#[test]
+fn every_command_has_a_purpose_and_examples() {
+    let sandbox = Sandbox::empty();
+    let help = sandbox.run(["--help"]).stdout;
+    let commands = commands(&help);
+    assert!(commands.len() >= 10, "{commands:?}");
+    for command in commands {
+        let run = sandbox.run([command, "--help"]);
+        assert_eq!(run.code, 0, "{command}");
+        assert!(run.stdout.contains("\nExamples:\n  "), "{command} has no examples");
+        let shown =
+            run.stdout.lines().any(|line| line.trim_start().starts_with(&format!("vmptcp {command}")));
+        assert!(shown, "no example of {command} shows it");
+        let short = sandbox.run([command, "-h"]);
+        assert_eq!(short.code, 0, "{command}");
+    }
+}
+
+#[test]
+fn the_exit_codes_are_distinct_and_all_in_the_help() {
+    use ExitCode::{BuildFailed, CannotRun, Crashed, Interrupted, Passed, TestsFailed, Usage};
+    let help = Sandbox::empty().run(["--help"]).stdout;
+    let (_, told) = help.split_once("Exit codes:").unwrap();
+    let words: Vec<&str> = told.split_whitespace().collect();
+    let mut seen = Vec::new();
+    for code in [Passed, TestsFailed, Usage, Crashed, BuildFailed, CannotRun, Interrupted] {
+        let number = (code as u8).to_string();
+        assert!(words.contains(&number.as_str()), "{code:?} ({number}) is not in the help");
+        assert!(!seen.contains(&number), "{number} has two meanings");
+        seen.push(number);
+    }
+}
+
+#[test]
+fn without_a_command_the_help_goes_to_standard_error() {
+    let run = Sandbox::empty().run([""; 0]);
+    assert_eq!((run.code, run.stdout.as_str()), (2, ""));
+    assert!(run.stderr.contains("Usage: vmptcp"), "{}", run.stderr);
+}
+
+#[test]
+fn the_inside_of_a_guest_is_not_advertised() {
+    let help = Sandbox::empty().run(["--help"]).stdout;
+    assert!(!commands(&help).contains(&"agent"));
+}

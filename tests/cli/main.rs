@@ -1,0 +1,14 @@
+//! What the command says and how it exits, from outside: the real binary in a sandbox of its own. Nothing boots here, and
+//! no kernel is built: the tree is a tiny fake, and `make` and `vng` are stand-ins where they are needed to fail.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly, its helpers too")]
+#![allow(clippy::disallowed_methods, reason = "vmptcp is run from outside, as a user does")]
+
+mod help;
+mod input;
+mod plan;
+mod report;
+mod sandbox;
+mod settings;
+mod stop;
+mod streams;

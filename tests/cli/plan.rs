@@ -1,0 +1,89 @@
+//! `--dry-run` and `--list`: what would be done, and nothing is.
+
+use super::sandbox::{Sandbox, TESTS, fake_tree, fingerprint};
+
+#[test]
+fn the_list_has_every_test_and_says_which_are_in_the_profile() {
+    let sandbox = Sandbox::new();
+    insta::assert_snapshot!(sandbox.run(["test", "--list"]).all(), @"
+    mptcp_connect
+    pm_netlink  (in the profile)
+    diag  (in the profile)
+    mptcp_sockopt  (in the profile)
+    userspace_pm  (in the profile)
+    exit code 0
+    ");
+    insta::assert_snapshot!(sandbox.run(["test", "--list", "sockopt", "diag/*x*"]).all(), @"
+    diag  (in the profile)
+    mptcp_sockopt  (in the profile)
+    exit code 0
+    ");
+    let json: serde_json::Value =
+        serde_json::from_str(&sandbox.run(["test", "--list", "--json"]).stdout).unwrap();
+    assert_eq!(json["tests"], serde_json::json!(TESTS));
+}
+
+#[test]
+fn a_dry_run_prints_every_command_and_touches_nothing() {
+    let sandbox = Sandbox::new();
+    let before = fingerprint(&sandbox.tree());
+    let run = sandbox.run(["run", "--dry-run", "-j", "3", "--ccache", "never", "--cpus", "2"]);
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    assert!(fingerprint(&sandbox.tree()) == before);
+    let plan = run.stdout.replace(env!("CARGO_BIN_EXE_vmptcp"), "[vmptcp]");
+    insta::assert_snapshot!(plan, @"
+    1. configure
+       # skipped if the 5 fragments and symbols, and the tree's Kconfig files, did not change
+       make -C [dir]/tree O=[dir]/tree/.vmptcp/build/normal KCONFIG_CONFIG=.vmptcp-new.config allnoconfig KCONFIG_ALLCONFIG=.vmptcp-merged.config
+    2. build
+       # skipped if no file of the tree changed
+       LC_ALL=C LC_MESSAGES=C make -C [dir]/tree O=[dir]/tree/.vmptcp/build/normal -j3 --no-print-directory --output-sync=target all headers
+       LC_ALL=C LC_MESSAGES=C make -C [dir]/tree/tools/testing/selftests O=[dir]/tree/.vmptcp/build/normal -j3 --no-print-directory --output-sync=target TARGETS=net/mptcp FORCE_TARGETS=1 KSFT_INSTALL_PATH=[dir]/tree/.vmptcp/build/normal/kselftest_install install
+       LC_ALL=C LC_MESSAGES=C make -C [dir]/tree O=[dir]/tree/.vmptcp/build/normal -j3 --no-print-directory --output-sync=target --silent image_name
+    3. test
+       # --disable-kvm goes if KVM runs the kernel that was built: that is tried first
+       cd / && PATH=[dir]/bin:[dir]/bin:/usr/bin:/bin TMPDIR=RUN/tmp [dir]/bin/vng --run [dir]/tree/.vmptcp/build/normal --verbose --cpus 2 --memory 1024M --name vmptcp --disable-kvm --force-9p --append no_timer_check --append watchdog_thresh=60 --append rcupdate.rcu_cpu_stall_timeout=120 --append rootflags=version=9p2000.L,trans=virtio,access=any,msize=524288,cache=loose '--qemu-opts=-chardev socket,id=vmptcp.agent,path=SOCKET,abstract=on -device virtio-serial-pci -device virtserialport,name=vmptcp.agent,chardev=vmptcp.agent' --exec 'exec [vmptcp] agent'
+       # in the guest, in net/mptcp of the installed selftests, each with a time limit:
+       ./pm_netlink.sh
+       ./diag.sh
+       ./mptcp_sockopt.sh
+       ./userspace_pm.sh
+    ");
+}
+
+#[test]
+fn a_dry_run_follows_the_flags() {
+    let sandbox = Sandbox::new();
+    let plan = |args: &[&str]| sandbox.run([&["run", "--dry-run"], args].concat()).stdout;
+    assert!(plan(&["--base", "defconfig"]).contains(" defconfig\n"));
+    assert!(plan(&["--clang"]).contains("LLVM=1"));
+    assert!(plan(&["--repeat", "3"]).contains("./diag.sh   # 3 times"));
+    assert!(plan(&["--accelerator", "kvm"]).lines().all(|line| !line.contains("--disable-kvm")));
+    assert!(plan(&["--memory", "3G"]).contains("--memory 3072M"));
+    assert!(plan(&["--variant", "debug"]).contains(".vmptcp/build/debug"));
+}
+
+#[test]
+fn a_dry_run_without_a_tree_says_where_one_would_come_from() {
+    let sandbox = Sandbox::empty();
+    insta::assert_snapshot!(sandbox.run(["run", "--dry-run"]).all(), @"
+    1. source
+       # [dir]/tree has no kernel tree: the first of these that works
+       git clone --depth 1 --single-branch --branch export https://github.com/multipath-tcp/mptcp_net-next.git
+       # the newest source package of the distribution
+    The other steps depend on that tree: vmptcp source, then this command again
+    exit code 0
+    ");
+    assert!(!sandbox.path("home/.cache").exists());
+}
+
+#[test]
+fn paths_with_spaces_and_umlauts_are_quoted() {
+    let sandbox = Sandbox::new();
+    let tree = sandbox.tree().join("Käse und 'Brot'");
+    fake_tree(&tree);
+    let run = sandbox.run(["run", "--dry-run", "--tree", tree.to_str().unwrap()]);
+    assert_eq!(run.code, 0, "{}", run.all());
+    let words = run.stdout.lines().find(|line| line.contains("make -C ")).and_then(shlex::split).unwrap();
+    assert!(words.iter().any(|word| word.ends_with("/Käse und 'Brot'")), "{words:?}");
+}

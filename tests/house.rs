@@ -1,0 +1,314 @@
+//! The house stays as drawn: `docs/architecture.md` says which room may know what, and this holds the code to it.
+//!
+//! The order of the rooms is that of `src/lib.rs`. Where a rule has an exception, it stands here, with its reason.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly, its helpers too")]
+
+#[path = "house/scan.rs"]
+mod scan;
+
+use scan::{Source, is_within, sources};
+
+/// A file has at most so many lines.
+const LONGEST: usize = 500;
+
+/// These look at nothing but their arguments.
+const PURE: [&str; 10] = [
+    "event",
+    "ktap",
+    "guest::protocol",
+    "suite",
+    "plan",
+    "vm::spec",
+    "vm::console",
+    "report::summary",
+    "kernel::kconfig::fragment",
+    "kernel::kconfig::merge",
+];
+
+/// What a pure module must not name. A command as data, `process::Cmd`, is no I/O.
+const IO: [&str; 12] = [
+    "std::fs",
+    "std::net",
+    "std::process",
+    "std::os::unix::net",
+    "std::io::stdin",
+    "std::io::stdout",
+    "std::io::stderr",
+    "std::thread",
+    "nix",
+    "tempfile",
+    "crate::process",
+    "crate::store",
+];
+
+/// Methods of `Path` that look at the disk.
+const LOOKS: [&str; 9] = [
+    ".exists()",
+    ".try_exists()",
+    ".is_file()",
+    ".is_dir()",
+    ".is_symlink()",
+    ".metadata()",
+    ".canonicalize()",
+    ".read_dir()",
+    ".read_link()",
+];
+
+/// What everybody may import.
+const FOR_ALL: [&str; 3] = ["error", "event", "process"];
+
+/// Rooms that know few others: room, and what it may import besides itself.
+const FEW: [(&str, &[&str]); 14] = [
+    ("error", &[]),
+    ("event", &[]),
+    ("process", &["error"]),
+    ("ktap", &["event"]),
+    ("guest", &FOR_ALL),
+    ("suite", &["error", "event"]),
+    ("kernel", &FOR_ALL),
+    ("vm", &["error", "event", "process", "guest::protocol"]),
+    ("doctor", &["error", "process", "vm"]),
+    ("store", &["error", "event"]),
+    ("report", &["error", "event", "store"]),
+    ("settings", &["error"]),
+    ("plan", &["process", "suite", "kernel", "vm"]),
+    (
+        "runner",
+        &[
+            "error", "event", "process", "ktap", "guest", "suite", "kernel", "vm", "doctor", "store",
+            "report", "plan",
+        ],
+    ),
+];
+
+/// What only some may name: the paths, those who may, and why.
+const RESERVED: [(&[&str], &[&str], &str); 7] = [
+    (&["std::process::Command", "duct", "nix::unistd::fork"], &["process"], "only `process` spawns"),
+    (&["indicatif"], &["report::terminal"], "only `report::terminal` draws"),
+    (
+        &["std::env::var", "std::env::var_os", "std::env::vars", "std::env::vars_os", "std::env::temp_dir"],
+        // `PATH` is the affair of the room that starts programs.
+        &["settings", "process::tool"],
+        "only `settings` reads the environment",
+    ),
+    (
+        &["toml", "toml_edit"],
+        // The list of packages is a data file of the doctor's own, and no setting.
+        &["settings", "doctor::packages"],
+        "only `settings` reads TOML",
+    ),
+    (&["clap"], &["cli", "commands", "main"], "only the command line knows clap"),
+    (
+        &["std::process::exit", "std::process::abort", "nix::libc::_exit", "libc::_exit"],
+        // The supervisor is a forked process of its own.
+        &["main", "process::supervise"],
+        "only `main` exits",
+    ),
+    (&["quick_junit"], &["report::junit"], "only `report::junit` writes JUnit"),
+];
+
+/// Fails with everything that is wrong, a line each.
+fn all_right(rule: &str, wrong: &[String]) {
+    assert!(wrong.is_empty(), "{rule}:\n  {}\n", wrong.join("\n  "));
+}
+
+/// The rooms, in the order of `src/lib.rs`.
+fn rooms() -> Vec<String> {
+    let map = include_str!("../src/lib.rs").lines();
+    map.filter_map(|line| Some(line.strip_prefix("pub mod ")?.trim_end_matches(';').to_owned())).collect()
+}
+
+/// Every path within this crate that a source names: line, and the path without `crate::`.
+fn imports(source: &Source) -> impl Iterator<Item = (usize, &str)> {
+    source.mentions.iter().filter_map(|mention| Some((mention.line, mention.path.strip_prefix("crate::")?)))
+}
+
+#[test]
+fn imports_go_down() {
+    let rooms = rooms();
+    let place = |name: &str| rooms.iter().position(|room| room == name);
+    let mut wrong = Vec::new();
+    for source in sources() {
+        // `main` stands above all.
+        let Some(own) = place(source.room()) else { continue };
+        for (line, path) in imports(source) {
+            let room = path.split("::").next().unwrap_or_default();
+            match place(room) {
+                Some(other) if other > own => {
+                    wrong.push(format!(
+                        "{}: {} stands below {room} and imports {path}",
+                        source.at(line),
+                        source.room()
+                    ));
+                }
+                Some(_) => {}
+                None => wrong.push(format!("{}: {path} is no room of src/lib.rs", source.at(line))),
+            }
+        }
+    }
+    all_right("a room imports only those above it in src/lib.rs", &wrong);
+}
+
+#[test]
+fn every_room_stands_in_the_map() {
+    let rooms = rooms();
+    let unknown: Vec<String> = sources()
+        .iter()
+        .filter(|source| !source.room().is_empty() && source.room() != "main")
+        .filter(|source| !rooms.iter().any(|room| room == source.room()))
+        .map(|source| source.file.clone())
+        .collect();
+    all_right("a file belongs to no room of src/lib.rs", &unknown);
+    assert!(rooms.len() > 10, "src/lib.rs was not understood: {rooms:?}");
+}
+
+#[test]
+fn the_lower_rooms_know_few_others() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        let Some((_, few)) = FEW.iter().find(|(room, _)| *room == source.room()) else { continue };
+        for (line, path) in imports(source) {
+            let allowed = is_within(path, source.room()) || few.iter().any(|room| is_within(path, room));
+            if !allowed {
+                wrong.push(format!("{}: {} imports {path}", source.at(line), source.room()));
+            }
+        }
+    }
+    all_right("a room imports what it should not know", &wrong);
+}
+
+#[test]
+fn pure_modules_do_no_io() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        let Some(pure) = PURE.iter().find(|module| source.is_within(module)) else { continue };
+        for mention in source.mentions.iter().filter(|mention| !mention.in_test) {
+            let io = IO.iter().any(|io| is_within(&mention.path, io));
+            if io && !is_within(&mention.path, "crate::process::Cmd") {
+                wrong.push(format!("{}: {pure} is pure and names {}", source.at(mention.line), mention.path));
+            }
+        }
+        for (line, text) in &source.code {
+            for look in LOOKS.iter().filter(|look| text.contains(*look)) {
+                wrong.push(format!("{}: {pure} is pure and looks at the disk: {look}", source.at(*line)));
+            }
+        }
+    }
+    all_right("a pure module does I/O", &wrong);
+}
+
+#[test]
+fn each_privilege_has_its_room() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        for mention in source.mentions.iter().filter(|mention| !mention.in_test) {
+            for (paths, rooms, rule) in &RESERVED {
+                let named = paths.iter().any(|path| is_within(&mention.path, path));
+                if named && !rooms.iter().any(|room| source.is_within(room)) {
+                    wrong.push(format!("{}: {}: {rule}", source.at(mention.line), mention.path));
+                }
+            }
+        }
+    }
+    all_right("a module does what is another's to do", &wrong);
+}
+
+#[test]
+fn every_privilege_is_used() {
+    let sources = sources();
+    let mut idle = Vec::new();
+    for (paths, rooms, rule) in &RESERVED {
+        for room in *rooms {
+            let used = sources.iter().filter(|source| source.is_within(room)).any(|source| {
+                source.mentions.iter().any(|mention| paths.iter().any(|path| is_within(&mention.path, path)))
+            });
+            if !used {
+                idle.push(format!("{room}: {rule}"));
+            }
+        }
+    }
+    // That `main` may exit is a promise, not a need: it returns its code.
+    idle.retain(|privilege| privilege != "main: only `main` exits");
+    all_right("a module may do what it does not do (any more)", &idle);
+}
+
+#[test]
+fn only_the_report_prints() {
+    const MACROS: [&str; 5] = ["println!", "eprintln!", "print!", "eprint!", "dbg!"];
+    let mut wrong = Vec::new();
+    for source in sources().iter().filter(|source| !source.is_within("report")) {
+        for (line, text) in &source.code {
+            for name in MACROS {
+                let named = text
+                    .match_indices(name)
+                    .any(|(at, _)| !text[..at].ends_with(|char: char| char.is_alphanumeric() || char == '_'));
+                if named {
+                    wrong.push(format!("{}: {name}", source.at(*line)));
+                }
+            }
+        }
+    }
+    all_right("only `report` prints", &wrong);
+}
+
+#[test]
+fn files_stay_small() {
+    let long = |source: &&Source| source.length > LONGEST;
+    let wrong: Vec<String> = sources()
+        .iter()
+        .filter(long)
+        .map(|source| format!("{}: {} lines", source.file, source.length))
+        .collect();
+    all_right(&format!("a file has more than {LONGEST} lines"), &wrong);
+}
+
+mod of_the_scanner {
+    use super::scan::read;
+
+    fn paths(text: &str) -> Vec<(usize, String, bool)> {
+        let source = read("src/vm/spec.rs".to_owned(), text);
+        source.mentions.into_iter().map(|mention| (mention.line, mention.path, mention.in_test)).collect()
+    }
+
+    fn named(text: &str) -> Vec<String> {
+        paths(text).into_iter().map(|(_, path, _)| path).collect()
+    }
+
+    #[test]
+    fn trees_of_imports_are_expanded() {
+        let text =
+            "use std::process::{self, Command as C, a::{b, c}};\npub(super) use crate::{\n    event,\n};\n";
+        let expected = [
+            "std::process",
+            "std::process::Command",
+            "std::process::a::b",
+            "std::process::a::c",
+            "crate::event",
+        ];
+        assert_eq!(named(text), expected);
+        assert_eq!(paths(text).last().unwrap().0, 2);
+    }
+
+    #[test]
+    fn paths_upwards_are_followed_to_the_crate() {
+        let text = "use super::session;\nuse super::super::kernel;\nmod inner {\n    use super::x;\n}\nfn f() { super::super::g::h() }\n";
+        assert_eq!(named(text), ["crate::vm::session", "crate::kernel", "crate::vm::spec::x", "crate::g::h"]);
+    }
+
+    #[test]
+    fn comments_and_texts_name_nothing() {
+        let text = "// std::fs\n/* std::net\nstd::fs */ let a = \"std::env::var \\\" x::y\"; let r = r#\"q\" a::b\"#;\n\
+            let c = ':'; let d = '\\''; let e: &'static str = f::g;\n";
+        assert_eq!(paths(text), [(4, "f::g".to_owned(), false)]);
+    }
+
+    #[test]
+    fn tests_are_told_apart() {
+        let text = "a::b();\n#[cfg(test)]\nmod tests {\n    use c::d;\n}\nfn f() { e::f() }\n";
+        let expected = [("a::b", false), ("c::d", true), ("e::f", false)];
+        let found = paths(text);
+        let found: Vec<(&str, bool)> = found.iter().map(|(_, path, test)| (path.as_str(), *test)).collect();
+        assert_eq!(found, expected);
+    }
+}
