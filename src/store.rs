@@ -191,16 +191,18 @@ pub fn list(runs: &Path) -> Vec<String> {
 }
 
 /// Removes the oldest runs until `keep` are left; 0 keeps all. One that still goes on stays, and so does whatever else is in
-/// that directory, which a setting may have put anywhere. A run that cannot be removed stays too.
+/// that directory, which a setting may have put anywhere. A run that cannot be removed stays too. Temporary files of runs
+/// that were killed go from all.
 pub fn prune(runs: &Path, keep: usize) {
     let names: Vec<String> = list(runs).into_iter().filter(|name| is_run(&runs.join(name), name)).collect();
-    if keep == 0 || names.len() <= keep {
-        return;
-    }
-    for name in &names[..names.len() - keep] {
+    let old = if keep == 0 { 0 } else { names.len().saturating_sub(keep) };
+    for (index, name) in names.iter().enumerate() {
         let run = runs.join(name);
-        if !goes_on(&run) {
-            let _ = fs::remove_dir_all(run);
+        // What a run that was killed could not remove itself.
+        let tmp = run.join("tmp");
+        let target = if index < old { &run } else { &tmp };
+        if target.exists() && !goes_on(&run) {
+            let _ = fs::remove_dir_all(target);
         }
     }
 }
@@ -272,6 +274,19 @@ mod tests {
         assert_eq!(list(runs.path()).len(), 5);
         prune(runs.path(), 2);
         assert_eq!(list(runs.path()), ["20260104-000000-1", "20260105-000000-1"]);
+    }
+
+    #[test]
+    fn temporary_files_stay_only_with_a_run_that_goes_on() {
+        let runs = tempfile::tempdir().unwrap();
+        old_runs(runs.path());
+        let killed = runs.path().join("20260103-000000-1/tmp");
+        fs::create_dir(&killed).unwrap();
+        let run = RunDir::create(runs.path()).unwrap();
+        let alive = run.tmp().unwrap();
+        prune(runs.path(), 0);
+        assert!(!killed.exists() && alive.exists());
+        assert_eq!(list(runs.path()).len(), 6);
     }
 
     #[test]

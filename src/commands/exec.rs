@@ -132,6 +132,7 @@ fn enter(
         Command { argv: request.argv, cwd: cwd.display().to_string(), env, terminal: request.terminal };
     let timeout = guest.boot_timeout(accelerator);
     let began = std::time::Instant::now();
+    journal.add(Event::StepStarted { step: GUEST_STEP.to_owned() })?;
     let (vm, console) = (1, "console-1.log".to_owned());
     let log = journal.path().join(&console);
     journal.add(Event::VmStarted { vm, accelerator: accelerator.to_string(), console })?;

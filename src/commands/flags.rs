@@ -189,9 +189,7 @@ impl clap::FromArgMatches for Asked {
 
 /// Reads a fragment of the user's, or one of vmptcp's own by its name.
 pub fn read_fragment(path: &Path) -> Result<Fragment> {
-    // A name in a settings file has become a path already.
-    let own = path.file_name().and_then(|name| super::inputs::own_fragment(name.to_str()?));
-    if let (Some(fragment), false) = (own, path.exists()) {
+    if let (Some(fragment), false) = (path.to_str().and_then(super::inputs::own_fragment), path.exists()) {
         return Ok(fragment);
     }
     let bytes = std::fs::read(path).doing("read the fragment", path).map_err(|error| {

@@ -79,7 +79,9 @@ pub fn configure(
     own.extend(variant.fragments());
     fragments.extend(own.into_iter().filter_map(own_fragment));
     for path in &settings.kernel.fragments {
-        fragments.push(read_fragment(path)?);
+        // A name in a settings file has become a path already.
+        let own = path.file_name().filter(|_| !path.exists()).and_then(|name| own_fragment(name.to_str()?));
+        fragments.push(own.map_or_else(|| read_fragment(path), Ok)?);
     }
     let mut sources: Vec<Source> = fragments.into_iter().map(Source::Fragment).collect();
     for symbol in &settings.kernel.symbols {

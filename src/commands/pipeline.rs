@@ -134,14 +134,20 @@ impl Target {
                 let commit = format!("{} ({}{dirty})", commit.hash, commit.describe);
                 journal.add(Event::Provenance { facts: BTreeMap::from([("commit".to_owned(), commit)]) })?;
             }
+            // What is built already can be tested while others test it.
+            if let Some(lock) = self.share()?
+                && let Some(current) = steps::current(plan)?
+            {
+                return steps::carry_out(plan, &host, &lock, Some(current), journal);
+            }
             let lock = self.lock(journal)?;
-            steps::carry_out(plan, &host, &lock, journal)
+            steps::carry_out(plan, &host, &lock, None, journal)
         })
     }
 
     /// Uses what is built, together with others; `None` while somebody changes it.
     pub fn share(&self) -> Result<Option<Lock>> {
-        Lock::share(&self.lock_file())
+        Lock::share(&self.lock_file(), &Context::argv().join(" "))
     }
 
     fn lock_file(&self) -> PathBuf {

@@ -1,13 +1,17 @@
 //! One invocation at a time.
 //!
-//! The lock is the kernel's (`flock`): it goes with the process that holds it, however that ends. What is written in the
-//! file only tells others who holds it; when nobody does it is harmless.
+//! The lock is the kernel's (an open file description lock): it goes with the process that holds it, however that ends,
+//! and it can be turned from an exclusive one into a shared one without a moment in between. What is written in the file
+//! only tells others who holds it; when nobody does it is harmless.
 
 use crate::error::{Error, IoContext, Result};
 use crate::process::interrupt;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -44,38 +48,29 @@ pub enum Busy {
     Fail,
 }
 
-/// An exclusive lock, held until it is dropped or the process ends.
+/// A lock, held until it is dropped or the process ends.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
 }
 
 impl Lock {
-    /// Shares the file `path` with others who only use what is built: together they keep it from whoever wants it for itself.
-    /// `None` if somebody has it for itself.
-    pub fn share(path: &Path) -> Result<Option<Self>> {
-        let file = Self::open(path)?;
-        match file.try_lock_shared() {
-            Ok(()) => Ok(Some(Self { file })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(Error::io("lock", path, &error)),
+    /// Shares the file `path`, for `command`, with others who only use what is built: together they keep it from whoever
+    /// wants it for itself. `None` if somebody has it for itself.
+    pub fn share(path: &Path, command: &str) -> Result<Option<Self>> {
+        let mut file = open(path)?;
+        if !set(&file, libc::F_RDLCK).doing("lock", path)? {
+            return Ok(None);
         }
+        write_holder(&mut file, command).doing("write", path)?;
+        Ok(Some(Self { file }))
     }
 
-    fn open(path: &Path) -> Result<File> {
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .doing("open the lock file", path)
-    }
-
-    /// From now on others may have the lock as well who have relaxed it too: each of them keeps it from whoever wants it for
-    /// itself.
+    /// From now on others may share the lock as well: each of them keeps it from whoever wants it for itself.
     pub fn relax(&self) -> Result<()> {
-        self.file.lock_shared().map_err(|error| Error::cannot_run(format!("cannot share a lock: {error}")))
+        set(&self.file, libc::F_RDLCK)
+            .map(|_| ())
+            .map_err(|error| Error::cannot_run(format!("cannot share a lock: {error}")))
     }
 
     /// Locks the file `path`, which is created where it is missing, for `command`. If another process holds it, `waiting`
@@ -87,14 +82,9 @@ impl Lock {
         busy: Busy,
         mut waiting: impl FnMut(Option<&Holder>),
     ) -> Result<Self> {
-        let mut file = Self::open(path)?;
+        let mut file = open(path)?;
         let mut told = false;
-        loop {
-            match file.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::Error(error)) => return Err(Error::io("lock", path, &error)),
-                Err(TryLockError::WouldBlock) => {}
-            }
+        while !set(&file, libc::F_WRLCK).doing("lock", path)? {
             if !told {
                 let holder = read_holder(&mut file);
                 if busy == Busy::Fail {
@@ -106,14 +96,34 @@ impl Lock {
             interrupt::check()?;
             std::thread::sleep(RETRY);
         }
-        let holder =
-            Holder { pid: std::process::id(), command: command.to_owned(), since: jiff::Timestamp::now() };
-        let text = serde_json::to_string(&holder).unwrap_or_default();
-        file.set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| file.write_all(text.as_bytes()))
-            .doing("write", path)?;
+        write_holder(&mut file, command).doing("write", path)?;
         Ok(Self { file })
+    }
+}
+
+fn open(path: &Path) -> Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .doing("open the lock file", path)
+}
+
+/// Locks the whole file; false if somebody else keeps us from it.
+fn set(file: &File, kind: libc::c_int) -> std::io::Result<bool> {
+    let whole = libc::flock {
+        l_type: libc::c_short::try_from(kind).map_err(std::io::Error::other)?,
+        l_whence: 0,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    match fcntl(file, FcntlArg::F_OFD_SETLK(&whole)) {
+        Ok(_) => Ok(true),
+        Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -122,11 +132,22 @@ fn held(path: &Path, holder: Option<&Holder>) -> Error {
     Error::cannot_run(format!("{} is locked by {who}", path.display())).hint("let it end first")
 }
 
+fn write_holder(file: &mut File, command: &str) -> std::io::Result<()> {
+    let holder =
+        Holder { pid: std::process::id(), command: command.to_owned(), since: jiff::Timestamp::now() };
+    let text = serde_json::to_string(&holder).unwrap_or_default();
+    file.set_len(0)?;
+    file.rewind()?;
+    file.write_all(text.as_bytes())
+}
+
+/// Who wrote the file last, if that process is still there: of several who share it, the others may have ended.
 fn read_holder(file: &mut File) -> Option<Holder> {
     let mut text = String::new();
     file.rewind().ok()?;
     file.take(64 * 1024).read_to_string(&mut text).ok()?;
-    serde_json::from_str(&text).ok()
+    let holder: Holder = serde_json::from_str(&text).ok()?;
+    Path::new(&format!("/proc/{}", holder.pid)).exists().then_some(holder)
 }
 
 #[cfg(test)]
@@ -159,6 +180,21 @@ mod tests {
         let error = Lock::acquire(&path, "b", Busy::Fail, |_| ()).unwrap_err().to_string();
         let expected = format!("is locked by process {} (vmptcp [31mbuild, since ", std::process::id());
         assert!(error.contains(&expected), "{error}");
+    }
+
+    #[test]
+    fn those_who_share_keep_out_who_wants_it_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.lock");
+        let first = Lock::acquire(&path, "vmptcp test", Busy::Fail, |_| ()).unwrap();
+        assert!(Lock::share(&path, "vmptcp exec").unwrap().is_none());
+        first.relax().unwrap();
+        let second = Lock::share(&path, "vmptcp exec").unwrap().unwrap();
+        drop(first);
+        let error = Lock::acquire(&path, "vmptcp build", Busy::Fail, |_| ()).unwrap_err().to_string();
+        assert!(error.contains("(vmptcp exec, since"), "{error}");
+        drop(second);
+        Lock::acquire(&path, "vmptcp build", Busy::Fail, |_| ()).unwrap();
     }
 
     #[test]

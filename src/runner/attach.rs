@@ -1,5 +1,6 @@
 //! One command in a guest, with its standard streams connected to ours.
 
+use super::worker::SPLATS;
 use crate::error::{Error, Kind, Result};
 use crate::guest::protocol::{
     Bytes, Exit, FromGuest, Io, Job, JobId, MESSAGE_LIMIT, STDIN_WINDOW, Size, Stream, ToGuest, encode,
@@ -90,6 +91,7 @@ struct Link {
     detector: Detector,
     binds: Vec<(String, String)>,
     tail: std::collections::VecDeque<String>,
+    splats: u32,
 }
 
 impl Link {
@@ -106,6 +108,7 @@ impl Link {
             detector: Detector::default(),
             binds,
             tail: std::collections::VecDeque::new(),
+            splats: 0,
         }
     }
 
@@ -250,11 +253,12 @@ impl Link {
     fn console(&mut self, line: &[u8]) -> Option<Splat> {
         let line = String::from_utf8_lossy(line).trim_end().to_owned();
         let splat = self.detector.line(&line);
+        self.splats += u32::from(splat.is_some());
         if self.tail.len() == 10 {
             self.tail.pop_front();
         }
         self.tail.push_back(line);
-        splat
+        splat.filter(|_| self.splats <= SPLATS)
     }
 
     fn give_back_terminal(&mut self) {

@@ -213,6 +213,7 @@ impl Capture {
         // A shell exits with 2 on an error of syntax: only what is no script means the rest of kselftest's exit codes.
         let script = Path::new(&selection.test.program).extension().is_some_and(|kind| kind == "sh");
         match exit_code {
+            0 if self.counted.is_empty() && self.skipped.is_some() => (Outcome::Skip, self.skipped.clone()),
             0 if bad > 0 => (Outcome::Fail, Some(format!("exit code 0, but {bad} of its subtests failed"))),
             0 if self.serious => {
                 (Outcome::Fail, Some(format!("exit code 0, but {}", self.problems.join("; "))))
@@ -314,6 +315,8 @@ mod tests {
     #[test]
     fn a_script_that_skips_or_breaks_off_says_so_also_to_a_filter() {
         assert_eq!(run(b"1..0 # SKIP no MPTCP\n", 4, &["diag/one"]).1, Outcome::Skip);
+        let (_, outcome, reason) = run(b"TAP version 13\n1..0 # SKIP no MPTCP\n", 0, &[]);
+        assert_eq!((outcome, reason.as_deref()), (Outcome::Skip, Some("no MPTCP")));
         assert_eq!(run(b"", 127, &["diag/one"]).1, Outcome::Error);
         let (_, outcome, reason) = run(b"TAP version 13\n1..3\nok 1 - diag: one\n", 1, &["diag/o*"]);
         assert_eq!(outcome, Outcome::Fail);

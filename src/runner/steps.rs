@@ -16,18 +16,53 @@ use crate::vm::accel::Accelerator;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+/// What a plan would configure and build, where it is there already.
+#[derive(Debug)]
+pub struct Current {
+    configured: kconfig::Outcome,
+    built: Built,
+}
+
+/// Whether the steps before the tests have nothing to do. Changes nothing.
+pub fn current(plan: &Plan) -> Result<Option<Current>> {
+    let mut configured = None;
+    for step in &plan.steps {
+        match step {
+            Step::Configure(request) => configured = kconfig::current(request)?,
+            Step::Build(request) => {
+                let Some(configured) = configured.take() else { return Ok(None) };
+                return Ok(build::current(request)?.map(|built| Current { configured, built }));
+            }
+            Step::Test(_) => {}
+        }
+    }
+    Ok(None)
+}
+
 /// Carries out all steps. What came of them is in the journal. Nobody else may change the build as long as tests run on it,
-/// but they may test it as well.
-pub fn carry_out(plan: &Plan, host: &Host, lock: &Lock, journal: &mut Journal) -> Result<()> {
+/// but they may test it as well. With a `current` the lock may be a shared one from the beginning.
+pub fn carry_out(
+    plan: &Plan,
+    host: &Host,
+    lock: &Lock,
+    mut current: Option<Current>,
+    journal: &mut Journal,
+) -> Result<()> {
     for note in &plan.notes {
         journal.note(note)?;
     }
     let mut built = None;
     for step in &plan.steps {
-        match step {
-            Step::Configure(request) => configure(request, journal)?,
-            Step::Build(request) => built = Some(build(request, journal)?),
-            Step::Test(tests) => {
+        match (step, &mut current) {
+            (Step::Configure(_), Some(current)) => {
+                journal.step("configure", |journal| proved(&current.configured, journal))?;
+            }
+            (Step::Configure(request), None) => configure(request, journal)?,
+            (Step::Build(_), Some(current)) => {
+                built = Some(journal.step("build", |_| Ok(finished(current.built.clone())))?);
+            }
+            (Step::Build(request), None) => built = Some(build(request, journal)?),
+            (Step::Test(tests), _) => {
                 let built = built.as_ref().ok_or_else(|| Error::cannot_run("nothing was built to test"))?;
                 lock.relax()?;
                 test(tests, built, host, journal)?;
@@ -54,33 +89,40 @@ pub fn prepare(plan: &Plan, journal: &mut Journal) -> Result<Built> {
 pub fn configure(request: &ConfigureRequest, journal: &mut Journal) -> Result<()> {
     journal.step("configure", |journal| {
         let outcome = kconfig::configure(request, &mut |_| ())?;
-        let proof = &outcome.proof;
-        let warnings: Vec<_> = proof.of(Severity::Warning).collect();
-        if !warnings.is_empty() {
-            let text = format!("{} symbols did not take\n{}", warnings.len(), kconfig::render(warnings));
-            journal.warn(text.trim_end(), None)?;
-        }
-        if let Err(error) = proof.verdict() {
-            let reasons = kconfig::render(proof.of(Severity::Error));
-            let hint = error.remedy().unwrap_or_default().to_owned();
-            return Err(Error::build(format!("{error}\n{}", reasons.trim_end())).hint(hint));
-        }
-        let notes = proof.of(Severity::Note).count();
-        let detail =
-            format!("{} of {} symbols took, {notes} settled otherwise", proof.granted, proof.requested);
-        let status = if outcome.changed { StepStatus::Done } else { StepStatus::UpToDate };
-        Ok(((), status, detail))
+        proved(&outcome, journal)
     })
+}
+
+/// Tells what a configuration proved; an error if what is essential did not take.
+fn proved(outcome: &kconfig::Outcome, journal: &mut Journal) -> Result<((), StepStatus, String)> {
+    let proof = &outcome.proof;
+    let warnings: Vec<_> = proof.of(Severity::Warning).collect();
+    if !warnings.is_empty() {
+        let text = format!("{} symbols did not take\n{}", warnings.len(), kconfig::render(warnings));
+        journal.warn(text.trim_end(), None)?;
+    }
+    if let Err(error) = proof.verdict() {
+        let reasons = kconfig::render(proof.of(Severity::Error));
+        let hint = error.remedy().unwrap_or_default().to_owned();
+        return Err(Error::build(format!("{error}\n{}", reasons.trim_end())).hint(hint));
+    }
+    let notes = proof.of(Severity::Note).count();
+    let detail = format!("{} of {} symbols took, {notes} settled otherwise", proof.granted, proof.requested);
+    let status = if outcome.changed { StepStatus::Done } else { StepStatus::UpToDate };
+    Ok(((), status, detail))
 }
 
 /// Builds the kernel and the selftests.
 pub fn build(request: &BuildRequest, journal: &mut Journal) -> Result<Built> {
     journal.step("build", |journal| {
-        let built = build::build(request, &mut |progress| journal.progress(&progress))?;
-        let status = if built.up_to_date { StepStatus::UpToDate } else { StepStatus::Done };
-        let detail = format!("Linux {}, {} build steps", built.kernel_release, built.steps);
-        Ok((built, status, detail))
+        build::build(request, &mut |progress| journal.progress(&progress)).map(finished)
     })
+}
+
+fn finished(built: Built) -> (Built, StepStatus, String) {
+    let status = if built.up_to_date { StepStatus::UpToDate } else { StepStatus::Done };
+    let detail = format!("Linux {}, {} build steps", built.kernel_release, built.steps);
+    (built, status, detail)
 }
 
 /// The accelerator for a guest with this kernel: what was asked for, or what works.

@@ -27,7 +27,7 @@ const GRACE: Duration = Duration::from_secs(10);
 const CONSOLE_LAG: Duration = Duration::from_secs(5);
 
 /// How many splats of one VM are recorded. The console log has them all.
-const SPLATS: u32 = 100;
+pub(super) const SPLATS: u32 = 100;
 
 /// How many of the console's last lines are kept for a report.
 const TAIL: usize = 40;

@@ -1,6 +1,6 @@
 //! The process's environment: read once, here and nowhere else.
 
-use super::keys::PREFIX;
+use super::keys::{PREFIX, RUN_DIR};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -49,7 +49,7 @@ impl Environment {
 
     /// The variables that set a setting, by name; any of the two may be no UTF-8.
     pub(super) fn settings(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
-        let ours = |name: &OsStr| name.as_encoded_bytes().starts_with(PREFIX.as_bytes());
+        let ours = |name: &OsStr| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()) && name != RUN_DIR;
         self.variables
             .iter()
             .map(|(name, value)| (name.as_os_str(), value.as_os_str()))

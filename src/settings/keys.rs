@@ -9,6 +9,10 @@ use super::values::{Accelerator, Ccache, Slow, Variant};
 /// What all variables that set a setting begin with.
 pub(super) const PREFIX: &str = "VMPTCP_";
 
+/// What begins like them and sets none: it tells a command in a guest where it may write, and an invocation in that guest
+/// inherits it.
+pub(super) const RUN_DIR: &str = "VMPTCP_RUN_DIR";
+
 /// Every key, in the order of `default.toml`, but those of profiles.
 pub(super) const KEYS: &[(&str, Shape)] = &[
     ("kernel.tree", OptionalPath),
@@ -36,7 +40,7 @@ pub(super) const KEYS: &[(&str, Shape)] = &[
     ("test.timeout", AutoSeconds),
     ("test.slow", Word(Slow::WORDS)),
     ("test.fail-fast", Bool),
-    ("test.repeat", Number { min: 1, max: 1_000_000 }),
+    ("test.repeat", Number { min: 1, max: 10_000 }),
     ("test.env", Variables),
     ("test.ignore-flaky", Bool),
     ("results.dir", OptionalPath),

@@ -176,10 +176,7 @@ pub fn build(request: &BuildRequest, progress: &mut dyn FnMut(Progress)) -> Resu
     // Before anything is built: what is edited meanwhile makes the next build look again.
     let tree = fingerprint::tree(&request.tree, &request.out, request.jobs)?;
     let asked = request_fingerprint(request)?;
-    if let Some(done) = &old.done
-        && (done.request, done.tree) == (asked, tree)
-        && (done.config, done.products) == (config_fingerprint(request)?, products(request, &done.image)?)
-    {
+    if let Some(done) = still_holds(request, &old, asked, tree)? {
         return Ok(built(request, done, true));
     }
 
@@ -233,6 +230,32 @@ pub fn build(request: &BuildRequest, progress: &mut dyn FnMut(Progress)) -> Resu
     stamp.done = Some(done);
     stamp.write(&request.out)?;
     Ok(built)
+}
+
+fn still_holds<'a>(
+    request: &BuildRequest,
+    old: &'a Stamp,
+    asked: u64,
+    tree: u64,
+) -> Result<Option<&'a Done>> {
+    let Some(done) = old.done.as_ref().filter(|done| (done.request, done.tree) == (asked, tree)) else {
+        return Ok(None);
+    };
+    let same =
+        (done.config, done.products) == (config_fingerprint(request)?, products(request, &done.image)?);
+    Ok(same.then_some(done))
+}
+
+/// The kernel that `request` would build, if it is there and nothing changed since. Changes nothing.
+pub fn current(request: &BuildRequest) -> Result<Option<Built>> {
+    let old = Stamp::read(&request.out);
+    if old.done.is_none() {
+        return Ok(None);
+    }
+    check(request)?;
+    let tree = fingerprint::tree(&request.tree, &request.out, request.jobs)?;
+    let done = still_holds(request, &old, request_fingerprint(request)?, tree)?;
+    Ok(done.map(|done| built(request, done, true)))
 }
 
 /// The kernel that was built last in `out`, if that build was whole and its image is still there. Whether anything changed

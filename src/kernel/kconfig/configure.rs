@@ -83,8 +83,8 @@ pub fn configure(request: &ConfigureRequest, log: &mut dyn FnMut(&str)) -> Resul
     let (merged, excuses) = requests(&request.sources)?;
     let config = request.out.join(".config");
     check_tree(request)?;
-    if let Some(stamp) = Stamp::still_holds(request) {
-        return Ok(Outcome { config, changed: false, resolved: false, proof: stamp.proof });
+    if let Some(outcome) = current(request)? {
+        return Ok(outcome);
     }
     std::fs::create_dir_all(&request.out).doing("create", &request.out)?;
     Stamp::forget(&request.out)?;
@@ -106,6 +106,17 @@ pub fn configure(request: &ConfigureRequest, log: &mut dyn FnMut(&str)) -> Resul
         Stamp::new(state, &resolved, proof.clone()).save(&request.out)?;
     }
     Ok(Outcome { config, changed, resolved: true, proof })
+}
+
+/// What configuring would come to, if nothing changed since the last time. Changes nothing.
+pub fn current(request: &ConfigureRequest) -> Result<Option<Outcome>> {
+    let config = request.out.join(".config");
+    Ok(Stamp::still_holds(request).map(|stamp| Outcome {
+        config,
+        changed: false,
+        resolved: false,
+        proof: stamp.proof,
+    }))
 }
 
 fn requests(sources: &[Source]) -> Result<(Merged, Vec<super::Excuse>)> {

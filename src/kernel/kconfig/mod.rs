@@ -19,7 +19,7 @@ mod stamp;
 mod verify;
 mod virtme;
 
-pub use configure::{Base, ConfigureRequest, Outcome, Source, commands_of, configure};
+pub use configure::{Base, ConfigureRequest, Outcome, Source, commands_of, configure, current};
 pub use dotconfig::DotConfig;
 pub use fragment::{Excuse, Fragment, Origin, Parsed, Request, Value};
 pub use merge::{Merged, Override, merge};
