@@ -75,6 +75,13 @@ pub enum Event {
         /// Which runs of which tests.
         tests: Vec<TestId>,
     },
+    /// A test will run in parts, on several VMs.
+    TestSharded {
+        /// Which run of which test.
+        test: TestId,
+        /// The names of its parts, in the order in which the whole test would run them.
+        shards: Vec<String>,
+    },
     /// A VM was started.
     VmStarted {
         /// Its number.
@@ -176,6 +183,53 @@ pub struct TestId {
     pub name: String,
     /// Counted from 1.
     pub attempt: u32,
+    /// Which part of it, counted from 1; none where it runs as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<u32>,
+    /// Which of the runs that are to tell a flake from a failure, counted from 1; 0 for the run itself.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rerun: u32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+impl TestId {
+    /// The run of a whole test.
+    pub fn new(name: impl Into<String>, attempt: u32) -> Self {
+        Self { name: name.into(), attempt, shard: None, rerun: 0 }
+    }
+
+    /// The whole run of the test that this is a part or a rerun of.
+    #[must_use]
+    pub fn whole(&self) -> Self {
+        Self::new(self.name.clone(), self.attempt)
+    }
+
+    /// The beginning of the names of its files.
+    pub fn stem(&self) -> String {
+        let shard = self.shard.map(|shard| format!(".shard-{shard}")).unwrap_or_default();
+        let rerun = if self.rerun > 0 { format!(".rerun-{}", self.rerun) } else { String::new() };
+        format!("{}.{}{shard}{rerun}", self.name, self.attempt)
+    }
+}
+
+impl fmt::Display for TestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        if self.attempt > 1 {
+            write!(f, " (attempt {})", self.attempt)?;
+        }
+        if let Some(shard) = self.shard {
+            write!(f, ", part {shard}")?;
+        }
+        if self.rerun > 0 {
+            write!(f, ", rerun {}", self.rerun)?;
+        }
+        Ok(())
+    }
 }
 
 /// The result of one subtest.
@@ -207,6 +261,8 @@ pub enum Outcome {
     Xfail,
     /// It passed although it was expected to fail.
     Xpass,
+    /// It failed, and passed when it was run again.
+    Flaky,
     /// It ran and failed.
     Fail,
     /// It did not end in its time.
@@ -222,7 +278,7 @@ pub enum Outcome {
 impl Outcome {
     /// True if this outcome does not stand against a verdict of *passed*.
     pub fn is_ok(self) -> bool {
-        matches!(self, Self::Pass | Self::Skip | Self::Xfail | Self::Xpass)
+        matches!(self, Self::Pass | Self::Skip | Self::Xfail | Self::Xpass | Self::Flaky)
     }
 
     /// The word for a person.
@@ -232,6 +288,7 @@ impl Outcome {
             Self::Skip => "skip",
             Self::Xfail => "xfail",
             Self::Xpass => "xpass",
+            Self::Flaky => "flaky",
             Self::Fail => "fail",
             Self::Timeout => "timeout",
             Self::Crash => "crash",

@@ -1,5 +1,9 @@
 //! What will be done, as data: an ordered list of steps. Pure: nothing here looks at the machine.
 
+mod fleet;
+
+pub use fleet::{Capacity, FleetPlan};
+
 use crate::kernel::alias::Alias;
 use crate::kernel::build::{self, BuildRequest};
 use crate::kernel::kconfig::{self, ConfigureRequest};
@@ -49,6 +53,10 @@ pub struct TestPlan {
     pub env: Vec<(String, String)>,
     /// The guests to run them in.
     pub guest: GuestPlan,
+    /// How many of them.
+    pub fleet: FleetPlan,
+    /// The file that knows how long tests took before.
+    pub history: PathBuf,
 }
 
 /// The guests that are wanted.
@@ -215,6 +223,11 @@ impl TestPlan {
                 "# --disable-kvm goes if KVM runs the kernel that was built: that is tried first".to_owned(),
             );
         }
+        lines.push(match self.fleet.vms {
+            Some(1) => "# one guest:".to_owned(),
+            Some(vms) => format!("# up to {vms} guests:"),
+            None => "# as many guests as the host carries:".to_owned(),
+        });
         lines.push(spec.command("SOCKET").to_string());
         lines.push(format!(
             "# in the guest, in {COLLECTION} of the installed selftests, each with a time limit:"

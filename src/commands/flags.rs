@@ -215,11 +215,11 @@ pub struct VmFlags {
     /// What runs the guest: auto, kvm or tcg
     #[arg(long, value_name = "ACCEL")]
     accelerator: Option<String>,
-    /// Virtual CPUs
-    #[arg(long, value_name = "N")]
+    /// Virtual CPUs of each guest [default: chosen from the host's cores]
+    #[arg(long, value_name = "N", visible_alias = "cpus-per-vm")]
     cpus: Option<u32>,
-    /// Memory, such as 1G
-    #[arg(long, value_name = "SIZE")]
+    /// Memory of each guest, such as 1G
+    #[arg(long, value_name = "SIZE", visible_alias = "memory-per-vm")]
     memory: Option<String>,
     /// How long the guest may take to come up, in seconds
     #[arg(long, value_name = "SECONDS")]
@@ -252,6 +252,7 @@ impl VmFlags {
 
 /// Flags on tests.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[allow(clippy::struct_excessive_bools, reason = "they are independent flags")]
 #[command(next_help_heading = "Tests")]
 pub struct TestFlags {
     /// Which tests: smoke, full, or one of the settings
@@ -263,6 +264,24 @@ pub struct TestFlags {
     /// Run every test this many times
     #[arg(long, value_name = "N")]
     repeat: Option<u32>,
+    /// How many guests run tests side by side [default: as many as the host carries]
+    #[arg(long, value_name = "N|auto", value_parser = count)]
+    vms: Option<u32>,
+    /// Give every test a guest of its own
+    #[arg(long)]
+    fresh_vm: bool,
+    /// Run no test in parts
+    #[arg(long)]
+    no_shards: bool,
+    /// Run a failed test again, alone, up to so many times: is it a flake?
+    #[arg(long, value_name = "N")]
+    confirm: Option<u32>,
+    /// Repeat the tests until one fails
+    #[arg(long)]
+    until_fail: bool,
+    /// Keep the host busy meanwhile
+    #[arg(long)]
+    stress: bool,
     /// A variable for the tests
     #[arg(long, value_name = "NAME=VALUE")]
     env: Vec<String>,
@@ -284,6 +303,12 @@ impl TestFlags {
             .value("test.profile", "--profile", self.profile.as_ref())
             .switch("test.fail-fast", "--fail-fast", self.fail_fast)
             .value("test.repeat", "--repeat", self.repeat.as_ref())
+            .value("vm.count", "--vms", self.vms.as_ref())
+            .switch("test.fresh-vm", "--fresh-vm", self.fresh_vm)
+            .value("test.shards", "--no-shards", self.no_shards.then_some(&false))
+            .value("test.confirm", "--confirm", self.confirm.as_ref())
+            .switch("test.until-fail", "--until-fail", self.until_fail)
+            .switch("test.stress", "--stress", self.stress)
             .value("test.timeout", "--timeout", self.timeout.as_ref())
             .value("test.slow", "--slow", self.slow.as_ref());
         for variable in &self.env {
@@ -313,6 +338,18 @@ impl RunFlags {
     /// The settings that they override.
     pub fn overrides(&self) -> Result<Overrides> {
         Ok(self.tests.overrides()?.and(self.kernel.overrides()).and(self.vm.overrides()))
+    }
+}
+
+/// How many, or `auto`.
+fn count(text: &str) -> Result<u32, String> {
+    match text {
+        "auto" => Ok(0),
+        _ => text
+            .parse()
+            .ok()
+            .filter(|&count| count > 0)
+            .ok_or_else(|| "give a number above 0, or auto".to_owned()),
     }
 }
 

@@ -79,7 +79,7 @@ fn obtain(context: &Context, source: &Source, update: bool) -> Result<PathBuf> {
         &request,
         &mut Reporter {
             progress: &mut |progress| terminal.borrow_mut().show(&progress),
-            note: &mut |note| terminal.borrow().note(&note),
+            note: &mut |note| terminal.borrow_mut().note(&note),
         },
     );
     Terminal::finish(&terminal.borrow());

@@ -6,12 +6,13 @@ use super::inputs;
 use super::pipeline::{Ended, Target};
 use crate::error::{Error, ExitCode, IoContext, Result};
 use crate::kernel::kconfig::Source;
-use crate::plan::{GuestPlan, Plan, Step, TestPlan};
+use crate::plan::{FleetPlan, GuestPlan, Plan, Step, TestPlan};
 use crate::report::{console, json, text};
 use crate::settings::{Auto, Slow};
 use crate::suite::selftests::{self, Listing};
-use crate::suite::{Profile, Selection, Timeouts, select};
+use crate::suite::{Profile, Selection, Timeouts, select, shard};
 use std::fmt::Write as _;
+use std::num::NonZero;
 use std::time::Duration;
 
 /// How long a test may take that its suite does not limit.
@@ -89,6 +90,16 @@ pub fn plan(
         },
         env,
         guest: GuestPlan { cached_root: true, ..target.guest(context)? },
+        fleet: FleetPlan {
+            vms: settings.vm.count.map(NonZero::get),
+            cpus: settings.vm.cpus.map(NonZero::get),
+            shards: settings.test.shards,
+            fresh: settings.test.fresh_vm,
+            confirm: settings.test.confirm,
+            until_fail: settings.test.until_fail,
+            stress: settings.test.stress,
+        },
+        history: target.work.root().join("durations.json"),
     };
     Ok(Plan {
         notes,
@@ -128,7 +139,12 @@ fn listing(target: &Target) -> Result<Listing> {
         .flatten()
         .filter_map(|entry| entry.file_name().into_string().ok())
         .collect();
-    selftests::list(&makefile, settings.as_deref(), &files)
+    let mut listing = selftests::list(&makefile, settings.as_deref(), &files)?;
+    for test in &mut listing.tests {
+        // A program that is no script has no source of its name here; then it has no groups either.
+        test.groups = read(&test.program).map(|text| shard::groups(&text)).unwrap_or_default();
+    }
+    Ok(listing)
 }
 
 /// The tests that were asked for, and what the user should know about that.

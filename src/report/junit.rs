@@ -1,10 +1,11 @@
 //! `junit.xml`: one suite a test script, one case a subtest, as CI systems show it.
 
-use super::summary::{Summary, Test};
+use super::summary::Summary;
+use super::test::{Attempt, Test};
 use super::text::clean;
 use crate::error::{Error, Result};
 use crate::event::{Outcome, Subtest};
-use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
+use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestRerun, TestSuite};
 use std::time::Duration;
 
 /// The summary as JUnit XML.
@@ -50,8 +51,9 @@ fn suite(summary: &Summary, test: &Test) -> TestSuite {
         suite.add_property(Property::new(clean(key), clean(value)));
     }
     // The script itself is a case as well: it can fail where none of its subtests does.
-    let mut whole = TestCase::new("(script)", status(test.outcome, test.reason.as_deref(), false));
-    whole.set_time(Duration::try_from_secs_f64(test.seconds).unwrap_or_default());
+    let mut whole =
+        TestCase::new("(script)", status(test.result.outcome, test.result.reason.as_deref(), false));
+    whole.set_time(Duration::try_from_secs_f64(test.result.seconds).unwrap_or_default());
     let splats = summary.splats.iter().filter(|splat| {
         splat.test.as_ref().is_some_and(|id| id.name == test.name && id.attempt == test.attempt)
     });
@@ -59,17 +61,35 @@ fn suite(summary: &Summary, test: &Test) -> TestSuite {
     if !lines.is_empty() {
         whole.set_system_err(lines.join("\n"));
     }
+    for rerun in test.reruns.iter().chain(test.shards.iter().flat_map(|shard| &shard.reruns)) {
+        whole.status.add_rerun(again(rerun));
+    }
     suite.add_test_case(whole);
-    for subtest in &test.subtests {
-        suite.add_test_case(case(subtest));
+    for subtest in &test.result.subtests {
+        suite.add_test_case(case(subtest, test.result.outcome == Outcome::Flaky));
     }
     suite
 }
 
-fn case(subtest: &Subtest) -> TestCase {
+/// One of the runs that were to tell a flake from a failure. JUnit has a place for those that failed only.
+fn again(attempt: &Attempt) -> TestRerun {
+    let kind = match attempt.outcome {
+        Outcome::Fail | Outcome::Flaky => NonSuccessKind::Failure,
+        _ => NonSuccessKind::Error,
+    };
+    let mut rerun = TestRerun::new(kind);
+    rerun.set_time(Duration::try_from_secs_f64(attempt.seconds).unwrap_or_default());
+    let why = attempt.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    rerun.set_message(clean(&format!("{}{why}", attempt.outcome)));
+    let failed = attempt.failed_subtests().map(|subtest| clean(&subtest.name)).collect::<Vec<_>>();
+    rerun.set_description(failed.join("\n"));
+    rerun
+}
+
+fn case(subtest: &Subtest, flaky: bool) -> TestCase {
     let mut case = TestCase::new(
         clean(&subtest.name),
-        status(subtest.outcome, subtest.reason.as_deref(), subtest.flaky),
+        status(subtest.outcome, subtest.reason.as_deref(), flaky || subtest.flaky),
     );
     if let Some(ms) = subtest.ms {
         case.set_time(Duration::from_millis(ms));
@@ -79,7 +99,7 @@ fn case(subtest: &Subtest) -> TestCase {
 
 fn status(outcome: Outcome, reason: Option<&str>, flaky: bool) -> TestCaseStatus {
     let mut status = match outcome {
-        Outcome::Pass | Outcome::Xpass => TestCaseStatus::success(),
+        Outcome::Pass | Outcome::Xpass | Outcome::Flaky => TestCaseStatus::success(),
         Outcome::Skip | Outcome::Xfail => TestCaseStatus::skipped(),
         // A failure that the test itself asks to ignore must not turn a CI system red.
         Outcome::Fail if flaky => TestCaseStatus::skipped(),
@@ -88,7 +108,7 @@ fn status(outcome: Outcome, reason: Option<&str>, flaky: bool) -> TestCaseStatus
             TestCaseStatus::non_success(NonSuccessKind::Error)
         }
     };
-    if !matches!(outcome, Outcome::Pass) {
+    if !matches!(outcome, Outcome::Pass | Outcome::Flaky) {
         let reason = reason.map_or_else(|| outcome.to_string(), |reason| format!("{outcome}: {reason}"));
         status.set_message(clean(&reason));
     }

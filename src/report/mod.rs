@@ -5,6 +5,7 @@ pub mod json;
 pub mod junit;
 pub mod summary;
 pub mod terminal;
+pub mod test;
 pub mod text;
 
 pub use summary::Summary;
@@ -18,8 +19,10 @@ use std::path::Path;
 pub trait Reporter {
     /// A fact.
     fn record(&mut self, record: &Record);
-    /// What is being done just now, or nothing any more. Not a fact that is kept.
-    fn activity(&mut self, what: Option<&str>);
+    /// What a VM is doing just now. Not a fact that is kept.
+    fn activity(&mut self, vm: u32, what: &str);
+    /// Somebody else needs the terminal.
+    fn hide(&mut self);
     /// How far the step that runs is. Not a fact that is kept.
     fn progress(&mut self, progress: &Progress);
 }

@@ -1,7 +1,8 @@
 //! The state of a run: a pure fold over its events, valid after each of them.
 
+use super::test::{Shard, Test};
 use crate::error::ExitCode;
-use crate::event::{Event, Outcome, Record, StepStatus, Subtest, TestId};
+use crate::event::{Event, Outcome, Record, StepStatus, TestId};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -89,31 +90,6 @@ pub struct Step {
     pub seconds: f64,
 }
 
-/// One run of one test.
-#[derive(Debug, Clone, Serialize)]
-pub struct Test {
-    /// Its name.
-    pub name: String,
-    /// Counted from 1.
-    pub attempt: u32,
-    /// How it ended. [`Outcome::NotRun`] until it did.
-    pub outcome: Outcome,
-    /// Why.
-    pub reason: Option<String>,
-    /// Its exit code, if it ended by itself.
-    pub exit_code: Option<i32>,
-    /// How long it took, in seconds.
-    pub seconds: f64,
-    /// On which VM it ran.
-    pub vm: Option<u32>,
-    /// Its raw output, relative to the run directory.
-    pub output: Option<String>,
-    /// It was started.
-    pub started: bool,
-    /// Its subtests, in the order of arrival.
-    pub subtests: Vec<Subtest>,
-}
-
 /// One VM.
 #[derive(Debug, Clone, Serialize)]
 pub struct Vm {
@@ -181,7 +157,13 @@ impl Summary {
                 (step.status, step.detail, step.seconds) = (Some(status), detail, seconds);
             }
             Event::TestsPlanned { tests } => {
-                self.tests.extend(tests.into_iter().map(Test::new));
+                self.tests.extend(tests.iter().map(Test::new));
+            }
+            Event::TestSharded { test, shards } => {
+                let test = self.test(&test);
+                // Where the runner puts the output of all parts together.
+                test.result.output = Some(format!("tests/{}.log", test.id().stem()));
+                test.shards = shards.into_iter().map(Shard::new).collect();
             }
             Event::VmStarted { vm, accelerator, console } => self.vms.push(Vm {
                 vm,
@@ -203,15 +185,17 @@ impl Summary {
                 }
             }
             Event::TestStarted { test, vm, output, .. } => {
-                let test = self.test(&test);
-                (test.started, test.vm, test.output) = (true, Some(vm), Some(output));
+                let attempt = self.test(&test).attempt_mut(&test);
+                (attempt.started, attempt.vm, attempt.output) = (true, Some(vm), Some(output));
             }
-            Event::Subtest { test, result } => self.test(&test).subtests.push(result),
+            Event::Subtest { test, result } => self.test(&test).attempt_mut(&test).subtests.push(result),
             Event::Splat { vm, test, title, lines } => self.splats.push(Splat { vm, test, title, lines }),
             Event::TestEnded { test, outcome, reason, exit_code, seconds } => {
-                let test = self.test(&test);
-                (test.outcome, test.reason, test.exit_code, test.seconds) =
+                let known = self.test(&test);
+                let attempt = known.attempt_mut(&test);
+                (attempt.outcome, attempt.reason, attempt.exit_code, attempt.seconds) =
                     (outcome, reason, exit_code, seconds);
+                known.conclude();
             }
             Event::RunEnded { exit_code, error, hint } => {
                 self.exit_code = Some(exit_code);
@@ -223,10 +207,10 @@ impl Summary {
 
     /// The exit code that the tests and splats so far call for.
     pub fn exit_code_so_far(&self) -> ExitCode {
-        let crashed = |test: &Test| test.outcome == Outcome::Crash;
+        let crashed = |test: &Test| test.result.outcome == Outcome::Crash;
         if !self.splats.is_empty() || self.vms.iter().any(|vm| vm.crashed) || self.tests.iter().any(crashed) {
             ExitCode::Crashed
-        } else if self.tests.iter().all(|test| test.outcome.is_ok()) {
+        } else if self.tests.iter().all(|test| test.result.outcome.is_ok()) {
             ExitCode::Passed
         } else {
             ExitCode::TestsFailed
@@ -235,7 +219,7 @@ impl Summary {
 
     /// How many tests ended this way.
     pub fn count(&self, outcome: Outcome) -> usize {
-        self.tests.iter().filter(|test| test.outcome == outcome).count()
+        self.tests.iter().filter(|test| test.result.outcome == outcome).count()
     }
 
     fn step(&mut self, name: String) -> &mut Step {
@@ -251,7 +235,7 @@ impl Summary {
             // A further attempt stands behind the one before it.
             let after = self.tests.iter().rposition(|test| test.name == id.name);
             let at = after.map_or(self.tests.len(), |at| at + 1);
-            self.tests.insert(at, Test::new(id.clone()));
+            self.tests.insert(at, Test::new(id));
             at
         });
         &mut self.tests[at]
@@ -265,37 +249,6 @@ impl Summary {
 impl Step {
     fn new(name: String) -> Self {
         Self { name, status: None, detail: String::new(), seconds: 0.0 }
-    }
-}
-
-impl Test {
-    fn new(id: TestId) -> Self {
-        Self {
-            name: id.name,
-            attempt: id.attempt,
-            outcome: Outcome::NotRun,
-            reason: None,
-            exit_code: None,
-            seconds: 0.0,
-            vm: None,
-            output: None,
-            started: false,
-            subtests: Vec::new(),
-        }
-    }
-
-    fn is(&self, id: &TestId) -> bool {
-        self.name == id.name && self.attempt == id.attempt
-    }
-
-    /// It ran, or was to run, and that ended badly.
-    pub fn failed(&self) -> bool {
-        !self.outcome.is_ok() && self.outcome != Outcome::NotRun
-    }
-
-    /// The subtests that stand against it.
-    pub fn failed_subtests(&self) -> impl Iterator<Item = &Subtest> {
-        self.subtests.iter().filter(|subtest| !subtest.outcome.is_ok() && !subtest.flaky)
     }
 }
 
@@ -315,10 +268,11 @@ fn verdict_of(exit_code: u8) -> Verdict {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::event::Subtest;
 
     /// A run with something of everything, as events.
     pub(crate) fn eventful_run() -> Vec<Record> {
-        let id = |name: &str| TestId { name: name.to_owned(), attempt: 1 };
+        let id = |name: &str| TestId::new(name, 1);
         let subtest = |number, name: &str, outcome, reason: Option<&str>| Subtest {
             number: Some(number),
             name: name.to_owned(),
@@ -398,7 +352,7 @@ pub(super) mod tests {
     fn a_run_without_an_end_is_unfinished_and_what_was_not_reached_not_run() {
         let summary = Summary::of(&eventful_run());
         assert_eq!(summary.verdict, Verdict::Unfinished);
-        let outcomes: Vec<Outcome> = summary.tests.iter().map(|test| test.outcome).collect();
+        let outcomes: Vec<Outcome> = summary.tests.iter().map(|test| test.result.outcome).collect();
         assert_eq!(outcomes, [Outcome::Pass, Outcome::Fail, Outcome::Crash, Outcome::NotRun]);
         assert_eq!(summary.steps[1].status, None);
     }
@@ -433,7 +387,7 @@ pub(super) mod tests {
     #[test]
     fn further_attempts_stand_behind_their_first() {
         let mut summary = Summary::of(&eventful_run());
-        let again = TestId { name: "bad".into(), attempt: 2 };
+        let again = TestId::new("bad", 2);
         let event = Event::TestEnded {
             test: again,
             outcome: Outcome::Pass,

@@ -1,10 +1,18 @@
 //! The live view of a run on standard error. The only place that knows indicatif.
 
+use super::test::Attempt;
 use super::text::{clean, colour_of, duration, paint, subtest_counts};
 use super::{Reporter, Summary, console};
-use crate::event::{Event, GUEST_STEP, Outcome, Progress, Record, StepStatus, Unit};
+use crate::event::{Event, GUEST_STEP, Progress, Record, StepStatus, Unit};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// Where nothing moves, a sign of life is due so often.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
+
+/// How much of what one of several VMs does is shown, in characters.
+const EXCERPT: usize = 44;
 
 /// How much is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,6 +31,12 @@ pub struct Terminal {
     summary: Summary,
     colour: bool,
     verbosity: Verbosity,
+    live: bool,
+    said: Instant,
+    /// What each VM does.
+    vms: BTreeMap<u32, String>,
+    /// The step that runs.
+    step: String,
 }
 
 impl Terminal {
@@ -38,7 +52,16 @@ impl Terminal {
         if live {
             bar.enable_steady_tick(Duration::from_millis(200));
         }
-        Self { bar, summary: Summary::default(), colour, verbosity }
+        Self {
+            bar,
+            summary: Summary::default(),
+            colour,
+            verbosity,
+            live,
+            said: Instant::now(),
+            vms: BTreeMap::new(),
+            step: String::new(),
+        }
     }
 
     /// Takes the moving line away.
@@ -52,16 +75,43 @@ impl Terminal {
     }
 
     /// Shows a note, outside of a run.
-    pub fn note(&self, text: &str) {
+    pub fn note(&mut self, text: &str) {
         for line in text.lines() {
             self.line(Verbosity::Normal, &format!("{} {}", paint(self.colour, "36", "note:"), clean(line)));
         }
     }
 
-    fn line(&self, at_least: Verbosity, line: &str) {
+    fn line(&mut self, at_least: Verbosity, line: &str) {
         if self.verbosity >= at_least {
+            self.said = Instant::now();
             self.bar.suspend(|| console::line(line));
         }
+    }
+
+    /// In a log, where nothing moves, long work must not look like a hang.
+    fn sign_of_life(&mut self, what: &str) {
+        if !self.live && self.said.elapsed() >= SIGN_OF_LIFE {
+            self.line(Verbosity::Normal, &format!("… {what}"));
+        }
+    }
+
+    /// Shows what a VM does, beside what the others do.
+    fn vm_does(&mut self, vm: u32, what: Option<String>) {
+        match what {
+            Some(what) => drop(self.vms.insert(vm, what)),
+            None => drop(self.vms.remove(&vm)),
+        }
+        let all = match self.vms.len() {
+            0 | 1 => self.vms.values().next().cloned().unwrap_or_default(),
+            _ => {
+                let short = |(vm, what): (&u32, &String)| {
+                    format!("{vm}: {}", what.chars().take(EXCERPT).collect::<String>())
+                };
+                self.vms.iter().map(short).collect::<Vec<_>>().join("  |  ")
+            }
+        };
+        self.sign_of_life(&all);
+        self.bar.set_message(all);
     }
 
     fn now(&self, what: String) {
@@ -71,24 +121,36 @@ impl Terminal {
         self.bar.set_message(what);
     }
 
-    fn test_ended(&self, record: &Record) {
+    fn test_ended(&mut self, record: &Record) {
         let Event::TestEnded { test, outcome, reason, seconds, .. } = &record.event else { return };
-        let Some(known) =
-            self.summary.tests.iter().find(|known| known.name == test.name && known.attempt == test.attempt)
-        else {
-            return;
+        let Some(known) = self.summary.tests.iter().find(|known| known.is(test)) else { return };
+        let over = self.summary.tests.iter().filter(|test| test.result.ended()).count();
+        let counter = format!("[{over}/{}]", self.summary.tests.len());
+        let line = |counter: &str, name: String, attempt: &Attempt| {
+            let reason = attempt.reason.as_ref().map(|why| format!("  ({})", clean(why))).unwrap_or_default();
+            let word = paint(self.colour, colour_of(attempt.outcome), &format!("{:<8}", attempt.outcome));
+            let time = duration(attempt.seconds);
+            format!("  {word} {counter} {:<26} {time:>12}  {}{reason}", clean(&name), subtest_counts(attempt))
         };
-        let over = self.summary.tests.iter().filter(|test| test.outcome != Outcome::NotRun).count();
-        let reason = reason.as_ref().map(|why| format!("  ({})", clean(why))).unwrap_or_default();
-        let word = paint(self.colour, colour_of(*outcome), &format!("{outcome:<8}"));
-        let name = clean(&test.name);
-        let line = format!(
-            "  {word} [{over}/{}] {name:<26} {:>12}  {}{reason}",
-            self.summary.tests.len(),
-            duration(*seconds),
-            subtest_counts(known),
-        );
-        self.line(if outcome.is_ok() { Verbosity::Normal } else { Verbosity::Quiet }, &line);
+        let mut lines = Vec::new();
+        if test.shard.is_some() || test.rerun > 0 {
+            let part = test.shard.and_then(|number| known.shards.get(number as usize - 1));
+            let part = part.map(|part| format!(" {}", part.shard)).unwrap_or_default();
+            let again = if test.rerun > 0 { " again" } else { "" };
+            let attempt = Attempt {
+                outcome: *outcome,
+                reason: reason.clone(),
+                seconds: *seconds,
+                ..known.attempt(test).cloned().unwrap_or_default()
+            };
+            lines.push((*outcome, line("     ", format!("{}{part}{again}", test.name), &attempt)));
+        }
+        if lines.is_empty() || known.result.ended() {
+            lines.push((known.result.outcome, line(&counter, test.name.clone(), &known.result)));
+        }
+        for (outcome, line) in lines {
+            self.line(if outcome.is_ok() { Verbosity::Normal } else { Verbosity::Quiet }, &line);
+        }
     }
 }
 
@@ -96,7 +158,10 @@ impl Reporter for Terminal {
     fn record(&mut self, record: &Record) {
         self.summary.add(record);
         match &record.event {
-            Event::StepStarted { step } => self.now(format!("{step} …")),
+            Event::StepStarted { step } => {
+                step.clone_into(&mut self.step);
+                self.now(format!("{step} …"));
+            }
             Event::StepEnded { step, status, detail, seconds } => {
                 let word = match status {
                     StepStatus::Done => paint(self.colour, "32", "done"),
@@ -130,20 +195,28 @@ impl Reporter for Terminal {
                     self.line(Verbosity::Normal, &format!("  {}", clean(hint)));
                 }
             }
-            Event::VmStarted { vm, accelerator, .. } => self.now(format!("VM {vm} boots ({accelerator})")),
+            Event::VmStarted { vm, accelerator, .. } => {
+                self.now(String::new());
+                self.vm_does(*vm, Some(format!("VM {vm} boots ({accelerator})")));
+            }
             Event::VmReady { vm, kernel, seconds } => {
                 let line = format!("VM {vm} is up in {} with {}", duration(*seconds), clean(kernel));
                 self.line(Verbosity::Verbose, &line);
-                self.now(line);
+                self.vm_does(*vm, Some(line));
             }
+            Event::VmEnded { vm, crashed: false, .. } => self.vm_does(*vm, None),
             Event::VmEnded { vm, crashed: true, reason, console_tail } => {
+                self.vm_does(*vm, None);
                 let line = format!("VM {vm}: {}", clean(reason));
                 self.line(Verbosity::Quiet, &paint(self.colour, "1;31", &line));
                 for line in console_tail {
                     self.line(Verbosity::Quiet, &format!("  {}", clean(line)));
                 }
             }
-            Event::TestStarted { test, .. } => self.now(clean(&test.name)),
+            Event::TestStarted { test, vm, .. } => {
+                self.now(String::new());
+                self.vm_does(*vm, Some(clean(&test.to_string())));
+            }
             Event::Subtest { test, result } => {
                 let line = format!("{}: {}", clean(&test.name), clean(&result.name));
                 let bad = !result.outcome.is_ok() && !result.flaky;
@@ -152,7 +225,6 @@ impl Reporter for Terminal {
                     if bad { Verbosity::Normal } else { Verbosity::Verbose },
                     &format!("    {word} {line}"),
                 );
-                self.bar.set_message(line);
             }
             Event::Splat { vm, title, .. } => {
                 let line = format!("splat on VM {vm}: {}", clean(title));
@@ -162,20 +234,27 @@ impl Reporter for Terminal {
             Event::RunStarted { .. }
             | Event::Provenance { .. }
             | Event::TestsPlanned { .. }
-            | Event::VmEnded { .. } => {}
+            | Event::TestSharded { .. } => {}
             Event::RunEnded { .. } => self.finish(),
         }
     }
 
-    fn activity(&mut self, what: Option<&str>) {
-        match what {
-            // The clock of the step, or of the test, goes on.
-            Some(what) => self.bar.set_message(clean(what)),
-            None => self.finish(),
-        }
+    fn activity(&mut self, vm: u32, what: &str) {
+        self.vm_does(vm, Some(clean(what)));
+    }
+
+    fn hide(&mut self) {
+        self.finish();
     }
 
     fn progress(&mut self, progress: &Progress) {
+        let of = progress.total.map(|total| format!(" of {}", total.max(progress.done))).unwrap_or_default();
+        let unit = match progress.unit {
+            Unit::Bytes => "bytes",
+            Unit::Steps => "steps",
+        };
+        let text = format!("{} {}{of} {unit}", self.step, progress.done);
+        self.sign_of_life(text.trim_start());
         if let Some(total) = progress.total {
             if self.bar.length().is_none() {
                 self.bar.set_style(style(match progress.unit {

@@ -1,6 +1,7 @@
 //! The summary for a person: `summary.txt` and the end of every run on the terminal.
 
-use super::summary::{Step, Summary, Test, Verdict};
+use super::summary::{Step, Summary, Verdict};
+use super::test::{Attempt, Test};
 use crate::event::{Outcome, StepStatus};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -12,11 +13,12 @@ const EXCERPT: usize = 12;
 const SUBTESTS: usize = 20;
 
 /// All outcomes but a pass, in the order in which a count names them.
-const ODD: [Outcome; 8] = [
+const ODD: [Outcome; 9] = [
     Outcome::Fail,
     Outcome::Timeout,
     Outcome::Crash,
     Outcome::Error,
+    Outcome::Flaky,
     Outcome::Skip,
     Outcome::Xfail,
     Outcome::Xpass,
@@ -86,7 +88,7 @@ pub fn paint(colour: bool, code: &str, text: &str) -> String {
 pub fn colour_of(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Pass => "32",
-        Outcome::Skip | Outcome::Xfail | Outcome::Xpass | Outcome::NotRun => "33",
+        Outcome::Skip | Outcome::Xfail | Outcome::Xpass | Outcome::NotRun | Outcome::Flaky => "33",
         Outcome::Fail | Outcome::Timeout | Outcome::Crash | Outcome::Error => "1;31",
     }
 }
@@ -119,7 +121,7 @@ pub fn render(summary: &Summary, colour: bool) -> String {
 /// The end of a run whose progress was watched: what went wrong, in full, and the verdict.
 pub fn ending(summary: &Summary, colour: bool) -> String {
     let mut text = String::new();
-    for test in summary.tests.iter().filter(|test| !test.outcome.is_ok()) {
+    for test in summary.tests.iter().filter(|test| !test.result.outcome.is_ok()) {
         block_of_test(&mut text, test, colour);
     }
     trouble(&mut text, summary);
@@ -137,10 +139,10 @@ fn finish(mut text: String, summary: &Summary, colour: bool) -> String {
 /// Splats, and VMs that crashed.
 fn trouble(text: &mut String, summary: &Summary) {
     for splat in &summary.splats {
-        let during = splat
-            .test
-            .as_ref()
-            .map_or_else(|| "outside of any test".to_owned(), |test| format!("during {}", clean(&test.name)));
+        let during = splat.test.as_ref().map_or_else(
+            || "outside of any test".to_owned(),
+            |test| format!("during {}", clean(&test.to_string())),
+        );
         let _ = writeln!(text, "\nsplat {during}, on VM {}: {}", splat.vm, clean(&splat.title));
         excerpt(text, splat.lines.iter().skip(1));
     }
@@ -166,7 +168,7 @@ pub fn verdict(summary: &Summary, colour: bool) -> String {
     let mut line = paint(colour, code, summary.verdict.as_str());
     let counts = counts([Outcome::Pass].into_iter().chain(ODD), |outcome| summary.count(outcome));
     if !counts.is_empty() {
-        let subtests: usize = summary.tests.iter().map(|test| test.subtests.len()).sum();
+        let subtests: usize = summary.tests.iter().map(|test| test.result.subtests.len()).sum();
         let _ = write!(line, ": {} ({})", counts.join(", "), plural(subtests, "subtest"));
     }
     let _ = write!(line, ", in {}", duration(summary.seconds));
@@ -191,12 +193,12 @@ fn block_of_test(text: &mut String, test: &Test, colour: bool) {
         1 => clean(&test.name),
         attempt => format!("{} (attempt {attempt})", clean(&test.name)),
     };
-    let outcome = paint(colour, colour_of(test.outcome), &format!("{:<8}", test.outcome));
-    let reason = test.reason.as_ref().map(|reason| format!("({})", clean(reason))).unwrap_or_default();
-    let time = duration(test.seconds);
-    let line = format!("  {outcome} {name:<28} {time:>12}  {}  {reason}", subtest_counts(test));
+    let outcome = paint(colour, colour_of(test.result.outcome), &format!("{:<8}", test.result.outcome));
+    let reason = test.result.reason.as_ref().map(|reason| format!("({})", clean(reason))).unwrap_or_default();
+    let time = duration(test.result.seconds);
+    let line = format!("  {outcome} {name:<28} {time:>12}  {}  {reason}", subtest_counts(&test.result));
     let _ = writeln!(text, "{}", line.trim_end());
-    let failed: Vec<_> = test.failed_subtests().collect();
+    let failed: Vec<_> = test.result.failed_subtests().collect();
     for subtest in failed.iter().take(SUBTESTS) {
         let number = subtest.number.map(|number| format!("{number} ")).unwrap_or_default();
         let _ = write!(text, "           {} {number}{}", subtest.outcome, clean(&subtest.name));
@@ -209,23 +211,24 @@ fn block_of_test(text: &mut String, test: &Test, colour: bool) {
     if failed.len() > SUBTESTS {
         let _ = writeln!(text, "           … and {} more", failed.len() - SUBTESTS);
     }
-    if !test.outcome.is_ok()
-        && let Some(output) = &test.output
+    if !test.result.outcome.is_ok()
+        && let Some(output) = &test.result.output
     {
         let _ = writeln!(text, "           output: {}", clean(output));
     }
 }
 
 /// `12 subtests`, or `12 subtests: 1 fail, 2 skip` where not all passed.
-pub fn subtest_counts(test: &Test) -> String {
-    let count =
-        |outcome| test.subtests.iter().filter(|subtest| subtest.outcome == outcome && !subtest.flaky).count();
+pub fn subtest_counts(attempt: &Attempt) -> String {
+    let count = |outcome| {
+        attempt.subtests.iter().filter(|subtest| subtest.outcome == outcome && !subtest.flaky).count()
+    };
     let mut odd = counts(ODD, count);
-    match test.subtests.iter().filter(|subtest| subtest.flaky).count() {
+    match attempt.subtests.iter().filter(|subtest| subtest.flaky).count() {
         0 => {}
         flaky => odd.push(format!("{flaky} flaky, ignored")),
     }
-    match (test.subtests.len(), odd.is_empty()) {
+    match (attempt.subtests.len(), odd.is_empty()) {
         (0, _) => String::new(),
         (all, true) => plural(all, "subtest"),
         (all, false) => format!("{}: {}", plural(all, "subtest"), odd.join(", ")),

@@ -241,6 +241,7 @@ mod tests {
             program: "diag.sh".into(),
             args: vec![],
             limit: Limit::Unspecified,
+            groups: Vec::new(),
         }
     }
 

@@ -1,15 +1,16 @@
 //! The one event loop of a test step: spreads tests over VMs, and replaces those that are lost.
 
+use super::assemble;
 use super::journal::Journal;
-use super::worker::{Wish, Worker};
+use super::worker::{Done, Wish, Worker};
 use crate::error::{Error, Result};
-use crate::event::{Event, TestId};
+use crate::event::{Event, Outcome, TestId};
 use crate::process::interrupt;
-use crate::report::summary::Test;
+use crate::report::test::Test;
 use crate::suite::Selection;
 use crate::vm::session::VmId;
 use crate::vm::{Message, Session, Spec};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
@@ -25,15 +26,22 @@ const STALL: Duration = Duration::from_secs(10);
 /// After so many boots in a row that failed, no further one is tried.
 const BOOT_ATTEMPTS: u32 = 2;
 
-/// A test to run.
+/// So many times a test is repeated at most until it fails: each of them costs a little memory.
+const REPEATS: u32 = 10_000;
+
+/// A test to run, or a part of one.
 #[derive(Debug, Clone)]
 pub struct Job {
     /// Which run of which test.
     pub id: TestId,
-    /// The test, and which of its subtests count.
+    /// The test, with the arguments for this part of it, and which of its subtests count.
     pub selection: Selection,
+    /// The name of the part, where it is one.
+    pub shard: Option<String>,
     /// How long it may take.
     pub timeout: Duration,
+    /// How long it will take, as far as one can tell.
+    pub expected: Duration,
 }
 
 /// What holds for all tests.
@@ -43,6 +51,12 @@ pub struct Orders {
     pub spec: Spec,
     /// How many there may be at the same time.
     pub vms: usize,
+    /// Every test gets one of its own.
+    pub fresh: bool,
+    /// How many more times a failed test is run, alone, to tell a flake from a failure.
+    pub confirm: u32,
+    /// Run all tests again and again, until one fails.
+    pub until_fail: bool,
     /// How long one may take to come up.
     pub boot_timeout: Duration,
     /// Where the tests are, as the guest sees it.
@@ -55,20 +69,38 @@ pub struct Orders {
 
 /// Runs `jobs`. Their outcomes are in the journal; an error means that not all of them could be run.
 pub fn run(jobs: Vec<Job>, orders: &Orders, journal: &mut Journal) -> Result<()> {
-    journal.add(Event::TestsPlanned { tests: jobs.iter().map(|job| job.id.clone()).collect() })?;
     let (sender, receiver) = mpsc::sync_channel(MESSAGES);
-    let mut fleet =
-        Fleet { orders, queue: jobs.into(), workers: Vec::new(), sender, started: 0, failed_boots: 0 };
+    let mut fleet = Fleet {
+        orders,
+        attempts: jobs.iter().map(|job| job.id.attempt).max().unwrap_or(0),
+        round: jobs.iter().filter(|job| job.id.attempt == 1).cloned().collect(),
+        queue: VecDeque::new(),
+        doubtful: VecDeque::new(),
+        workers: Vec::new(),
+        sender,
+        started: 0,
+        failed_boots: 0,
+    };
+    fleet.plan(jobs, journal)?;
     let outcome = fleet.serve(&receiver, journal);
     for worker in fleet.workers {
         worker.stop();
+    }
+    for test in journal.summary().tests.iter().filter(|test| !test.shards.is_empty()) {
+        assemble::whole(journal.path(), test)?;
     }
     outcome
 }
 
 struct Fleet<'a> {
     orders: &'a Orders,
+    /// All tests, once.
+    round: Vec<Job>,
+    /// How many times they were planned.
+    attempts: u32,
     queue: VecDeque<Job>,
+    /// Tests that failed, and are run again when all others are over.
+    doubtful: VecDeque<Job>,
     workers: Vec<Worker>,
     sender: SyncSender<(VmId, Message)>,
     started: VmId,
@@ -76,6 +108,31 @@ struct Fleet<'a> {
 }
 
 impl Fleet<'_> {
+    /// Puts jobs into the queue.
+    fn plan(&mut self, mut jobs: Vec<Job>, journal: &mut Journal) -> Result<()> {
+        let mut tests: Vec<TestId> = Vec::new();
+        let mut parts: BTreeMap<TestId, Vec<String>> = BTreeMap::new();
+        for job in &jobs {
+            let whole = job.id.whole();
+            if let Some(shard) = &job.shard {
+                parts.entry(whole.clone()).or_default().push(shard.clone());
+            }
+            if tests.last() != Some(&whole) {
+                tests.push(whole);
+            }
+        }
+        journal.add(Event::TestsPlanned { tests })?;
+        for (test, shards) in parts {
+            journal.add(Event::TestSharded { test, shards })?;
+        }
+        if self.orders.vms > 1 {
+            // The longest first: nobody waits in the end for one that began late.
+            jobs.sort_by_key(|job| (job.id.attempt, std::cmp::Reverse(job.expected)));
+        }
+        self.queue.extend(jobs);
+        Ok(())
+    }
+
     fn serve(&mut self, receiver: &Receiver<(VmId, Message)>, journal: &mut Journal) -> Result<()> {
         let mut looked = Instant::now();
         loop {
@@ -88,6 +145,7 @@ impl Fleet<'_> {
                 // A VM that was replaced may have had the last word: nobody waits for it any more.
                 if let Some(at) = self.workers.iter().position(|worker| worker.id() == vm) {
                     let wish = self.workers[at].hear(message, journal)?;
+                    self.settle(at);
                     self.grant(at, &wish, journal)?;
                 }
             }
@@ -98,30 +156,62 @@ impl Fleet<'_> {
             }
             for at in (0..self.workers.len()).rev() {
                 let wish = self.workers[at].tick(journal)?;
+                self.settle(at);
                 self.grant(at, &wish, journal)?;
             }
+        }
+    }
+
+    /// A test that failed is run again later: a splat or a crash is none that may be a flake.
+    fn settle(&mut self, at: usize) {
+        let Some(Done { mut job, outcome, splat }) = self.workers[at].take_done() else { return };
+        let doubtful = matches!(outcome, Outcome::Fail | Outcome::Timeout) && !splat;
+        let stops = self.orders.fail_fast || self.orders.until_fail;
+        if doubtful && !stops && job.id.rerun < self.orders.confirm {
+            job.id.rerun += 1;
+            self.doubtful.push_back(job);
         }
     }
 
     /// Starts VMs while there is work for them.
     fn muster(&mut self, journal: &mut Journal) -> Result<()> {
         self.give_up_after_a_failure(journal);
+        let failed = || journal.summary().tests.iter().any(Test::failed);
+        if self.queue.is_empty() && self.orders.until_fail && self.attempts < REPEATS && !failed() {
+            self.attempts += 1;
+            let mut round = self.round.clone();
+            for job in &mut round {
+                job.id.attempt = self.attempts;
+            }
+            self.plan(round, journal)?;
+        }
+        if self.queue.is_empty() && self.workers.is_empty() && !self.doubtful.is_empty() {
+            // Alone, in a fresh guest, on a host that has nothing else to do.
+            return self.start(journal);
+        }
         let busy = self.workers.iter().filter(|worker| !worker.is_idle()).count();
         while self.workers.len() < self.orders.vms.max(1) && self.workers.len() - busy < self.queue.len() {
-            self.started += 1;
-            let console = format!("console-{}.log", self.started);
-            let spec = &self.orders.spec;
-            let log = journal.path().join(&console);
-            let accelerator = if spec.kvm { "kvm" } else { "tcg" }.to_owned();
-            journal.add(Event::VmStarted { vm: self.started, accelerator, console })?;
-            let session = Session::start(spec, self.started, &log, self.sender.clone())?;
-            self.workers.push(Worker::new(self.started, session, self.orders.boot_timeout, spec.binds()));
+            self.start(journal)?;
         }
         Ok(())
     }
 
+    fn start(&mut self, journal: &mut Journal) -> Result<()> {
+        self.started += 1;
+        let console = format!("console-{}.log", self.started);
+        let spec = &self.orders.spec;
+        let log = journal.path().join(&console);
+        let accelerator = if spec.kvm { "kvm" } else { "tcg" }.to_owned();
+        journal.add(Event::VmStarted { vm: self.started, accelerator, console })?;
+        let session = Session::start(spec, self.started, &log, self.sender.clone())?;
+        self.workers.push(Worker::new(self.started, session, self.orders.boot_timeout, spec.binds()));
+        Ok(())
+    }
+
     fn give_up_after_a_failure(&mut self, journal: &Journal) {
-        if self.orders.fail_fast && journal.summary().tests.iter().any(Test::failed) {
+        if (self.orders.fail_fast || self.orders.until_fail)
+            && journal.summary().tests.iter().any(Test::failed)
+        {
             self.queue.clear();
         }
     }
@@ -132,7 +222,14 @@ impl Fleet<'_> {
             Wish::Work => {
                 self.failed_boots = 0;
                 self.give_up_after_a_failure(journal);
-                match self.queue.pop_front() {
+                let used = self.workers[at].is_used();
+                let job = match self.queue.is_empty() {
+                    true if used || self.workers.len() > 1 => None,
+                    true => self.doubtful.pop_front(),
+                    false if used && self.orders.fresh => None,
+                    false => self.queue.pop_front(),
+                };
+                match job {
                     Some(job) => self.workers[at].run(job, self.orders, journal)?,
                     None => self.workers.remove(at).dismiss(journal)?,
                 }

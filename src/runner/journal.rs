@@ -44,14 +44,14 @@ impl Journal {
         self.reporter.progress(progress);
     }
 
-    /// Shows what is being done just now.
-    pub fn progress_text(&mut self, what: &str) {
-        self.reporter.activity(Some(what));
+    /// Shows what a VM is doing just now.
+    pub fn activity(&mut self, vm: u32, what: &str) {
+        self.reporter.activity(vm, what);
     }
 
     /// Takes the moving line away: somebody else needs the terminal.
     pub fn hide_progress(&mut self) {
-        self.reporter.activity(None);
+        self.reporter.hide();
     }
 
     /// Runs a step, and records its beginning and its end. `work` returns how it ended and what it did.

@@ -1,8 +1,10 @@
 //! Carries out what was planned.
 
+mod assemble;
 pub mod attach;
 mod capture;
 pub mod fleet;
+mod history;
 pub mod journal;
 mod links;
 mod log;

@@ -1,6 +1,7 @@
 //! Carries out the steps of a plan, one after the other.
 
 use super::fleet::{self, Job, Orders};
+use super::history::History;
 use super::links;
 use super::{Host, Journal};
 use crate::doctor::{self, Scope};
@@ -9,8 +10,10 @@ use crate::event::{Event, StepStatus, TestId};
 use crate::kernel::Lock;
 use crate::kernel::build::{self, BuildRequest, Built};
 use crate::kernel::kconfig::{self, ConfigureRequest, Severity};
-use crate::plan::{self, GuestPlan, Plan, Step, TestPlan};
+use crate::plan::{self, Capacity, GuestPlan, Plan, Step, TestPlan};
+use crate::process::{Child, Cmd, Stdio};
 use crate::suite::selftests::COLLECTION;
+use crate::suite::{Selection, Timeouts, shard};
 use crate::vm::Spec;
 use crate::vm::accel::Accelerator;
 use std::collections::BTreeMap;
@@ -171,44 +174,121 @@ fn test(tests: &TestPlan, built: &Built, host: &Host, journal: &mut Journal) -> 
         std::fs::copy(&built.config, &config)
             .map_err(|error| Error::io("copy the configuration to", &config, &error))?;
         let accelerator = accelerator(&tests.guest, &built.image, host, journal)?;
-        journal.add(Event::Provenance { facts: facts(&tests.guest, accelerator, built, host)? })?;
         let slow = tests.slow.unwrap_or(accelerator == Accelerator::Tcg || tests.guest.slow_kernel);
         let mut env = tests.env.clone();
         if slow && !env.iter().any(|(name, _)| name == "KSFT_MACHINE_SLOW") {
             env.push(("KSFT_MACHINE_SLOW".to_owned(), "yes".to_owned()));
         }
+        let slowdown = plan::slowdown(accelerator) * tests.guest.slowness();
+        let kind = format!("{} {accelerator}", built.out_dir.file_name().unwrap_or_default().display());
+        let mut history = History::read(&tests.history, &kind, slowdown);
+        let mut guest = tests.guest.clone();
+        // What can be split counts as many.
+        let most = tests.selections.iter().map(|selection| selection.test.groups.len().max(1)).sum::<usize>();
+        let most = most.saturating_mul(tests.repeat as usize);
+        let (vms, cpus) = tests.fleet.size(accelerator, capacity(), guest.memory_mib, most);
+        guest.cpus = cpus;
+        journal.add(Event::Provenance { facts: facts(&guest, vms, accelerator, built, host)? })?;
         let orders = Orders {
-            spec: spec(&tests.guest, accelerator, &journal.tmp()?, host)?,
-            vms: 1,
-            boot_timeout: tests.guest.boot_timeout(accelerator),
+            spec: spec(&guest, accelerator, &journal.tmp()?, host)?,
+            vms: vms as usize,
+            fresh: tests.fleet.fresh,
+            confirm: tests.fleet.confirm,
+            until_fail: tests.fleet.until_fail,
+            boot_timeout: guest.boot_timeout(accelerator),
             directory: directory.display().to_string(),
             env,
             fail_fast: tests.fail_fast,
         };
-        fleet::run(jobs(tests, accelerator), &orders, journal)?;
+        let load = if tests.fleet.stress { stress()? } else { Vec::new() };
+        let outcome = fleet::run(jobs(tests, vms, slowdown, &history), &orders, journal);
+        drop(load);
+        let plain = |name: &str| {
+            let mut tests = tests.selections.iter().map(|selection| &selection.test);
+            tests.any(|test| test.name == name && test.args.is_empty())
+        };
+        if let Err(error) = history.learn(journal.summary(), plain) {
+            journal.warn(format!("cannot remember how long the tests took: {error}"), None)?;
+        }
+        outcome?;
         let summary = journal.summary();
-        let passed = summary.tests.iter().filter(|test| test.outcome.is_ok()).count();
+        let passed = summary.tests.iter().filter(|test| test.result.outcome.is_ok()).count();
         Ok(((), StepStatus::Done, format!("{passed} of {} passed", summary.tests.len())))
     })
 }
 
-fn jobs(tests: &TestPlan, accelerator: Accelerator) -> Vec<Job> {
-    let timeouts = tests.timeouts.scaled(plan::slowdown(accelerator)).scaled(tests.guest.slowness());
-    let attempts = 1..=tests.repeat;
-    attempts
-        .flat_map(|attempt| {
-            tests.selections.iter().map(move |selection| Job {
-                id: TestId { name: selection.test.name.clone(), attempt },
-                timeout: timeouts.for_test(&selection.test),
-                selection: selection.clone(),
-            })
-        })
-        .collect()
+/// What this host has to offer just now.
+fn capacity() -> Capacity {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let available = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kib = available.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+    // Where that is not told, nothing is to be said against any number.
+    Capacity {
+        cores: u32::try_from(cores).unwrap_or(1),
+        memory_mib: kib.map_or(u64::MAX / 100, |kib| kib / 1024),
+    }
+}
+
+/// Something that keeps each core of the host busy until it is dropped.
+fn stress() -> Result<Vec<Child>> {
+    let burn = || Cmd::new("sh").args(["-c", "while :; do :; done"]).spawn(Stdio::Merged);
+    (0..capacity().cores).map(|_| burn()).collect()
+}
+
+fn jobs(tests: &TestPlan, vms: u32, slowdown: u32, history: &History) -> Vec<Job> {
+    let timeouts = tests.timeouts.scaled(slowdown);
+    let once: Vec<Job> = tests
+        .selections
+        .iter()
+        .flat_map(|selection| split(selection, tests, vms, &timeouts, history))
+        .collect();
+    let attempt = |attempt| {
+        let numbered = move |job: &Job| Job { id: TestId { attempt, ..job.id.clone() }, ..job.clone() };
+        once.iter().map(numbered)
+    };
+    (1..=tests.repeat).flat_map(attempt).collect()
+}
+
+/// The parts of a test, or the whole.
+fn split(
+    selection: &Selection,
+    tests: &TestPlan,
+    vms: u32,
+    timeouts: &Timeouts,
+    history: &History,
+) -> Vec<Job> {
+    let timeout = timeouts.for_test(&selection.test);
+    let name = &selection.test.name;
+    let whole = TestId::new(name.clone(), 1);
+    let target = history.shard_target(&tests.selections, vms);
+    let parts = if vms > 1 && tests.fleet.shards {
+        shard::shards(selection, |group| history.group(name, group), target)
+    } else {
+        Vec::new()
+    };
+    if parts.is_empty() {
+        let expected = history.test(selection);
+        return vec![Job { id: whole, selection: selection.clone(), shard: None, timeout, expected }];
+    }
+    let part = |(number, shard): (u32, shard::Shard)| {
+        let mut selection = selection.clone();
+        selection.test.args = shard.args;
+        Job {
+            id: TestId { shard: Some(number), ..whole.clone() },
+            selection,
+            shard: Some(shard.name),
+            timeout,
+            expected: shard.known.unwrap_or_else(|| history.unknown_group()),
+        }
+    };
+    (1..).zip(parts).map(part).collect()
 }
 
 /// What the results depend on and is known only now.
 fn facts(
     guest: &GuestPlan,
+    vms: u32,
     accelerator: Accelerator,
     built: &Built,
     host: &Host,
@@ -227,6 +307,7 @@ fn facts(
         ("kernel", built.kernel_release.clone()),
         ("config hash", format!("{hash:016x}")),
         ("accelerator", accelerator.to_string()),
+        ("vms", vms.to_string()),
         ("vcpus", guest.cpus.to_string()),
         ("memory", format!("{} MiB", guest.memory_mib)),
         ("root", root),

@@ -98,6 +98,17 @@ pub(super) struct Worker {
     agent_gone: bool,
     /// The console was read to its end.
     console_ended: bool,
+    done: Option<Done>,
+}
+
+/// A test that is over.
+pub(super) struct Done {
+    /// The test.
+    pub job: Job,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The kernel printed a splat meanwhile.
+    pub splat: bool,
 }
 
 impl Worker {
@@ -118,6 +129,7 @@ impl Worker {
             splats: 0,
             agent_gone: false,
             console_ended: false,
+            done: None,
         }
     }
 
@@ -129,10 +141,20 @@ impl Worker {
         matches!(self.state, State::Idle)
     }
 
+    /// The test that ended last, once.
+    pub fn take_done(&mut self) -> Option<Done> {
+        self.done.take()
+    }
+
+    /// True if it ran a test already.
+    pub fn is_used(&self) -> bool {
+        self.jobs > 0
+    }
+
     /// Starts a test. Only for a worker that wished for work.
     pub fn run(&mut self, job: Job, orders: &Orders, journal: &mut Journal) -> Result<()> {
         self.jobs += 1;
-        let stem = format!("tests/{}.{}", job.id.name, job.id.attempt);
+        let stem = format!("tests/{}", job.id.stem());
         let output = format!("{stem}.log");
         let capture =
             Capture::create(&journal.path().join(&output), &journal.path().join(format!("{stem}.tap")))?;
@@ -210,10 +232,11 @@ impl Worker {
             }
             FromGuest::Trouble { text } => journal.warn(format!("VM {}: {text}", self.id), None)?,
             FromGuest::Output { id, data, .. } => {
+                let vm = self.id;
                 if let Some(running) = self.speaking(id) {
                     let results = running.capture.feed(&data.0, &running.job.selection)?;
                     let test = running.job.id.clone();
-                    journal.progress_text(&format!("{}: {}", test.name, running.capture.last_line()));
+                    journal.activity(vm, &format!("{test}: {}", running.capture.last_line()));
                     for result in results {
                         journal.add(Event::Subtest { test: test.clone(), result })?;
                     }
@@ -390,11 +413,12 @@ impl Worker {
         let results = finish(&mut running, journal)?;
         let seconds = took.as_secs_f64();
         let timed_out = !matches!(running.stop, Stop::NotYet(_));
+        let splat = running.splat.take();
         let (outcome, reason) = if timed_out {
             (Outcome::Timeout, Some(format!("stopped after {} s", running.job.timeout.as_secs())))
         } else if let Some(why) = running.refused {
             (Outcome::Error, Some(why))
-        } else if let Some(title) = running.splat {
+        } else if let Some(title) = &splat {
             (Outcome::Fail, Some(format!("kernel splat: {title}")))
         } else {
             match exit {
@@ -410,7 +434,9 @@ impl Worker {
             Exit::Code(code) => Some(code),
             Exit::Signal(_) => None,
         };
-        journal.add(Event::TestEnded { test: running.job.id, outcome, reason, exit_code, seconds })?;
+        let test = running.job.id.clone();
+        journal.add(Event::TestEnded { test, outcome, reason, exit_code, seconds })?;
+        self.done = Some(Done { splat: splat.is_some(), job: running.job, outcome });
         if timed_out {
             // What it left behind, nobody knows: the next test gets a fresh guest.
             self.end(false, "replaced after a timeout", journal)?;
@@ -435,8 +461,9 @@ impl Worker {
                 (Stop::NotYet(_), None) => (Outcome::Crash, reason.clone()),
                 _ => (Outcome::Timeout, format!("after {} s; {reason}", running.job.timeout.as_secs())),
             };
-            let test = running.job.id;
+            let test = running.job.id.clone();
             journal.add(Event::TestEnded { test, outcome, reason: Some(why), exit_code: None, seconds })?;
+            self.done = Some(Done { splat: running.splat.is_some(), job: running.job, outcome });
         }
         self.end(true, &reason, journal)?;
         Ok(Wish::Retire { booted: self.booted })
@@ -462,12 +489,12 @@ impl Worker {
 
 /// The line that says on the console that a test begins.
 fn begin_mark(job: &Job) -> String {
-    format!("vmptcp: begin of {}, attempt {}", job.id.name, job.id.attempt)
+    format!("vmptcp: begin of {}", job.id.stem())
 }
 
 /// The line that says on the console that a test is over.
 fn end_mark(job: &Job) -> String {
-    format!("vmptcp: end of {}, attempt {}", job.id.name, job.id.attempt)
+    format!("vmptcp: end of {}", job.id.stem())
 }
 
 /// Takes the last results of a test; returns how many.

@@ -75,7 +75,10 @@ pub struct Source {
 pub struct Vm {
     /// What the guest's CPU runs on.
     pub accelerator: Accelerator,
-    /// Virtual CPUs; none: chosen from the host's.
+    /// How many guests run tests side by side; none: as many as the host carries.
+    #[serde(deserialize_with = "zero_is_none")]
+    pub count: Option<NonZeroU32>,
+    /// Virtual CPUs of each; none: chosen from the host's.
     #[serde(deserialize_with = "zero_is_none")]
     pub cpus: Option<NonZeroU32>,
     /// Memory of the guest.
@@ -96,6 +99,7 @@ pub struct Vm {
 /// `[test]`
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools, reason = "they are independent switches of the user's")]
 pub struct Test {
     /// The profile that runs when no test is named. That it exists is for [`Loaded::profile`](super::Loaded::profile)
     /// to say.
@@ -109,6 +113,16 @@ pub struct Test {
     pub fail_fast: bool,
     /// How many times each test runs.
     pub repeat: NonZeroU32,
+    /// Split long tests over the guests.
+    pub shards: bool,
+    /// Every test gets a guest of its own.
+    pub fresh_vm: bool,
+    /// How many more times a failed test is run, to tell a flake from a failure.
+    pub confirm: u32,
+    /// Repeat the tests until one fails.
+    pub until_fail: bool,
+    /// Keep the host busy meanwhile.
+    pub stress: bool,
     /// Environment variables of the tests.
     pub env: BTreeMap<String, String>,
     /// A failure that the test itself marks as flaky does not count.

@@ -231,6 +231,7 @@ fn the_listing_shows_every_value_and_its_origin() {
     source.url = "https://github.com/multipath-tcp/mptcp_net-next.git"  built-in
     source.branch = "export"                              built-in
     vm.accelerator = "auto"                               built-in
+    vm.count = 0                                          built-in
     vm.cpus = 4                                           --cpus 4
     vm.memory = "auto"                                    built-in
     vm.boot-timeout = "auto"                              built-in
@@ -243,6 +244,11 @@ fn the_listing_shows_every_value_and_its_origin() {
     test.slow = "auto"                                    built-in
     test.fail-fast = false                                built-in
     test.repeat = 1                                       built-in
+    test.shards = true                                    built-in
+    test.fresh-vm = false                                 built-in
+    test.confirm = 1                                      built-in
+    test.until-fail = false                               built-in
+    test.stress = false                                   built-in
     test.env.A = "x\u001B[31m"                            ~/.config/vmptcp/config.toml:3
     test.ignore-flaky = true                              built-in
     results.dir = ""                                      built-in

@@ -1,11 +1,12 @@
 //! What there is to run: pure descriptions, made from the text of a kernel tree's files.
 //!
 //! [`selftests`] lists the tests of a tree; [`filter`] and [`profile`] choose among them; [`timeout`] says how long each
-//! may take.
+//! may take; [`shard`] splits one that is long.
 
 pub mod filter;
 pub mod profile;
 pub mod selftests;
+pub mod shard;
 pub mod timeout;
 
 mod pattern;
@@ -13,6 +14,7 @@ mod pattern;
 pub use filter::{Selection, Subtests, select};
 pub use pattern::Pattern;
 pub use profile::Profile;
+pub use shard::{Group, Shard};
 pub use timeout::{Limit, Timeouts};
 
 use std::fmt;
@@ -52,6 +54,8 @@ pub struct TestCase {
     pub args: Vec<String>,
     /// How long it may take, as its suite has it.
     pub limit: Limit,
+    /// The groups of subtests that it can run alone; empty if it has none.
+    pub groups: Vec<Group>,
 }
 
 impl TestCase {
@@ -74,6 +78,7 @@ pub(crate) mod tests {
             program: format!("{name}.sh"),
             args: Vec::new(),
             limit: Limit::Unspecified,
+            groups: Vec::new(),
         };
         names.iter().map(test).collect()
     }

@@ -45,6 +45,7 @@ pub fn list(makefile: &str, settings: Option<&str>, installed: &[impl AsRef<str>
             let short = program.strip_suffix(".sh").unwrap_or(program);
             let name = if taken.insert(short) { short } else { program };
             tests.push(TestCase {
+                groups: Vec::new(),
                 suite: Suite::Selftests,
                 name: name.to_owned(),
                 program: program.to_owned(),

@@ -240,7 +240,7 @@ fn times_and_counts_of_nothing() {
     exit code 2
     "#);
     insta::assert_snapshot!(sandbox.run(["test", "--repeat", "0"]).all(), @r#"
-    error: --repeat 0: test.repeat = "0": expected a whole number from 1 to 1000000
+    error: --repeat 0: test.repeat = "0": expected a whole number from 1 to 10000
       → correct what is named above, or remove it, and run the same command again
     exit code 2
     "#);

@@ -31,7 +31,7 @@ fn a_dry_run_prints_every_command_and_touches_nothing() {
     assert_eq!((run.code, run.stderr.as_str()), (0, ""));
     assert!(fingerprint(&sandbox.tree()) == before);
     let plan = run.stdout.replace(env!("CARGO_BIN_EXE_vmptcp"), "[vmptcp]");
-    insta::assert_snapshot!(plan, @"
+    insta::assert_snapshot!(plan, @r"
     1. configure
        # skipped if the 5 fragments and symbols, and the tree's Kconfig files, did not change
        make -C [dir]/tree O=[dir]/tree/.vmptcp/build/normal KCONFIG_CONFIG=.vmptcp-new.config allnoconfig KCONFIG_ALLCONFIG=.vmptcp-merged.config
@@ -42,6 +42,7 @@ fn a_dry_run_prints_every_command_and_touches_nothing() {
        LC_ALL=C LC_MESSAGES=C make -C [dir]/tree O=[dir]/tree/.vmptcp/build/normal -j3 --no-print-directory --output-sync=target --silent image_name
     3. test
        # --disable-kvm goes if KVM runs the kernel that was built: that is tried first
+       # as many guests as the host carries:
        cd / && PATH=[dir]/bin:[dir]/bin:/usr/bin:/bin TMPDIR=RUN/tmp [dir]/bin/vng --run [dir]/tree/.vmptcp/build/normal --verbose --cpus 2 --memory 1024M --name vmptcp --disable-kvm --force-9p --append no_timer_check --append watchdog_thresh=60 --append rcupdate.rcu_cpu_stall_timeout=120 --append rootflags=version=9p2000.L,trans=virtio,access=any,msize=524288,cache=loose '--qemu-opts=-chardev socket,id=vmptcp.agent,path=SOCKET,abstract=on -device virtio-serial-pci -device virtserialport,name=vmptcp.agent,chardev=vmptcp.agent' --exec 'exec [vmptcp] agent'
        # in the guest, in net/mptcp of the installed selftests, each with a time limit:
        ./pm_netlink.sh

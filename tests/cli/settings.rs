@@ -68,7 +68,7 @@ fn a_setting_that_does_not_exist_has_a_nearest_name() {
     sandbox.write("home/.config/vmptcp/config.toml", "[test]\nrepeat = 0\n");
     insta::assert_snapshot!(sandbox.run(["config"]).all(), @r#"
     error: 2 settings are wrong:
-      [dir]/home/.config/vmptcp/config.toml:2:1: test.repeat = 0: expected a whole number from 1 to 1000000
+      [dir]/home/.config/vmptcp/config.toml:2:1: test.repeat = 0: expected a whole number from 1 to 10000
       [dir]/tree/vmptcp.toml:2:1: vm.cpus = "many": expected a whole number from 0 to 1024
       → correct what is named above, or remove it, and run the same command again
     exit code 2

@@ -81,7 +81,8 @@ fn run_scripts(scripts: &[(&str, &str)], timeout: u64) -> (Summary, tempfile::Te
     struct Nobody;
     impl Reporter for Nobody {
         fn record(&mut self, _: &Record) {}
-        fn activity(&mut self, _: Option<&str>) {}
+        fn activity(&mut self, _: u32, _: &str) {}
+        fn hide(&mut self) {}
         fn progress(&mut self, _: &Progress) {}
     }
     let dir = tempfile::tempdir().expect("a directory");
@@ -92,11 +93,13 @@ fn run_scripts(scripts: &[(&str, &str)], timeout: u64) -> (Summary, tempfile::Te
         fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("a script");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("executable");
         let name = (*name).to_owned();
-        let test =
-            TestCase { suite: Suite::Selftests, name, program, args: vec![], limit: Limit::Unspecified };
+        let (args, groups, limit) = (vec![], vec![], Limit::Unspecified);
+        let test = TestCase { suite: Suite::Selftests, name, program, args, limit, groups };
         jobs.push(Job {
-            id: TestId { name: test.name.clone(), attempt: 1 },
+            id: TestId::new(test.name.clone(), 1),
+            shard: None,
             timeout: Duration::from_secs(timeout),
+            expected: Duration::ZERO,
             selection: Selection::whole(test),
         });
     }
@@ -119,6 +122,9 @@ fn run_scripts(scripts: &[(&str, &str)], timeout: u64) -> (Summary, tempfile::Te
             tmp: journal.tmp().expect("a directory"),
         },
         vms: 1,
+        fresh: false,
+        confirm: 0,
+        until_fail: false,
         boot_timeout: Duration::from_secs(180),
         directory: dir.path().display().to_string(),
         env: vec![],
@@ -129,7 +135,7 @@ fn run_scripts(scripts: &[(&str, &str)], timeout: u64) -> (Summary, tempfile::Te
 }
 
 fn outcomes(summary: &Summary) -> Vec<(&str, Outcome)> {
-    summary.tests.iter().map(|test| (&test.name[..], test.outcome)).collect()
+    summary.tests.iter().map(|test| (&test.name[..], test.result.outcome)).collect()
 }
 
 #[test]
@@ -158,7 +164,7 @@ fn a_guest_that_panics_or_hangs_costs_only_its_test() {
             ("after", Outcome::Skip),
         ]
     );
-    assert_eq!(summary.tests[1].subtests.len(), 1, "what the test said before is kept");
+    assert_eq!(summary.tests[1].result.subtests.len(), 1, "what the test said before is kept");
     assert_eq!(
         summary.vms.len(),
         3,
@@ -184,7 +190,7 @@ fn a_splat_fails_the_test_that_ran_when_it_appeared() {
         outcomes(&summary),
         [("quiet", Outcome::Pass), ("loud", Outcome::Fail), ("later", Outcome::Pass)]
     );
-    let reason = summary.tests[1].reason.as_deref().unwrap_or_default();
+    let reason = summary.tests[1].result.reason.as_deref().unwrap_or_default();
     assert!(reason.starts_with("kernel splat: WARNING: CPU: 0"), "{reason}");
     assert_eq!(summary.vms.len(), 1, "the guest went on");
 }
@@ -210,9 +216,9 @@ fn noise_and_daemons_hold_nobody_up() {
             ("last", Outcome::Pass)
         ],
         "{:?}",
-        summary.tests.iter().map(|test| test.reason.clone()).collect::<Vec<_>>()
+        summary.tests.iter().map(|test| test.result.reason.clone()).collect::<Vec<_>>()
     );
-    assert!(summary.tests[2].seconds < 30.0, "a daemon that holds the output was waited for");
+    assert!(summary.tests[2].result.seconds < 30.0, "a daemon that holds the output was waited for");
     // All that vmptcp does for a run happens in this process.
     let status = fs::read_to_string("/proc/self/status").expect("procfs");
     let peak = status

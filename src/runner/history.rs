@@ -1,0 +1,203 @@
+//! How long tests took before, so that the longest can go first and long ones can be split.
+
+use crate::error::Result;
+use crate::event::Outcome;
+use crate::report::Summary;
+use crate::report::test::{Attempt, Shard, Test};
+use crate::store::write_whole;
+use crate::suite::{Group, Selection, TestCase};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a test takes that nobody knows, and one that is known to be long, on a machine of normal speed.
+const GUESS: Duration = Duration::from_secs(20);
+const GUESSES: [(&str, Duration); 3] = [
+    ("mptcp_connect", Duration::from_secs(300)),
+    ("simult_flows", Duration::from_secs(200)),
+    ("userspace_pm", Duration::from_secs(30)),
+];
+
+/// How long a group of subtests takes that nobody knows.
+const GROUP_GUESS: Duration = Duration::from_secs(45);
+
+/// The times of one variant under one accelerator.
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
+struct Times {
+    /// Whole tests, in seconds.
+    #[serde(default)]
+    tests: BTreeMap<String, f64>,
+    /// The subtests of groups, `TEST:GROUP`, in milliseconds.
+    #[serde(default)]
+    groups: BTreeMap<String, Vec<u64>>,
+}
+
+/// What earlier runs told. It is only a hint: what cannot be read is begun anew.
+#[derive(Debug)]
+pub(super) struct History {
+    path: PathBuf,
+    key: String,
+    all: BTreeMap<String, Times>,
+    /// By how much slower than normal the machine is taken to be.
+    slowdown: u32,
+}
+
+impl History {
+    /// The times in the file `path` of kernels and machines of the kind `key`.
+    pub fn read(path: &Path, key: &str, slowdown: u32) -> Self {
+        let all = std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        Self { path: path.to_owned(), key: key.to_owned(), all: all.unwrap_or_default(), slowdown }
+    }
+
+    /// The times of a group's subtests, in milliseconds; none if they are not known.
+    pub fn group(&self, test: &str, group: &str) -> Vec<u64> {
+        let times = self.all.get(&self.key).and_then(|times| times.groups.get(&format!("{test}:{group}")));
+        times.cloned().unwrap_or_default()
+    }
+
+    /// How long a group of unknown length may take.
+    pub fn unknown_group(&self) -> Duration {
+        GROUP_GUESS * self.slowdown
+    }
+
+    /// A group that takes longer than this is worth splitting: half of what each of so many guests has to do, but no less
+    /// than starting a script again and again is worth.
+    pub fn shard_target(&self, selections: &[Selection], vms: u32) -> Duration {
+        let all: Duration = selections.iter().map(|selection| self.test(selection)).sum();
+        (all / (vms.max(1) * 2)).max(GROUP_GUESS)
+    }
+
+    /// How long a whole test takes, or may take.
+    pub fn test(&self, selection: &Selection) -> Duration {
+        let TestCase { name, groups, args, .. } = &selection.test;
+        let known = self.all.get(&self.key).and_then(|times| times.tests.get(name));
+        let known =
+            known.filter(|_| args.is_empty()).and_then(|secs| Duration::try_from_secs_f64(*secs).ok());
+        let group = |group: &Group| {
+            let times = self.group(name, &group.name);
+            if times.is_empty() { self.unknown_group() } else { Duration::from_millis(times.iter().sum()) }
+        };
+        known.unwrap_or_else(|| {
+            if !groups.is_empty() {
+                // Arguments choose among the groups.
+                let asked = |group: &&Group| args.is_empty() || args.concat().contains(group.flag);
+                return groups.iter().filter(asked).map(group).sum();
+            }
+            let guess = GUESSES.iter().find(|(known, _)| name.starts_with(known)).map(|(_, guess)| *guess);
+            guess.unwrap_or(GUESS) * self.slowdown
+        })
+    }
+
+    /// Remembers the tests of a run that went to their end; `plain` says which ran without arguments.
+    pub fn learn(&mut self, summary: &Summary, plain: impl Fn(&str) -> bool) -> Result<()> {
+        let times = self.all.entry(self.key.clone()).or_default();
+        for test in &summary.tests {
+            if test.shards.is_empty() {
+                if plain(&test.name) && is_telling(&test.result) {
+                    times.tests.insert(test.name.clone(), (test.result.seconds * 10.0).round() / 10.0);
+                }
+            } else {
+                learn_groups(times, test);
+            }
+        }
+        let text = serde_json::to_string_pretty(&self.all).unwrap_or_default();
+        write_whole(&self.path, text.as_bytes())
+    }
+}
+
+fn learn_groups(times: &mut Times, test: &Test) {
+    let mut groups: BTreeMap<&str, Option<Vec<u64>>> = BTreeMap::new();
+    for Shard { shard, result, .. } in &test.shards {
+        let group = shard.split(' ').next().unwrap_or(shard);
+        let known = groups.entry(group).or_insert_with(|| Some(Vec::new()));
+        if is_telling(result) && !result.subtests.is_empty() {
+            if let Some(known) = known {
+                known.extend(result.subtests.iter().map(|subtest| subtest.ms.unwrap_or(0)));
+            }
+        } else {
+            *known = None;
+        }
+    }
+    for (group, known) in groups {
+        if let Some(known) = known {
+            times.groups.insert(format!("{}:{group}", test.name), known);
+        }
+    }
+}
+
+/// A test that was cut off, or did nothing, says nothing about its time.
+fn is_telling(attempt: &Attempt) -> bool {
+    matches!(attempt.outcome, Outcome::Pass | Outcome::Fail | Outcome::Flaky)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Event, Record, Subtest, TestId};
+    use crate::suite::tests::named;
+
+    fn summary(events: Vec<Event>) -> Summary {
+        let record = |event| Record { time: jiff::Timestamp::UNIX_EPOCH, at_ms: 0, event };
+        Summary::of(&events.into_iter().map(record).collect::<Vec<_>>())
+    }
+
+    fn ended(test: TestId, outcome: Outcome, seconds: f64) -> Event {
+        Event::TestEnded { test, outcome, reason: None, exit_code: Some(0), seconds }
+    }
+
+    fn subtest(test: &TestId, ms: u64) -> Event {
+        let result = Subtest {
+            number: Some(1),
+            name: "x".into(),
+            outcome: Outcome::Pass,
+            reason: None,
+            ms: Some(ms),
+            flaky: false,
+        };
+        Event::Subtest { test: test.clone(), result }
+    }
+
+    #[test]
+    fn what_a_run_took_is_known_to_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("durations.json");
+        let mut history = History::read(&path, "normal tcg", 8);
+        let diag = Selection::whole(named(&["diag"]).remove(0));
+        assert_eq!(history.test(&diag), GUESS * 8);
+        let part = |shard| TestId { shard: Some(shard), ..TestId::new("join", 1) };
+        let events = vec![
+            ended(TestId::new("diag", 1), Outcome::Pass, 110.04),
+            ended(TestId::new("cut", 1), Outcome::Timeout, 5.0),
+            Event::TestSharded {
+                test: TestId::new("join", 1),
+                shards: vec!["a 1-1".into(), "a 2-2".into(), "b".into()],
+            },
+            subtest(&part(1), 7),
+            subtest(&part(2), 8),
+            subtest(&part(3), 9),
+            ended(part(1), Outcome::Pass, 1.0),
+            ended(part(2), Outcome::Pass, 1.0),
+            ended(part(3), Outcome::Crash, 1.0),
+        ];
+        history.learn(&summary(events), |_| true).unwrap();
+        let history = History::read(&path, "normal tcg", 8);
+        assert_eq!(history.test(&diag), Duration::from_secs(110));
+        assert_eq!(history.group("join", "a"), [7, 8]);
+        assert_eq!(history.group("join", "b"), [0; 0], "it crashed");
+        let cut = Selection::whole(named(&["cut"]).remove(0));
+        assert_eq!(history.test(&cut), GUESS * 8, "it was cut off");
+        assert_eq!(History::read(&path, "debug tcg", 1).test(&diag), GUESS);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_begun_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("durations.json");
+        std::fs::write(&path, "{\"normal kvm\": 3").unwrap();
+        let mut history = History::read(&path, "normal kvm", 1);
+        history.learn(&summary(vec![ended(TestId::new("diag", 1), Outcome::Pass, 2.0)]), |_| true).unwrap();
+        let diag = Selection::whole(named(&["diag"]).remove(0));
+        assert_eq!(History::read(&path, "normal kvm", 1).test(&diag), Duration::from_secs(2));
+    }
+}
