@@ -21,6 +21,7 @@ Examples:
   vmptcp config -e NET_SCH_CAKE        configure, and say of each symbol whether it took
   vmptcp exec -- ip mptcp limits       one command in a guest
   vmptcp shell                         a terminal in a guest
+  vmptcp ps                            which guests run; vmptcp attach, vmptcp stop
   vmptcp doctor --fix                  see what is missing, and install it
 
 Exit codes:
@@ -56,6 +57,12 @@ pub enum Command {
     Exec(commands::exec::Args),
     /// Open a terminal in a guest
     Shell(commands::shell::Args),
+    /// List the guests that you are running
+    Ps(commands::ps::Args),
+    /// Open a terminal, or run a command, in a guest that is running
+    Attach(commands::attach::Args),
+    /// Stop a guest, and the invocation that it runs for
+    Stop(commands::stop::Args),
     /// Build the kernel, its modules, headers and the MPTCP selftests
     Build(commands::build::Args),
     /// Configure the kernel, and prove that each symbol took
@@ -81,6 +88,9 @@ impl Command {
             Self::Test(args) => commands::test::run(&args, context),
             Self::Exec(args) => commands::exec::run(&args, context),
             Self::Shell(args) => commands::shell::run(&args, context),
+            Self::Ps(args) => commands::ps::run(&args, context),
+            Self::Attach(args) => commands::attach::run(&args, context),
+            Self::Stop(args) => commands::stop::run(&args, context),
             Self::Build(args) => commands::build::run(&args, context),
             Self::Config(args) => commands::config::run(&args, context),
             Self::Source(args) => commands::source::run(&args, context),

@@ -129,12 +129,24 @@ pub enum Event {
         /// The result.
         result: Subtest,
     },
+    /// Something was collected that may tell why a test failed, or a VM.
+    Evidence {
+        /// The test that it is about.
+        test: Option<TestId>,
+        /// What it is.
+        what: String,
+        /// Its file, relative to the run directory.
+        file: String,
+    },
     /// The kernel printed a splat.
     Splat {
         /// On which VM.
         vm: u32,
         /// The test that ran at the time.
         test: Option<TestId>,
+        /// What it shares with others of the same cause.
+        #[serde(default)]
+        fingerprint: String,
         /// Its first telling line.
         title: String,
         /// All of its lines, the first 200 at most.

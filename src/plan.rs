@@ -90,6 +90,10 @@ pub struct GuestPlan {
     pub qemu_args: Vec<String>,
     /// This executable.
     pub agent: PathBuf,
+    /// Where the guests are listed that run now.
+    pub guests: PathBuf,
+    /// What they run for: a command line.
+    pub purpose: String,
 }
 
 /// How long a guest may take to come up where nobody says otherwise.
@@ -132,6 +136,8 @@ impl GuestPlan {
             agent: self.agent.clone(),
             force_9p: true,
             tmp: tmp.to_owned(),
+            guests: self.guests.clone(),
+            purpose: self.purpose.clone(),
         }
     }
 
@@ -262,6 +268,8 @@ mod tests {
             append: vec![],
             qemu_args: vec![],
             agent: "/usr/bin/vmptcp".into(),
+            guests: "/cache/guests".into(),
+            purpose: "vmptcp test".into(),
         }
     }
 

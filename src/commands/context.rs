@@ -65,6 +65,11 @@ impl Context {
         Ok(self.cache()?.join("venv"))
     }
 
+    /// Where the guests are listed that run now.
+    pub fn guests(&self) -> Result<PathBuf> {
+        Ok(self.cache()?.join("guests"))
+    }
+
     /// True if standard error is a terminal on which things may move.
     pub fn is_live(&self) -> bool {
         std::io::stderr().is_terminal() && !self.environment.is_ci()

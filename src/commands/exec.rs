@@ -59,6 +59,9 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
     attach(context, &target, &args.asked, request)
 }
 
+/// What opens a shell in a guest, whatever root file system it has.
+pub(super) const SHELL: &str = "exec \"$(command -v bash || command -v sh)\" -i";
+
 /// A command for a guest, from the command line.
 pub(super) struct Request {
     /// Program and arguments.
@@ -145,7 +148,11 @@ fn enter(
             }
             Ok(())
         }
-        News::Splat(Splat { title, lines }) => journal.add(Event::Splat { vm, test: None, title, lines }),
+        News::Splat(splat) => {
+            let fingerprint = splat.fingerprint();
+            let Splat { title, lines } = splat;
+            journal.add(Event::Splat { vm, test: None, fingerprint, title, lines })
+        }
     });
     let (status, detail) = match &outcome {
         Ok(exit) => (StepStatus::Done, format!("exit code {}", exit.code())),

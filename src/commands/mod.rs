@@ -1,5 +1,6 @@
 //! One file a verb: its arguments, and what it does.
 
+pub mod attach;
 pub mod build;
 pub mod config;
 mod context;
@@ -8,11 +9,13 @@ pub mod exec;
 mod flags;
 mod inputs;
 mod pipeline;
+pub mod ps;
 pub mod report;
 pub mod run;
 pub mod settings;
 pub mod shell;
 pub mod source;
+pub mod stop;
 pub mod test;
 
 pub use context::{Color, Context, Global};

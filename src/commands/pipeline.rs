@@ -106,6 +106,8 @@ impl Target {
             append: vm.append.clone(),
             qemu_args: vm.qemu_args.clone(),
             agent,
+            guests: context.guests()?,
+            purpose: Context::argv().join(" "),
         })
     }
 

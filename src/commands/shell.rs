@@ -1,7 +1,7 @@
 //! `vmptcp shell`: a terminal in a guest.
 
 use super::context::Context;
-use super::exec::{Request, attach};
+use super::exec::{Request, SHELL, attach};
 use super::flags::{Asked, KernelFlags, VmFlags};
 use super::pipeline::Target;
 use crate::error::{Error, Result};
@@ -38,9 +38,8 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
             .hint("for a command without one: vmptcp exec -- CMD"));
     }
     let target = Target::open(context, args.vm.overrides().and(args.kernel.overrides()))?;
-    let shell = "exec \"$(command -v bash || command -v sh)\" -i";
     let request = Request {
-        argv: ["sh", "-c", shell].map(str::to_owned).to_vec(),
+        argv: ["sh", "-c", SHELL].map(str::to_owned).to_vec(),
         env: Vec::new(),
         terminal: true,
         build: args.build,

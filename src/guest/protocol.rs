@@ -59,6 +59,28 @@ pub enum ToGuest {
     Ping,
 }
 
+impl ToGuest {
+    /// The job that it is about, if any.
+    pub fn job(&self) -> Option<JobId> {
+        match self {
+            Self::Run(job) => Some(job.id),
+            Self::Stdin { id, .. } | Self::Resize { id, .. } | Self::Signal { id, .. } => Some(*id),
+            Self::Bind { .. } | Self::Mark { .. } | Self::Ping => None,
+        }
+    }
+
+    /// The same about another job.
+    #[must_use]
+    pub fn renumbered(mut self, number: impl Fn(JobId) -> JobId) -> Self {
+        match &mut self {
+            Self::Run(job) => job.id = number(job.id),
+            Self::Stdin { id, .. } | Self::Resize { id, .. } | Self::Signal { id, .. } => *id = number(*id),
+            Self::Bind { .. } | Self::Mark { .. } | Self::Ping => {}
+        }
+        self
+    }
+}
+
 /// A command to run in the guest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
@@ -162,6 +184,34 @@ pub enum FromGuest {
     },
     /// I am.
     Pong,
+}
+
+impl FromGuest {
+    /// The job that it is about, if any.
+    pub fn job(&self) -> Option<JobId> {
+        match self {
+            Self::Started { id }
+            | Self::Output { id, .. }
+            | Self::StdinTaken { id }
+            | Self::Ended { id, .. }
+            | Self::Failed { id, .. } => Some(*id),
+            Self::Ready { .. } | Self::Trouble { .. } | Self::Pong => None,
+        }
+    }
+
+    /// The same about another job.
+    #[must_use]
+    pub fn renumbered(mut self, number: impl Fn(JobId) -> JobId) -> Self {
+        match &mut self {
+            Self::Started { id }
+            | Self::Output { id, .. }
+            | Self::StdinTaken { id }
+            | Self::Ended { id, .. }
+            | Self::Failed { id, .. } => *id = number(*id),
+            Self::Ready { .. } | Self::Trouble { .. } | Self::Pong => {}
+        }
+        self
+    }
 }
 
 /// How a process ended.

@@ -31,6 +31,9 @@ pub struct Summary {
     pub vms: Vec<Vm>,
     /// Splats of the guests' kernels.
     pub splats: Vec<Splat>,
+    /// What was collected about tests and VMs that failed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Evidence>,
     /// What the user should know.
     pub notes: Vec<String>,
     /// What is probably wrong.
@@ -116,10 +119,25 @@ pub struct Splat {
     pub vm: u32,
     /// The test that ran at the time.
     pub test: Option<TestId>,
+    /// How many there were of the same cause. All else is of the first.
+    pub count: u32,
+    /// What those of the same cause share.
+    pub fingerprint: String,
     /// Its first telling line.
     pub title: String,
     /// Its lines.
     pub lines: Vec<String>,
+}
+
+/// Something that may tell why a test failed, or a VM.
+#[derive(Debug, Clone, Serialize)]
+pub struct Evidence {
+    /// The test that it is about.
+    pub test: Option<TestId>,
+    /// What it is.
+    pub what: String,
+    /// Its file, relative to the run directory.
+    pub file: String,
 }
 
 /// Something wrong, and what to do about it.
@@ -189,7 +207,14 @@ impl Summary {
                 (attempt.started, attempt.vm, attempt.output) = (true, Some(vm), Some(output));
             }
             Event::Subtest { test, result } => self.test(&test).attempt_mut(&test).subtests.push(result),
-            Event::Splat { vm, test, title, lines } => self.splats.push(Splat { vm, test, title, lines }),
+            Event::Evidence { test, what, file } => self.evidence.push(Evidence { test, what, file }),
+            Event::Splat { vm, test, fingerprint, title, lines } => {
+                let same = |known: &&mut Splat| !fingerprint.is_empty() && known.fingerprint == fingerprint;
+                match self.splats.iter_mut().find(same) {
+                    Some(known) => known.count += 1,
+                    None => self.splats.push(Splat { vm, test, count: 1, fingerprint, title, lines }),
+                }
+            }
             Event::TestEnded { test, outcome, reason, exit_code, seconds } => {
                 let known = self.test(&test);
                 let attempt = known.attempt_mut(&test);
@@ -325,6 +350,7 @@ pub(super) mod tests {
             ended("bad", Outcome::Fail, Some("exit code 1"), Some(1), 2.5),
             started("ugly", 1),
             Event::Splat {
+                fingerprint: String::new(),
                 vm: 1,
                 test: Some(id("ugly")),
                 title: "BUG: kernel NULL pointer dereference".into(),

@@ -234,6 +234,7 @@ impl Reporter for Terminal {
             Event::RunStarted { .. }
             | Event::Provenance { .. }
             | Event::TestsPlanned { .. }
+            | Event::Evidence { .. }
             | Event::TestSharded { .. } => {}
             Event::RunEnded { .. } => self.finish(),
         }

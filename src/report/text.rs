@@ -100,7 +100,7 @@ pub fn render(summary: &Summary, colour: bool) -> String {
         line_of_step(&mut text, step);
     }
     for test in &summary.tests {
-        block_of_test(&mut text, test, colour);
+        block_of_test(&mut text, summary, test, colour);
     }
     for warning in &summary.warnings {
         let _ = writeln!(text, "\n{}: {}", paint(colour, "33", "warning"), indented(&warning.text));
@@ -121,8 +121,8 @@ pub fn render(summary: &Summary, colour: bool) -> String {
 /// The end of a run whose progress was watched: what went wrong, in full, and the verdict.
 pub fn ending(summary: &Summary, colour: bool) -> String {
     let mut text = String::new();
-    for test in summary.tests.iter().filter(|test| !test.result.outcome.is_ok()) {
-        block_of_test(&mut text, test, colour);
+    for test in summary.tests.iter().filter(|test| test.result.outcome > Outcome::Xpass) {
+        block_of_test(&mut text, summary, test, colour);
     }
     trouble(&mut text, summary);
     finish(text, summary, colour)
@@ -143,7 +143,8 @@ fn trouble(text: &mut String, summary: &Summary) {
             || "outside of any test".to_owned(),
             |test| format!("during {}", clean(&test.to_string())),
         );
-        let _ = writeln!(text, "\nsplat {during}, on VM {}: {}", splat.vm, clean(&splat.title));
+        let times = if splat.count > 1 { format!(", {} times", splat.count) } else { String::new() };
+        let _ = writeln!(text, "\nsplat {during}, on VM {}{times}: {}", splat.vm, clean(&splat.title));
         excerpt(text, splat.lines.iter().skip(1));
     }
     for vm in summary.vms.iter().filter(|vm| vm.crashed) {
@@ -155,6 +156,9 @@ fn trouble(text: &mut String, summary: &Summary) {
             clean(vm.end.as_deref().unwrap_or("gone"))
         );
         excerpt(text, vm.console_tail.iter().skip(vm.console_tail.len().saturating_sub(EXCERPT)));
+    }
+    for evidence in summary.evidence.iter().filter(|evidence| evidence.test.is_none()) {
+        let _ = writeln!(text, "{}: {}", clean(&evidence.what), clean(&evidence.file));
     }
 }
 
@@ -188,7 +192,7 @@ fn line_of_step(text: &mut String, step: &Step) {
     let _ = writeln!(text, "{detail}");
 }
 
-fn block_of_test(text: &mut String, test: &Test, colour: bool) {
+fn block_of_test(text: &mut String, summary: &Summary, test: &Test, colour: bool) {
     let name = match test.attempt {
         1 => clean(&test.name),
         attempt => format!("{} (attempt {attempt})", clean(&test.name)),
@@ -215,6 +219,11 @@ fn block_of_test(text: &mut String, test: &Test, colour: bool) {
         && let Some(output) = &test.result.output
     {
         let _ = writeln!(text, "           output: {}", clean(output));
+    }
+    for evidence in &summary.evidence {
+        if evidence.test.as_ref().is_some_and(|id| test.is(id)) {
+            let _ = writeln!(text, "           {}: {}", clean(&evidence.what), clean(&evidence.file));
+        }
     }
 }
 

@@ -1,13 +1,13 @@
 //! One command in a guest, with its standard streams connected to ours.
 
-use super::worker::SPLATS;
+use super::watch::Watch;
 use crate::error::{Error, Kind, Result};
 use crate::guest::protocol::{
     Bytes, Exit, FromGuest, Io, Job, JobId, MESSAGE_LIMIT, STDIN_WINDOW, Size, Stream, ToGuest, encode,
 };
 use crate::process::interrupt;
-use crate::vm::console::{Detector, Splat};
-use crate::vm::{Message, Session, Spec};
+use crate::vm::console::Splat;
+use crate::vm::{Message, Remote, Session, Spec};
 use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 use std::io::{ErrorKind, Read, Write, stderr, stdin, stdout};
 use std::path::Path;
@@ -68,16 +68,54 @@ pub fn run(
     let outcome = link.serve(&mut session, &receiver, command, &mut tell);
     link.give_back_terminal();
     session.stop();
-    if let Some(splat) = link.detector.flush() {
+    if let Some(splat) = link.watch.flush() {
         tell(News::Splat(splat))?;
     }
     outcome.map_err(|error| match error.kind() {
         Kind::CannotRun => {
-            let tail = link.tail.iter().fold(String::new(), |all, line| all + "\n  " + line);
+            let tail = link.watch.tail().fold(String::new(), |all, line| all + "\n  " + line);
             Error::cannot_run(format!("{error}{tail}")).hint(spec.remedy(console_log))
         }
         _ => error,
     })
+}
+
+/// Runs `command` in a guest that another process started.
+pub fn join(socket: &str, command: &Command, mut tell: impl FnMut(News) -> Result<()>) -> Result<Exit> {
+    let (sender, receiver) = mpsc::sync_channel(128);
+    let mut remote = Remote::connect(socket, 1, sender)?;
+    // It may still be booting, and its owner knows how long that may take.
+    let mut link = Link::new(Duration::from_secs(24 * 3600), Vec::new());
+    link.serve(&mut remote, &receiver, command, &mut tell)
+}
+
+/// What leads to an agent.
+trait Peer {
+    /// Says something to it.
+    fn send(&self, message: ToGuest);
+    /// True once it is known to be gone.
+    fn gone(&mut self) -> Result<bool>;
+}
+
+impl Peer for Session {
+    fn send(&self, message: ToGuest) {
+        Session::send(self, message);
+    }
+
+    fn gone(&mut self) -> Result<bool> {
+        self.ended().map(|exit| exit.is_some())
+    }
+}
+
+impl Peer for Remote {
+    fn send(&self, message: ToGuest) {
+        Remote::send(self, &message);
+    }
+
+    fn gone(&mut self) -> Result<bool> {
+        // Its reader says so.
+        Ok(false)
+    }
 }
 
 struct Link {
@@ -88,10 +126,8 @@ struct Link {
     resized: Arc<AtomicBool>,
     taken: Option<mpsc::Sender<()>>,
     escaped: Arc<AtomicBool>,
-    detector: Detector,
+    watch: Watch,
     binds: Vec<(String, String)>,
-    tail: std::collections::VecDeque<String>,
-    splats: u32,
 }
 
 impl Link {
@@ -105,16 +141,14 @@ impl Link {
             resized: Arc::default(),
             taken: None,
             escaped: Arc::default(),
-            detector: Detector::default(),
+            watch: Watch::default(),
             binds,
-            tail: std::collections::VecDeque::new(),
-            splats: 0,
         }
     }
 
     fn serve(
         &mut self,
-        session: &mut Session,
+        session: &mut impl Peer,
         receiver: &mpsc::Receiver<(u32, Message)>,
         command: &Command,
         tell: &mut dyn FnMut(News) -> Result<()>,
@@ -134,7 +168,9 @@ impl Link {
                     }
                 }
                 Ok((_, Message::Console(line))) => {
-                    if let Some(splat) = self.console(&line) {
+                    if let Some(splat) = self.console(&line)
+                        && self.watch.is_wanted()
+                    {
                         tell(News::Splat(splat))?;
                     }
                 }
@@ -152,7 +188,7 @@ impl Link {
             if self.resized.swap(false, Ordering::Relaxed) {
                 session.send(ToGuest::Resize { id: JOB, size: terminal_size() });
             }
-            if gone.is_none() && session.ended()?.is_some() {
+            if gone.is_none() && session.gone()? {
                 gone = Some(Instant::now() + Duration::from_secs(1));
             }
             // What it said before waits in the channel, however slow our reader is.
@@ -170,7 +206,7 @@ impl Link {
     fn agent(
         &mut self,
         message: FromGuest,
-        session: &Session,
+        session: &impl Peer,
         command: &Command,
         stdin_sender: &mpsc::Sender<Vec<u8>>,
         tell: &mut dyn FnMut(News) -> Result<()>,
@@ -219,7 +255,7 @@ impl Link {
 
     fn start(
         &mut self,
-        session: &Session,
+        session: &impl Peer,
         command: &Command,
         stdin_sender: &mpsc::Sender<Vec<u8>>,
     ) -> Result<()> {
@@ -251,14 +287,7 @@ impl Link {
     }
 
     fn console(&mut self, line: &[u8]) -> Option<Splat> {
-        let line = String::from_utf8_lossy(line).trim_end().to_owned();
-        let splat = self.detector.line(&line);
-        self.splats += u32::from(splat.is_some());
-        if self.tail.len() == 10 {
-            self.tail.pop_front();
-        }
-        self.tail.push_back(line);
-        splat.filter(|_| self.splats <= SPLATS)
+        self.watch.line(String::from_utf8_lossy(line).trim_end())
     }
 
     fn give_back_terminal(&mut self) {

@@ -204,7 +204,7 @@ impl Fleet<'_> {
         let accelerator = if spec.kvm { "kvm" } else { "tcg" }.to_owned();
         journal.add(Event::VmStarted { vm: self.started, accelerator, console })?;
         let session = Session::start(spec, self.started, &log, self.sender.clone())?;
-        self.workers.push(Worker::new(self.started, session, self.orders.boot_timeout, spec.binds()));
+        self.workers.push(Worker::new(self.started, session, self.orders.boot_timeout, spec));
         Ok(())
     }
 

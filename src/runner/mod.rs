@@ -3,12 +3,15 @@
 mod assemble;
 pub mod attach;
 mod capture;
+mod evidence;
 pub mod fleet;
 mod history;
 pub mod journal;
 mod links;
 mod log;
+mod running;
 pub mod steps;
+mod watch;
 mod worker;
 
 pub use journal::Journal;

@@ -1,16 +1,20 @@
 //! One VM of the fleet: what it does now, and what follows from what it says.
 
 use super::capture::Capture;
+use super::evidence::{self, Evidence};
 use super::fleet::{Job, Orders};
 use super::journal::Journal;
+use super::running::{Ended, Running, Stop, begin_mark, end_mark};
+use super::watch::Watch;
 use crate::error::Result;
-use crate::event::{Event, Outcome, TestId};
+use crate::event::{Event, Outcome};
 use crate::guest::protocol;
 use crate::guest::protocol::{Exit, FromGuest, Io, JobId, ToGuest};
-use crate::vm::console::{Detector, Splat};
+use crate::store::write_whole;
+use crate::vm::console::Splat;
 use crate::vm::session::VmId;
-use crate::vm::{Message, Session};
-use std::collections::VecDeque;
+use crate::vm::{Message, Session, Spec};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How often the agent is asked whether it is there.
@@ -25,12 +29,6 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// How long the console may lag behind the agent.
 const CONSOLE_LAG: Duration = Duration::from_secs(5);
-
-/// How many splats of one VM are recorded. The console log has them all.
-pub(super) const SPLATS: u32 = 100;
-
-/// How many of the console's last lines are kept for a report.
-const TAIL: usize = 40;
 
 /// What a worker wants from the fleet after it was told something.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,26 +58,6 @@ enum State {
     },
 }
 
-struct Running {
-    job: Job,
-    id: JobId,
-    capture: Capture,
-    began: Instant,
-    stop: Stop,
-    /// It ended so, and waits for the console to reach the same moment.
-    ended: Option<(Exit, Duration, Instant)>,
-    refused: Option<String>,
-    splat: Option<String>,
-}
-
-/// How far the attempt to stop a test is, and when the next step is due.
-#[derive(Clone, Copy)]
-enum Stop {
-    NotYet(Instant),
-    Terminated(Instant),
-    Killed(Instant),
-}
-
 /// A VM and the test that it runs.
 pub(super) struct Worker {
     id: VmId,
@@ -90,10 +68,9 @@ pub(super) struct Worker {
     heard: Instant,
     asked: Instant,
     jobs: JobId,
-    detector: Detector,
-    tail: VecDeque<String>,
+    watch: Watch,
     binds: Vec<(String, String)>,
-    splats: u32,
+    symbols: PathBuf,
     /// The agent's end of the port is closed.
     agent_gone: bool,
     /// The console was read to its end.
@@ -112,7 +89,7 @@ pub(super) struct Done {
 }
 
 impl Worker {
-    pub fn new(id: VmId, session: Session, boot_timeout: Duration, binds: Vec<(String, String)>) -> Self {
+    pub fn new(id: VmId, session: Session, boot_timeout: Duration, spec: &Spec) -> Self {
         let now = Instant::now();
         Self {
             id,
@@ -123,10 +100,9 @@ impl Worker {
             heard: now,
             asked: now,
             jobs: 0,
-            detector: Detector::default(),
-            tail: VecDeque::new(),
-            binds,
-            splats: 0,
+            watch: Watch::default(),
+            binds: spec.binds(),
+            symbols: spec.kernel.join("System.map"),
             agent_gone: false,
             console_ended: false,
             done: None,
@@ -169,6 +145,12 @@ impl Worker {
             env: orders.env.clone(),
             io: Io::Merged,
         }));
+        let mut evidence = None;
+        if job.id.rerun > 0 {
+            let (begun, watch) = Evidence::of_a_rerun(&job.id, journal)?;
+            evidence = Some(begun);
+            self.session.send(ToGuest::Run(watch));
+        }
         let timeout = job.timeout.as_secs();
         journal.add(Event::TestStarted { test: job.id.clone(), vm: self.id, timeout, output })?;
         let began = Instant::now();
@@ -181,6 +163,7 @@ impl Worker {
             ended: None,
             refused: None,
             splat: None,
+            evidence,
         }));
         Ok(())
     }
@@ -231,6 +214,13 @@ impl Worker {
                 return Ok(Wish::Work);
             }
             FromGuest::Trouble { text } => journal.warn(format!("VM {}: {text}", self.id), None)?,
+            FromGuest::Output { id: evidence::JOB, data, .. } => {
+                if let State::Running(running) | State::Dying { running: Some(running), .. } = &mut self.state
+                    && let Some(evidence) = &mut running.evidence
+                {
+                    evidence.take(&data.0)?;
+                }
+            }
             FromGuest::Output { id, data, .. } => {
                 let vm = self.id;
                 if let Some(running) = self.speaking(id) {
@@ -240,6 +230,14 @@ impl Worker {
                     for result in results {
                         journal.add(Event::Subtest { test: test.clone(), result })?;
                     }
+                }
+            }
+            FromGuest::Ended { id: evidence::JOB, .. } | FromGuest::Failed { id: evidence::JOB, .. } => {
+                self.session.send(ToGuest::Mark { text: evidence::END.to_owned() });
+                if let State::Running(running) = &mut self.state
+                    && let Stop::Examined(due) = &mut running.stop
+                {
+                    *due = Instant::now();
                 }
             }
             FromGuest::Ended { id, exit } => self.job_ended(id, exit, None),
@@ -272,9 +270,12 @@ impl Worker {
     fn job_ended(&mut self, id: JobId, exit: Exit, refused: Option<String>) {
         let Some(running) = self.running(id) else { return };
         let now = Instant::now();
-        running.ended = Some((exit, now - running.began, now + CONSOLE_LAG));
+        running.ended = Some(Ended { exit, took: now - running.began, lag: now + CONSOLE_LAG });
         running.refused = refused;
         let text = end_mark(&running.job);
+        if running.evidence.is_some() {
+            self.session.send(ToGuest::Signal { id: evidence::JOB, signal: nix::libc::SIGKILL });
+        }
         self.session.send(ToGuest::Mark { text });
     }
 
@@ -283,20 +284,16 @@ impl Worker {
         // What is open when a test begins, is not its doing.
         let begins =
             matches!(&self.state, State::Running(running) if line.ends_with(&begin_mark(&running.job)));
-        if begins && let Some(splat) = self.detector.flush() {
-            self.record(splat, None, journal)?;
+        if begins && let Some(splat) = self.watch.flush() {
+            self.watch.record(self.id, splat, None, journal)?;
         }
-        if let Some(splat) = self.detector.line(&line) {
+        if let Some(splat) = self.watch.line(&line) {
             self.splat(splat, journal)?;
         }
         let reached = match &self.state {
             State::Running(running) => running.ended.is_some() && line.ends_with(&end_mark(&running.job)),
             _ => false,
         };
-        if self.tail.len() == TAIL {
-            self.tail.pop_front();
-        }
-        self.tail.push_back(line);
         if reached { self.conclude(journal) } else { Ok(Wish::Nothing) }
     }
 
@@ -309,22 +306,7 @@ impl Worker {
             running.splat.get_or_insert_with(|| splat.title.clone());
             running.job.id.clone()
         });
-        self.record(splat, test, journal)
-    }
-
-    fn record(&mut self, splat: Splat, test: Option<TestId>, journal: &mut Journal) -> Result<()> {
-        self.splats += 1;
-        match self.splats {
-            ..=SPLATS => {
-                journal.add(Event::Splat { vm: self.id, test, title: splat.title, lines: splat.lines })
-            }
-            // Each more would cost memory, and says nothing new.
-            count if count == SPLATS + 1 => {
-                let text = format!("VM {} had more than {SPLATS} splats: see its console log", self.id);
-                journal.warn(text, None)
-            }
-            _ => Ok(()),
-        }
+        self.watch.record(self.id, splat, test, journal)
     }
 
     /// Sets all clocks back: nobody looked at them, or listened to the guest, for so long.
@@ -332,13 +314,7 @@ impl Worker {
         self.heard += stall;
         match &mut self.state {
             State::Booting { until } | State::Dying { until, .. } => *until += stall,
-            State::Running(running) => {
-                let (Stop::NotYet(due) | Stop::Terminated(due) | Stop::Killed(due)) = &mut running.stop;
-                *due += stall;
-                if let Some((.., lag)) = &mut running.ended {
-                    *lag += stall;
-                }
-            }
+            State::Running(running) => running.forgive(stall),
             State::Idle => {}
         }
     }
@@ -352,18 +328,26 @@ impl Worker {
         match &mut self.state {
             State::Booting { until } if now >= *until => {
                 let waited = (now - self.started).as_secs();
-                self.die(&format!("the guest did not come up within {waited} s"), Duration::ZERO);
+                self.hang(&format!("the guest did not come up within {waited} s"), journal)?;
             }
             State::Idle | State::Running(_) if now - self.heard > SILENCE => {
                 let silence = SILENCE.as_secs();
-                self.die(
-                    &format!("the guest hangs: its agent has not answered for {silence} s"),
-                    Duration::ZERO,
-                );
+                let reason = format!("the guest hangs: its agent has not answered for {silence} s");
+                self.hang(&reason, journal)?;
             }
             State::Running(running) => match (&running.ended, running.stop) {
-                (Some((.., lag)), _) if now >= *lag => return self.conclude(journal),
+                (Some(ended), _) if now >= ended.lag => return self.conclude(journal),
                 (None, Stop::NotYet(due)) if now >= due => {
+                    running.stop = Stop::Examined(now + evidence::TIME);
+                    let (evidence, look) = Evidence::of_a_hang(&running.job.id, journal)?;
+                    if let Some(before) = running.evidence.replace(evidence) {
+                        self.session.send(ToGuest::Signal { id: evidence::JOB, signal: nix::libc::SIGKILL });
+                        before.close(&running.job.id, journal)?;
+                    }
+                    self.session.send(ToGuest::Mark { text: evidence::BEGIN.to_owned() });
+                    self.session.send(ToGuest::Run(look));
+                }
+                (None, Stop::Examined(due)) if now >= due => {
                     running.stop = Stop::Terminated(now + GRACE);
                     let id = running.id;
                     self.session.send(ToGuest::Signal { id, signal: nix::libc::SIGTERM });
@@ -374,7 +358,7 @@ impl Worker {
                     self.session.send(ToGuest::Signal { id, signal: nix::libc::SIGKILL });
                 }
                 (None, Stop::Killed(due)) if now >= due => {
-                    self.die("the guest hangs: it could not stop a test that timed out", Duration::ZERO);
+                    self.hang("the guest hangs: it could not stop a test that timed out", journal)?;
                 }
                 _ => {}
             },
@@ -386,6 +370,21 @@ impl Worker {
             self.session.send(ToGuest::Ping);
         }
         Ok(Wish::Nothing)
+    }
+
+    /// The guest is there, and of no use any more: QEMU is asked what its CPUs do.
+    fn hang(&mut self, reason: &str, journal: &mut Journal) -> Result<()> {
+        let symbols = std::fs::read_to_string(&self.symbols).ok();
+        let text = self.session.examine(symbols.as_deref()).unwrap_or_else(|error| format!("{error}\n"));
+        let file = format!("vm-{}.registers.txt", self.id);
+        write_whole(&journal.path().join(&file), text.as_bytes())?;
+        let test = match &self.state {
+            State::Running(running) => Some(running.job.id.clone()),
+            _ => None,
+        };
+        journal.add(Event::Evidence { test, what: "CPUs".to_owned(), file })?;
+        self.die(reason, Duration::ZERO);
+        Ok(())
     }
 
     /// The guest is gone, or as good as. The first reason holds.
@@ -403,29 +402,17 @@ impl Worker {
 
     /// A test is over, and the console too has reached its end.
     fn conclude(&mut self, journal: &mut Journal) -> Result<Wish> {
-        if let Some(splat) = self.detector.flush() {
+        if let Some(splat) = self.watch.flush() {
             self.splat(splat, journal)?;
         }
         let State::Running(mut running) = std::mem::replace(&mut self.state, State::Idle) else {
             return Ok(Wish::Nothing);
         };
-        let Some((exit, took, _)) = running.ended else { return Ok(Wish::Nothing) };
-        let results = finish(&mut running, journal)?;
+        let Some(Ended { exit, took, .. }) = running.ended else { return Ok(Wish::Nothing) };
+        let results = running.finish(journal)?;
         let seconds = took.as_secs_f64();
-        let timed_out = !matches!(running.stop, Stop::NotYet(_));
-        let splat = running.splat.take();
-        let (outcome, reason) = if timed_out {
-            (Outcome::Timeout, Some(format!("stopped after {} s", running.job.timeout.as_secs())))
-        } else if let Some(why) = running.refused {
-            (Outcome::Error, Some(why))
-        } else if let Some(title) = &splat {
-            (Outcome::Fail, Some(format!("kernel splat: {title}")))
-        } else {
-            match exit {
-                Exit::Code(code) => running.capture.verdict(code, &running.job.selection),
-                Exit::Signal(signal) => (Outcome::Fail, Some(format!("ended by signal {signal}"))),
-            }
-        };
+        let timed_out = running.timed_out();
+        let (outcome, reason) = running.verdict(exit);
         if results > 0 && outcome == Outcome::Pass && !running.capture.problems().is_empty() {
             let odd = running.capture.problems().join("; ");
             journal.note(format!("{}: {odd}", running.job.id.name))?;
@@ -436,7 +423,7 @@ impl Worker {
         };
         let test = running.job.id.clone();
         journal.add(Event::TestEnded { test, outcome, reason, exit_code, seconds })?;
-        self.done = Some(Done { splat: splat.is_some(), job: running.job, outcome });
+        self.done = Some(Done { splat: running.splat.is_some(), job: running.job, outcome });
         if timed_out {
             // What it left behind, nobody knows: the next test gets a fresh guest.
             self.end(false, "replaced after a timeout", journal)?;
@@ -447,20 +434,16 @@ impl Worker {
 
     /// The guest is gone, and its console is read to the end.
     fn bury(&mut self, journal: &mut Journal) -> Result<Wish> {
-        if let Some(splat) = self.detector.flush() {
+        if let Some(splat) = self.watch.flush() {
             self.splat(splat, journal)?;
         }
         let State::Dying { reason, running, .. } = std::mem::replace(&mut self.state, State::Idle) else {
             return Ok(Wish::Nothing);
         };
         if let Some(mut running) = running {
-            finish(&mut running, journal)?;
+            running.finish(journal)?;
             let seconds = running.began.elapsed().as_secs_f64();
-            let (outcome, why) = match (running.stop, &running.splat) {
-                (Stop::NotYet(_), Some(title)) => (Outcome::Crash, format!("{reason}: {title}")),
-                (Stop::NotYet(_), None) => (Outcome::Crash, reason.clone()),
-                _ => (Outcome::Timeout, format!("after {} s; {reason}", running.job.timeout.as_secs())),
-            };
+            let (outcome, why) = running.lost(&reason);
             let test = running.job.id.clone();
             journal.add(Event::TestEnded { test, outcome, reason: Some(why), exit_code: None, seconds })?;
             self.done = Some(Done { splat: running.splat.is_some(), job: running.job, outcome });
@@ -470,7 +453,7 @@ impl Worker {
     }
 
     fn end(&mut self, crashed: bool, reason: &str, journal: &mut Journal) -> Result<()> {
-        let console_tail = if crashed { self.tail.iter().cloned().collect() } else { Vec::new() };
+        let console_tail = if crashed { self.watch.tail().cloned().collect() } else { Vec::new() };
         journal.add(Event::VmEnded { vm: self.id, crashed, reason: reason.to_owned(), console_tail })
     }
 
@@ -485,24 +468,4 @@ impl Worker {
     pub fn stop(self) {
         self.session.stop();
     }
-}
-
-/// The line that says on the console that a test begins.
-fn begin_mark(job: &Job) -> String {
-    format!("vmptcp: begin of {}", job.id.stem())
-}
-
-/// The line that says on the console that a test is over.
-fn end_mark(job: &Job) -> String {
-    format!("vmptcp: end of {}", job.id.stem())
-}
-
-/// Takes the last results of a test; returns how many.
-fn finish(running: &mut Running, journal: &mut Journal) -> Result<usize> {
-    let results = running.capture.finish(&running.job.selection)?;
-    let count = results.len();
-    for result in results {
-        journal.add(Event::Subtest { test: running.job.id.clone(), result })?;
-    }
-    Ok(count)
 }

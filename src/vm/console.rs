@@ -65,6 +65,13 @@ pub struct Splat {
     pub lines: Vec<String>,
 }
 
+impl Splat {
+    /// What it shares with other splats of the same cause: its first functions.
+    pub fn fingerprint(&self) -> String {
+        super::fingerprint::of(&self.title, &self.lines)
+    }
+}
+
 /// Finds splats in the lines of a console, one line after the other, with bounded memory.
 #[derive(Debug, Default)]
 pub struct Detector {

@@ -2,8 +2,14 @@
 
 pub mod accel;
 pub mod console;
+mod exchange;
+mod fingerprint;
+mod monitor;
+pub mod registry;
+mod remote;
 pub mod session;
 pub mod spec;
 
+pub use remote::Remote;
 pub use session::{Message, Session};
 pub use spec::{Share, Spec};

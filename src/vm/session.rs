@@ -3,7 +3,10 @@
 //! Three threads feed the one channel of the owner: the console's reader, the agent's reader, and nobody writes to the
 //! guest but a third, so that the owner never waits for a guest that does not read.
 
-use super::spec::Spec;
+use super::exchange::Exchange;
+use super::monitor::Monitor;
+use super::registry::{self, Guest, Registration};
+use super::spec::{self, Spec};
 use crate::error::{Error, IoContext, Result};
 use crate::guest::protocol::{Decoder, FromGuest, ToGuest, encode};
 use crate::process::{Child, Stdio, read_lines};
@@ -44,6 +47,8 @@ pub enum Message {
 #[derive(Debug)]
 pub struct Session {
     child: Child,
+    monitor: Monitor,
+    _listed: Registration,
     outbox: mpsc::Sender<ToGuest>,
     muted: Arc<AtomicBool>,
 }
@@ -85,7 +90,10 @@ impl Session {
         sender: SyncSender<(VmId, Message)>,
     ) -> Result<Self> {
         let log = File::create(console_log).doing("create", console_log)?;
-        let (listener, name) = listen()?;
+        let name = unused_name();
+        let listener = listen(&name)?;
+        let monitor = Monitor::new(listen(&spec::monitor_of(&name))?);
+        let control = listen(&control_of(&name))?;
         let muted = Arc::new(AtomicBool::new(false));
         let inbox = Inbox { id, sender, muted: Arc::clone(&muted) };
         let mut child = spec.command(&name).spawn(Stdio::Merged)?;
@@ -95,13 +103,33 @@ impl Session {
             let inbox = inbox.clone();
             move || follow_console(console, log, &inbox)
         });
-        thread::spawn(move || serve_agent(&listener, letters, &inbox));
-        Ok(Self { child, outbox, muted })
+        let exchange = Arc::new(Exchange::default());
+        thread::spawn({
+            let (exchange, outbox, muted) = (Arc::clone(&exchange), outbox.clone(), Arc::clone(&muted));
+            move || exchange.serve(&control, &outbox, &muted)
+        });
+        thread::spawn(move || serve_agent(&listener, letters, &inbox, &exchange));
+        let guest = Guest {
+            pid: std::process::id(),
+            vm: id,
+            socket: name,
+            command: spec.purpose.clone(),
+            kernel: spec.kernel.clone(),
+            console: console_log.to_owned(),
+            since: jiff::Timestamp::now(),
+        };
+        let listed = registry::register(&spec.guests, &guest)?;
+        Ok(Self { child, monitor, _listed: listed, outbox, muted })
     }
 
     /// Says something to the agent. Never waits; a guest that is gone is noticed by the readers.
     pub fn send(&self, message: ToGuest) {
         let _ = self.outbox.send(message);
+    }
+
+    /// What QEMU knows of a guest that says nothing any more: the registers of its CPUs. `symbols` is its `System.map`.
+    pub fn examine(&self, symbols: Option<&str>) -> Result<String> {
+        self.monitor.examine(symbols)
     }
 
     /// How virtme-ng ended, if it did. Its exit status says little: see the events before.
@@ -123,16 +151,25 @@ impl Drop for Session {
     }
 }
 
-/// An abstract socket has no file that could be left behind, and its name is free again when we are gone.
-fn listen() -> Result<(UnixListener, String)> {
+/// A name for a socket that nobody can guess.
+fn unused_name() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    let failed = |error| Error::cannot_run(format!("cannot open a socket for the guest: {error}"));
     let nonce = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id());
-    let name = format!("vmptcp-{}-{}-{nonce:x}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-    let address = SocketAddr::from_abstract_name(&name).map_err(failed)?;
+    format!("vmptcp-{}-{}-{nonce:x}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// An abstract socket has no file that could be left behind, and its name is free again when we are gone.
+fn listen(name: &str) -> Result<UnixListener> {
+    let failed = |error| Error::cannot_run(format!("cannot open a socket for the guest: {error}"));
+    let address = SocketAddr::from_abstract_name(name).map_err(failed)?;
     let listener = UnixListener::bind_addr(&address).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
-    Ok((listener, name))
+    Ok(listener)
+}
+
+/// The name of the socket for clients, from that of the agent's port.
+pub(super) fn control_of(socket: &str) -> String {
+    format!("{socket}-control")
 }
 
 fn follow_console(console: PipeReader, mut log: File, inbox: &Inbox) {
@@ -149,7 +186,12 @@ fn follow_console(console: PipeReader, mut log: File, inbox: &Inbox) {
     inbox.put(Message::ConsoleEnded);
 }
 
-fn serve_agent(listener: &UnixListener, letters: mpsc::Receiver<ToGuest>, inbox: &Inbox) {
+fn serve_agent(
+    listener: &UnixListener,
+    letters: mpsc::Receiver<ToGuest>,
+    inbox: &Inbox,
+    exchange: &Exchange,
+) {
     let Some(stream) = accept(listener, inbox) else { return };
     let Ok(writer) = stream.try_clone() else { return };
     thread::spawn(move || write_letters(writer, letters));
@@ -164,7 +206,14 @@ fn serve_agent(listener: &UnixListener, letters: mpsc::Receiver<ToGuest>, inbox:
             Err(_) => break,
         };
         for message in decoder.feed(&buffer[..count]) {
-            if !inbox.put(message.map_or_else(Message::Noise, Message::Agent)) {
+            let message = match message {
+                Ok(message) => match exchange.sort(message) {
+                    Some(message) => Message::Agent(message),
+                    None => continue,
+                },
+                Err(text) => Message::Noise(text),
+            };
+            if !inbox.put(message) {
                 return;
             }
         }
@@ -172,16 +221,23 @@ fn serve_agent(listener: &UnixListener, letters: mpsc::Receiver<ToGuest>, inbox:
     inbox.put(Message::AgentGone);
 }
 
-/// Waits for QEMU to connect. Abstract sockets have no permissions: only our own user is let in.
+/// Waits for QEMU to connect.
 fn accept(listener: &UnixListener, inbox: &Inbox) -> Option<UnixStream> {
-    let us = nix::unistd::geteuid().as_raw();
     while !inbox.muted.load(Ordering::Relaxed) {
-        match listener.accept() {
-            Ok((stream, _)) if getsockopt(&stream, PeerCredentials).is_ok_and(|peer| peer.uid() == us) => {
-                return stream.set_nonblocking(false).is_ok().then_some(stream);
-            }
-            Ok(_) => {}
-            Err(_) => thread::sleep(Duration::from_millis(20)),
+        if let Some(stream) = accept_own(listener) {
+            return Some(stream);
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    None
+}
+
+/// Somebody who has connected, if he is of our own user: abstract sockets have no permissions. Never waits.
+pub(super) fn accept_own(listener: &UnixListener) -> Option<UnixStream> {
+    let us = nix::unistd::geteuid().as_raw();
+    while let Ok((stream, _)) = listener.accept() {
+        if getsockopt(&stream, PeerCredentials).is_ok_and(|peer| peer.uid() == us) {
+            return stream.set_nonblocking(false).is_ok().then_some(stream);
         }
     }
     None

@@ -34,6 +34,10 @@ pub struct Spec {
     pub force_9p: bool,
     /// For virtme-ng's own temporary files.
     pub tmp: PathBuf,
+    /// Where the guests are listed that run now.
+    pub guests: PathBuf,
+    /// What it runs for: a command line.
+    pub purpose: String,
 }
 
 /// A directory of the host that the guest sees.
@@ -45,6 +49,11 @@ pub struct Share {
     pub guest: PathBuf,
     /// May the guest write to it?
     pub writable: bool,
+}
+
+/// The name of the socket for QEMU's monitor, from that of the agent's port.
+pub fn monitor_of(socket: &str) -> String {
+    format!("{socket}-monitor")
 }
 
 /// True if virtme-ng takes `path` for a share: it allows few characters.
@@ -93,6 +102,8 @@ impl Spec {
         // One argument, in which virtme-ng finds QEMU's by the rules of a shell.
         let mut qemu = vec![
             format!("-chardev socket,id={PORT_NAME},path={socket},abstract=on"),
+            format!("-chardev socket,id=vmptcp.monitor,path={},abstract=on", monitor_of(socket)),
+            "-mon chardev=vmptcp.monitor,mode=control".to_owned(),
             format!("-device virtio-serial-pci -device virtserialport,name={PORT_NAME},chardev={PORT_NAME}"),
         ];
         qemu.extend(self.qemu_args.iter().map(|arg| quote(arg)));
@@ -159,6 +170,8 @@ mod tests {
             agent: "/my tools/vmptcp".into(),
             force_9p: true,
             tmp: "/run dir/tmp".into(),
+            guests: "/cache/guests".into(),
+            purpose: "vmptcp test".into(),
         }
     }
 

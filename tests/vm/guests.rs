@@ -120,6 +120,8 @@ fn run_scripts(scripts: &[(&str, &str)], timeout: u64) -> (Summary, tempfile::Te
             agent: VMPTCP.into(),
             force_9p: true,
             tmp: journal.tmp().expect("a directory"),
+            guests: dir.path().join("guests"),
+            purpose: "a test".to_owned(),
         },
         vms: 1,
         fresh: false,

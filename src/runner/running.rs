@@ -1,0 +1,121 @@
+//! A test that runs in a VM: its output, its clock, its verdict.
+
+use super::capture::Capture;
+use super::evidence::Evidence;
+use super::fleet::Job;
+use super::journal::Journal;
+use crate::error::Result;
+use crate::event::{Event, Outcome};
+use crate::guest::protocol::{Exit, JobId};
+use std::time::{Duration, Instant};
+
+/// A test in a VM.
+pub(super) struct Running {
+    /// The test.
+    pub job: Job,
+    /// Its number, for the agent.
+    pub id: JobId,
+    /// Its output.
+    pub capture: Capture,
+    /// When it began.
+    pub began: Instant,
+    /// How far the attempt to stop it is.
+    pub stop: Stop,
+    /// It ended so, and waits for the console to reach the same moment.
+    pub ended: Option<Ended>,
+    /// Why it could not be started.
+    pub refused: Option<String>,
+    /// The first splat of the kernel since it began.
+    pub splat: Option<String>,
+    /// What is being collected about it.
+    pub evidence: Option<Evidence>,
+}
+
+/// The end of a test, as the agent tells it.
+#[derive(Clone, Copy)]
+pub(super) struct Ended {
+    /// How.
+    pub exit: Exit,
+    /// How long it took.
+    pub took: Duration,
+    /// How long its end is waited for on the console.
+    pub lag: Instant,
+}
+
+/// How far the attempt to stop a test is, and when the next step is due.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// It has time left.
+    NotYet(Instant),
+    /// Its time is up, and what the guest can tell about it is collected.
+    Examined(Instant),
+    /// It was asked to end.
+    Terminated(Instant),
+    /// It was killed.
+    Killed(Instant),
+}
+
+impl Running {
+    /// Its time was up.
+    pub fn timed_out(&self) -> bool {
+        !matches!(self.stop, Stop::NotYet(_))
+    }
+
+    /// Sets its clocks back.
+    pub fn forgive(&mut self, stall: Duration) {
+        let (Stop::NotYet(due) | Stop::Examined(due) | Stop::Terminated(due) | Stop::Killed(due)) =
+            &mut self.stop;
+        *due += stall;
+        if let Some(ended) = &mut self.ended {
+            ended.lag += stall;
+        }
+    }
+
+    /// Takes the last results of its output; returns how many.
+    pub fn finish(&mut self, journal: &mut Journal) -> Result<usize> {
+        let results = self.capture.finish(&self.job.selection)?;
+        let count = results.len();
+        for result in results {
+            journal.add(Event::Subtest { test: self.job.id.clone(), result })?;
+        }
+        if let Some(evidence) = self.evidence.take() {
+            evidence.close(&self.job.id, journal)?;
+        }
+        Ok(count)
+    }
+
+    /// How a test ended that came to its end, and why.
+    pub fn verdict(&self, exit: Exit) -> (Outcome, Option<String>) {
+        if self.timed_out() {
+            (Outcome::Timeout, Some(format!("stopped after {} s", self.job.timeout.as_secs())))
+        } else if let Some(why) = &self.refused {
+            (Outcome::Error, Some(why.clone()))
+        } else if let Some(title) = &self.splat {
+            (Outcome::Fail, Some(format!("kernel splat: {title}")))
+        } else {
+            match exit {
+                Exit::Code(code) => self.capture.verdict(code, &self.job.selection),
+                Exit::Signal(signal) => (Outcome::Fail, Some(format!("ended by signal {signal}"))),
+            }
+        }
+    }
+
+    /// How a test ended whose guest is gone, and why.
+    pub fn lost(&self, reason: &str) -> (Outcome, String) {
+        match (self.timed_out(), &self.splat) {
+            (false, Some(title)) => (Outcome::Crash, format!("{reason}: {title}")),
+            (false, None) => (Outcome::Crash, reason.to_owned()),
+            (true, _) => (Outcome::Timeout, format!("after {} s; {reason}", self.job.timeout.as_secs())),
+        }
+    }
+}
+
+/// The line that says on the console that a test begins.
+pub(super) fn begin_mark(job: &Job) -> String {
+    format!("vmptcp: begin of {}", job.id.stem())
+}
+
+/// The line that says on the console that a test is over.
+pub(super) fn end_mark(job: &Job) -> String {
+    format!("vmptcp: end of {}", job.id.stem())
+}
