@@ -33,7 +33,7 @@ pub enum Step {
     /// Build the kernel and the selftests.
     Build(BuildRequest),
     /// Run tests in guests.
-    Test(TestPlan),
+    Test(Box<TestPlan>),
 }
 
 /// Which tests are to be run, and how.
@@ -78,6 +78,8 @@ pub struct GuestPlan {
     pub boot_timeout: Option<Duration>,
     /// What they once read of the host's files they may keep: nobody changes them meanwhile.
     pub cached_root: bool,
+    /// They come up without what costs time and that no test needs.
+    pub lean: bool,
     /// Their root filesystem, if it is not the host's own.
     pub root: Option<PathBuf>,
     /// Directories of the host that they may write to.
@@ -134,6 +136,7 @@ impl GuestPlan {
             append: self.usual_parameters(accelerator).into_iter().chain(self.append.clone()).collect(),
             qemu_args: self.qemu_args.clone(),
             agent: self.agent.clone(),
+            without: None,
             force_9p: true,
             tmp: tmp.to_owned(),
             guests: self.guests.clone(),
@@ -229,6 +232,11 @@ impl TestPlan {
                 "# --disable-kvm goes if KVM runs the kernel that was built: that is tried first".to_owned(),
             );
         }
+        if self.guest.lean {
+            lines.push(
+                "# in a mount namespace that hides udev and systemd-tmpfiles, if there are such".to_owned(),
+            );
+        }
         lines.push(match self.fleet.vms {
             Some(1) => "# one guest:".to_owned(),
             Some(vms) => format!("# up to {vms} guests:"),
@@ -262,6 +270,7 @@ mod tests {
             memory_mib: 1024,
             boot_timeout: None,
             cached_root: false,
+            lean: true,
             root: None,
             rw: vec!["/runs/ü".into()],
             ro: vec!["/run/tree".into()],

@@ -96,6 +96,7 @@ impl Target {
             cpus: vm.cpus.map_or_else(default_cpus, std::num::NonZero::get),
             memory_mib: vm.memory.unwrap_or_else(|| default_memory(self.variant)).mib(),
             cached_root: false,
+            lean: vm.lean,
             boot_timeout: match vm.boot_timeout {
                 Auto::Auto => None,
                 Auto::Given(time) => Some(time),

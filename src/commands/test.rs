@@ -106,7 +106,7 @@ pub fn plan(
         steps: vec![
             Step::Configure(inputs::configure(context, &target.tree, &target.work, &target.loaded, asked)?),
             Step::Build(inputs::build(context, &target.tree, &target.work, &target.loaded)?),
-            Step::Test(tests),
+            Step::Test(Box::new(tests)),
         ],
     })
 }

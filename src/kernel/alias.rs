@@ -6,7 +6,7 @@
 //! when make ends.
 
 use crate::error::{Error, IoContext, Result};
-use crate::process::{Cmd, find};
+use crate::process::{Cmd, Identity, mount_namespace};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -16,16 +16,13 @@ use std::path::{Path, PathBuf};
 pub struct Alias {
     /// The real directory and where it is mounted besides.
     mounts: Vec<(PathBuf, PathBuf)>,
-    /// The arguments of unshare.
-    unshare: Vec<&'static str>,
+    /// What gives a command a mount namespace; where there are mounts.
+    unshare: Option<Cmd>,
 }
 
 /// Mounts pairs of directories up to `--`, then becomes the command behind it. All it handles are its arguments.
 const SCRIPT: &str =
     r#"while [ "$1" != -- ]; do mount --rbind "$1" "$2" || exit 125; shift 2; done; shift; exec "$@""#;
-
-/// The ways to get a mount namespace: as root, and as anybody.
-const NAMESPACES: [&[&str]; 2] = [&["--mount"], &["--user", "--map-root-user", "--mount"]];
 
 impl Alias {
     /// Finds out which of `dirs` (they must exist) need another path, and makes one for each, a directory below
@@ -55,7 +52,7 @@ impl Alias {
             alias.mounts.push((real, place));
         }
         if let Some((real, _)) = alias.mounts.first() {
-            alias.unshare = namespace(real)?;
+            alias.unshare = Some(namespace(real)?);
         }
         Ok(alias)
     }
@@ -74,10 +71,8 @@ impl Alias {
 
     /// A command that sees the aliases.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Cmd {
-        if self.mounts.is_empty() {
-            return Cmd::new(program);
-        }
-        let mut cmd = Cmd::new("unshare").args(&self.unshare).args(["sh", "-c", SCRIPT, "sh"]);
+        let Some(unshare) = &self.unshare else { return Cmd::new(program) };
+        let mut cmd = unshare.clone().args(["sh", "-c", SCRIPT, "sh"]);
         for (from, to) in &self.mounts {
             cmd = cmd.arg(from).arg(to);
         }
@@ -85,19 +80,15 @@ impl Alias {
     }
 }
 
-/// The first kind of namespace that this system grants.
-fn namespace(tree: &Path) -> Result<Vec<&'static str>> {
-    let unshare = find("unshare")?.path;
-    for options in NAMESPACES {
-        if Cmd::new(&unshare).args(options).arg("true").output()?.status.success() {
-            return Ok(options.to_vec());
-        }
-    }
-    Err(Error::cannot_run(format!(
-        "make cannot take the path {}, and this system lets us mount it nowhere else",
-        tree.display()
-    ))
-    .hint("move the tree to a path without spaces, colons or other special characters"))
+/// What gives a command a namespace of its own, where the tree is.
+fn namespace(tree: &Path) -> Result<Cmd> {
+    mount_namespace(Identity::Root)?.ok_or_else(|| {
+        Error::cannot_run(format!(
+            "make cannot take the path {}, and this system lets us mount it nowhere else",
+            tree.display()
+        ))
+        .hint("move the tree to a path without spaces, colons or other special characters")
+    })
 }
 
 /// False if the kernel's Makefiles, or the shell commands in them, would split or misread this path.

@@ -7,11 +7,13 @@
 mod child;
 pub mod interrupt;
 mod lines;
+mod namespace;
 mod supervise;
 mod tool;
 
 pub use child::{Child, Pipes, Stdio};
 pub use lines::{LINE_LIMIT, read_lines};
+pub use namespace::{Identity, mount_namespace};
 pub use tool::{Tool, find};
 
 use crate::error::{Error, Result};

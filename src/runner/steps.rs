@@ -11,13 +11,14 @@ use crate::kernel::Lock;
 use crate::kernel::build::{self, BuildRequest, Built};
 use crate::kernel::kconfig::{self, ConfigureRequest, Severity};
 use crate::plan::{self, Capacity, GuestPlan, Plan, Step, TestPlan};
-use crate::process::{Child, Cmd, Stdio};
+use crate::process::{Child, Cmd, Identity, Stdio, mount_namespace};
 use crate::suite::selftests::COLLECTION;
 use crate::suite::{Selection, Timeouts, shard};
 use crate::vm::Spec;
 use crate::vm::accel::Accelerator;
+use crate::vm::spec::BOOT_PROGRAMS;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a plan would configure and build, where it is there already.
 #[derive(Debug)]
@@ -160,7 +161,22 @@ pub fn spec(guest: &GuestPlan, accelerator: Accelerator, tmp: &Path, host: &Host
             path.to_owned()
         }
     });
-    failed.map_or(Ok(spec), Err)
+    let without = if guest.lean { boot_programs(guest.root.as_deref())? } else { None };
+    failed.map_or(Ok(Spec { without, ..spec }), Err)
+}
+
+/// What a guest with this root would run while it boots and can do without, and how that is kept from it; none where
+/// that is not possible, and it boots with all of it.
+fn boot_programs(root: Option<&Path>) -> Result<Option<(Cmd, Vec<PathBuf>)>> {
+    let root = root.unwrap_or(Path::new("/"));
+    let mut files: Vec<PathBuf> =
+        BOOT_PROGRAMS.iter().filter_map(|program| root.join(program).canonicalize().ok()).collect();
+    files.sort();
+    files.dedup();
+    if files.is_empty() {
+        return Ok(None);
+    }
+    Ok(mount_namespace(Identity::Ourselves)?.map(|unshare| (unshare, files)))
 }
 
 fn test(tests: &TestPlan, built: &Built, host: &Host, journal: &mut Journal) -> Result<()> {

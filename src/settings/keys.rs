@@ -33,6 +33,7 @@ pub(super) const KEYS: &[(&str, Shape)] = &[
     ("vm.cpus", Number { min: 0, max: 1024 }),
     ("vm.memory", AutoMemory),
     ("vm.boot-timeout", AutoSeconds),
+    ("vm.lean", Bool),
     ("vm.root", Path),
     ("vm.rw", Paths),
     ("vm.append", Texts),

@@ -86,6 +86,8 @@ pub struct Vm {
     /// How long a guest may take until it answers; never zero.
     #[serde(deserialize_with = "auto_seconds")]
     pub boot_timeout: Auto<Duration>,
+    /// Boot without udev and systemd-tmpfiles.
+    pub lean: bool,
     /// The guest's root file system.
     pub root: PathBuf,
     /// Directories of the host that the guest may write to.

@@ -7,6 +7,20 @@ use std::path::{Path, PathBuf};
 /// Where virtme-ng mounts what the host shares, before the agent binds it to its real place.
 const SHARES: &str = "/run/vmptcp";
 
+/// Programs that virtme-ng's init runs where it finds them, and that take most of the time of a boot: udev makes links to
+/// devices, tmpfiles directories of the distribution's services. Neither the agent nor the tests need any of these.
+pub const BOOT_PROGRAMS: [&str; 5] = [
+    "usr/lib/systemd/systemd-udevd",
+    "lib/systemd/systemd-udevd",
+    "usr/sbin/udevd",
+    "usr/bin/systemd-tmpfiles",
+    "bin/systemd-tmpfiles",
+];
+
+/// Hides files up to `--`, then becomes the command behind it. All it handles are its arguments.
+const HIDE: &str =
+    r#"while [ "$1" != -- ]; do mount --bind /dev/null "$1" || exit 125; shift; done; shift; exec "$@""#;
+
 /// A guest to be started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
@@ -30,6 +44,9 @@ pub struct Spec {
     pub qemu_args: Vec<String>,
     /// This executable, as the guest sees it.
     pub agent: PathBuf,
+    /// What of the host's programs the guest shall not find, and what gives virtme-ng the view in which it does not: see
+    /// [`BOOT_PROGRAMS`].
+    pub without: Option<(Cmd, Vec<PathBuf>)>,
     /// Use 9p at once: no virtiofsd that virtme-ng could use is there.
     pub force_9p: bool,
     /// For virtme-ng's own temporary files.
@@ -74,7 +91,14 @@ impl Spec {
     /// The command that starts it. The agent's port is connected to the abstract Unix socket `socket`.
     pub fn command(&self, socket: &str) -> Cmd {
         let number = |value: u64| value.to_string();
-        let mut cmd = Cmd::new(&self.vng)
+        let start = match &self.without {
+            Some((unshare, files)) => {
+                let hide = unshare.clone().args(["sh", "-c", HIDE, "sh"]);
+                hide.args(files).arg("--").arg(&self.vng)
+            }
+            None => Cmd::new(&self.vng),
+        };
+        let mut cmd = start
             .cwd("/")
             .path_first(self.vng.parent().unwrap_or(Path::new("/")))
             .env("TMPDIR", &self.tmp)
@@ -168,6 +192,7 @@ mod tests {
             append: vec!["loglevel=7".into()],
             qemu_args: vec![],
             agent: "/my tools/vmptcp".into(),
+            without: None,
             force_9p: true,
             tmp: "/run dir/tmp".into(),
             guests: "/cache/guests".into(),
@@ -192,6 +217,16 @@ mod tests {
         --append loglevel=7 '--qemu-opts=-chardev socket,id=vmptcp.agent,path=vmptcp-1-abc,abstract=on -device virtio-serial-pci -device virtserialport,name=vmptcp.agent,chardev=vmptcp.agent'
         --exec "exec '/my tools/vmptcp' agent"
         "#);
+    }
+
+    #[test]
+    fn programs_that_only_cost_time_are_hidden_from_the_guest() {
+        let without = Some((Cmd::new("unshare").arg("--mount"), vec!["/usr/sbin/udevd".into()]));
+        let line = Spec { without, ..spec() }.command("x").to_string();
+        assert!(
+            line.contains("unshare --mount sh -c ") && line.contains(" sh /usr/sbin/udevd -- /opt/vng --run"),
+            "{line}"
+        );
     }
 
     #[test]

@@ -118,6 +118,7 @@ fn run_scripts(scripts: &[(&str, &str)], timeout: u64) -> (Summary, tempfile::Te
             append: vec![],
             qemu_args: vec![],
             agent: VMPTCP.into(),
+            without: None,
             force_9p: true,
             tmp: journal.tmp().expect("a directory"),
             guests: dir.path().join("guests"),
