@@ -3,7 +3,7 @@
 use super::test::Attempt;
 use super::text::{clean, colour_of, duration, paint, subtest_counts};
 use super::{Reporter, Summary, console};
-use crate::event::{Event, GUEST_STEP, Progress, Record, StepStatus, Unit};
+use crate::event::{Event, GUEST_STEP, Outcome, Progress, Record, StepStatus, Unit};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -145,7 +145,8 @@ impl Terminal {
             };
             lines.push((*outcome, line("     ", format!("{}{part}{again}", test.name), &attempt)));
         }
-        if lines.is_empty() || known.result.ended() {
+        let news = test.rerun == 0 || known.result.outcome == Outcome::Flaky;
+        if lines.is_empty() || (known.result.ended() && news) {
             lines.push((known.result.outcome, line(&counter, test.name.clone(), &known.result)));
         }
         for (outcome, line) in lines {

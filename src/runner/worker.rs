@@ -24,6 +24,9 @@ const PING_EVERY: Duration = Duration::from_secs(10);
 /// which know more, go first: on those they wait for up to 120 seconds.
 const SILENCE: Duration = Duration::from_secs(180);
 
+/// A guest that says nothing for so long when it is asked about a test that hangs, hangs too.
+const DEAF: Duration = Duration::from_secs(25);
+
 /// How long a test may take to end after each of terminate and kill.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -346,6 +349,12 @@ impl Worker {
                     }
                     self.session.send(ToGuest::Mark { text: evidence::BEGIN.to_owned() });
                     self.session.send(ToGuest::Run(look));
+                }
+                (None, Stop::Examined(due))
+                    if now + evidence::TIME > due + DEAF && self.heard + DEAF < now =>
+                {
+                    let deaf = DEAF.as_secs();
+                    self.hang(&format!("the guest hangs: its agent has not answered for {deaf} s"), journal)?;
                 }
                 (None, Stop::Examined(due)) if now >= due => {
                     running.stop = Stop::Terminated(now + GRACE);

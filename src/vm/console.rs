@@ -142,7 +142,7 @@ fn message(line: &str) -> Option<&str> {
 }
 
 fn is_opening(message: &str) -> bool {
-    OPENINGS.iter().any(|opening| message.starts_with(opening))
+    (OPENINGS.iter().any(|opening| message.starts_with(opening)) || message.contains(" invoked oom-killer: "))
         && !HARMLESS.iter().any(|harmless| message.starts_with(harmless))
 }
 

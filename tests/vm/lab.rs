@@ -1,6 +1,6 @@
 //! The kernel tree and its kernel, obtained and built once.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
@@ -63,7 +63,8 @@ impl Lab {
     }
 
     fn work(&self) -> PathBuf {
-        self.tree.join(".vmptcp")
+        let elsewhere = std::env::var_os("VMPTCP_KERNEL_WORK_DIR").map(PathBuf::from);
+        elsewhere.unwrap_or_else(|| self.tree.join(".vmptcp"))
     }
 }
 
@@ -75,18 +76,4 @@ pub fn ran(command: &mut Command) -> Ran {
         stdout: String::from_utf8_lossy(&stdout).into_owned(),
         stderr: String::from_utf8_lossy(&stderr).into_owned(),
     }
-}
-
-/// The process ids of all QEMUs whose command line has this text.
-pub fn qemus_with(text: &str) -> Vec<String> {
-    let processes = Path::new("/proc").read_dir().expect("procfs");
-    processes
-        .flatten()
-        .filter(|entry| {
-            let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-            let line = String::from_utf8_lossy(&line);
-            line.contains("qemu-system") && line.contains(text)
-        })
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .collect()
 }

@@ -11,6 +11,8 @@
 
 #![allow(clippy::disallowed_methods, reason = "vmptcp is run from outside, as a user does")]
 
+mod fleet;
 mod guests;
 mod job;
 mod lab;
+mod scripts;

@@ -1,0 +1,431 @@
+//! Everything that can go wrong, done on purpose: real guests on a real kernel. After each fault nothing may be left: no
+//! process, no socket, no lock, no mount.
+//!
+//! ```sh
+//! cargo test --release --test faults -- --ignored --test-threads 1
+//! ```
+
+#![allow(clippy::disallowed_methods, reason = "vmptcp is run from outside, as a user does")]
+
+#[path = "vm/lab.rs"]
+mod lab;
+#[path = "vm/scripts.rs"]
+mod scripts;
+
+use lab::{VMPTCP, lab, ran};
+use scripts::Scripts;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use vmptcp::event::Outcome;
+use vmptcp::vm::registry;
+
+#[test]
+#[ignore = "boots a kernel several times"]
+fn a_guest_that_panics_or_hangs_costs_only_its_test() {
+    let done = Scripts::new(
+        &[
+            ("before", "echo 'TAP version 13'; echo 1..1; echo 'ok 1 - one'"),
+            (
+                "panic",
+                "echo 'TAP version 13'; echo 1..2; echo 'ok 1 - one'; sleep 1; echo c > /proc/sysrq-trigger",
+            ),
+            ("between", "exit 0"),
+            ("endless", "trap '' TERM INT; while :; do sleep 1; done"),
+            ("after", "exit 4"),
+        ],
+        20,
+    )
+    .run();
+    assert_eq!(
+        done.outcomes(),
+        [
+            ("before", Outcome::Pass),
+            ("panic", Outcome::Crash),
+            ("between", Outcome::Pass),
+            ("endless", Outcome::Timeout),
+            ("after", Outcome::Skip),
+        ]
+    );
+    assert_eq!(done.summary.tests[1].result.subtests.len(), 1, "what the test said before is kept");
+    assert_eq!(
+        done.summary.vms.len(),
+        3,
+        "one replaces the one that panicked, one the one with a test that did not end"
+    );
+    let panic = done.summary.splats.first().expect("a splat");
+    assert!(panic.title.contains("sysrq triggered crash"), "{panic:?}");
+    assert_eq!(panic.test.as_ref().map(|test| &test.name[..]), Some("panic"));
+    assert!(
+        done.summary.vms[0].console_tail.iter().any(|line| line.contains("Kernel panic")),
+        "{:?}",
+        done.summary.vms[0]
+    );
+    assert_eq!(done.summary.exit_code_so_far() as u8, 3);
+}
+
+#[test]
+#[ignore = "boots a kernel"]
+fn a_splat_fails_the_test_that_ran_when_it_appeared() {
+    let warning = "echo '<4>WARNING: CPU: 0 PID: 1 at net/mptcp/x.c:1 f+0x1/0x2' > /dev/kmsg";
+    let done = Scripts::new(&[("quiet", "exit 0"), ("loud", warning), ("later", "sleep 1")], 30).run();
+    assert_eq!(
+        done.outcomes(),
+        [("quiet", Outcome::Pass), ("loud", Outcome::Fail), ("later", Outcome::Pass)]
+    );
+    let reason = done.summary.tests[1].result.reason.as_deref().unwrap_or_default();
+    assert!(reason.starts_with("kernel splat: WARNING: CPU: 0"), "{reason}");
+    assert_eq!(done.summary.vms.len(), 1, "the guest went on");
+}
+
+#[test]
+#[ignore = "boots a kernel"]
+fn noise_and_daemons_hold_nobody_up() {
+    let done = Scripts::new(
+        &[
+            ("noisy", "head -c 50000000 /dev/zero | tr '\\0' x; echo; head -c 20000 /dev/urandom"),
+            ("console", "head -c 1000000 /dev/zero | tr '\\0' x > /dev/ttyS0"),
+            ("daemon", "setsid sleep 1000 & echo started"),
+            ("last", "! pidof sleep"),
+        ],
+        120,
+    )
+    .run();
+    assert_eq!(
+        done.outcomes(),
+        [
+            ("noisy", Outcome::Pass),
+            ("console", Outcome::Pass),
+            ("daemon", Outcome::Pass),
+            ("last", Outcome::Pass)
+        ],
+        "{:?}",
+        done.summary.tests.iter().map(|test| test.result.reason.clone()).collect::<Vec<_>>()
+    );
+    assert!(done.summary.tests[2].result.seconds < 30.0, "a daemon that holds the output was waited for");
+    // All that vmptcp does for a run happens in this process.
+    let status = fs::read_to_string("/proc/self/status").expect("procfs");
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    assert!(peak.expect("a peak") < 50 << 10, "it took {peak:?} KiB of memory");
+    let log = done.dir.path().join("runs/latest/tests/noisy.1.log");
+    let size = log.metadata().expect("a log").len();
+    assert!(size < 34 << 20, "the log is capped: {size}");
+}
+
+#[test]
+#[ignore = "boots a kernel"]
+fn sigkill_of_the_host_side_leaves_no_process_behind() {
+    let out = lab().out().display().to_string();
+    let mut child =
+        lab().command(&["exec", "--", "sleep", "600"]).stderr(Stdio::null()).spawn().expect("it starts");
+    wait_for(Duration::from_secs(60), || !qemus_with(&out).is_empty());
+    child.kill().expect("it can be killed");
+    child.wait().expect("it ends");
+    wait_for(Duration::from_secs(20), || qemus_with(&out).is_empty());
+}
+
+#[test]
+#[ignore = "boots a kernel"]
+fn ctrl_c_stops_the_guest_and_says_so() {
+    let out = lab().out().display().to_string();
+    let mut command = lab().command(&["test", "pm_netlink"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    wait_for(Duration::from_secs(60), || !qemus_with(&out).is_empty());
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("a process id"));
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).expect("it is there");
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(130));
+    assert!(qemus_with(&out).is_empty(), "QEMU is still there");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("interrupted"), "{output:?}");
+    let report = lab().run(&["report"]);
+    assert_eq!(report.code, 130, "{}", report.stdout);
+}
+
+/// What there is of ours on this machine. Equal before and after a fault.
+#[derive(Debug, PartialEq, Eq)]
+struct Traces {
+    processes: Vec<String>,
+    sockets: usize,
+    mounts: String,
+}
+
+impl Traces {
+    fn now() -> Self {
+        let out = lab().out().display().to_string();
+        let processes = Path::new("/proc").read_dir().expect("procfs").flatten();
+        let line = |path: PathBuf| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
+        let ours = |line: &String| line.contains(&out) || line.contains("vmptcp.agent");
+        let sockets = fs::read_to_string("/proc/net/unix").expect("procfs");
+        Self {
+            processes: processes.map(|entry| line(entry.path().join("cmdline"))).filter(ours).collect(),
+            sockets: sockets.lines().filter(|line| line.contains("@vmptcp-")).count(),
+            mounts: fs::read_to_string("/proc/self/mounts").expect("procfs"),
+        }
+    }
+}
+
+/// Does something to vmptcp, and sees to it that nothing is left and the next invocation works.
+fn leaves_nothing(fault: impl FnOnce()) {
+    let before = Traces::now();
+    fault();
+    wait_for(Duration::from_secs(20), || Traces::now() == before);
+    // The lock is free: else this would wait.
+    let next = lab().run(&["build"]);
+    assert_eq!(next.code, 0, "{}", next.stderr);
+    assert!(!next.stderr.contains("waiting for"), "{}", next.stderr);
+}
+
+fn signal(child: &Child, signal: nix::sys::signal::Signal) {
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("a process id"));
+    nix::sys::signal::kill(pid, signal).expect("it is there");
+}
+
+#[test]
+#[ignore = "boots a kernel, and hangs it"]
+fn a_guest_with_its_interrupts_off_is_examined_and_replaced() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let source = "#include <linux/module.h>\n#include <linux/irqflags.h>\nstatic int __init hang_init(void)\n\
+        {\n\tpr_info(\"hanging\\n\");\n\tlocal_irq_disable();\n\tfor (;;)\n\t\tcpu_relax();\n\treturn 0;\n}\n\
+        module_init(hang_init);\nMODULE_LICENSE(\"GPL\");\n";
+    fs::write(dir.path().join("hang.c"), source).expect("a source");
+    fs::write(dir.path().join("Makefile"), "obj-m := hang.o\n").expect("a Makefile");
+    let module = format!("M={}", dir.path().display());
+    let built = ran(Command::new("make").arg("-C").arg(lab().out()).arg(&module).arg("modules"));
+    assert_eq!(built.code, 0, "{}\n{}", built.stdout, built.stderr);
+    let insert = format!("insmod {}", dir.path().join("hang.ko").display());
+    let done = Scripts::new(&[("hang", &insert), ("after", "exit 0")], 5).run();
+    assert_eq!(done.outcomes(), [("hang", Outcome::Timeout), ("after", Outcome::Pass)]);
+    let reason = done.summary.tests[0].result.reason.as_deref().unwrap_or_default();
+    assert!(reason.contains("the guest hangs"), "{reason}");
+    let files: Vec<&str> = done.summary.evidence.iter().map(|evidence| &evidence.file[..]).collect();
+    assert_eq!(files, ["vm-1.registers.txt", "tests/hang.1.post-mortem.txt"]);
+    let registers =
+        fs::read_to_string(done.dir.path().join("runs/latest").join(files[0])).expect("registers");
+    assert!(registers.contains("RIP=") && registers.contains("CPU#0"), "{registers}");
+    assert_eq!(done.summary.vms.len(), 2);
+}
+
+#[test]
+#[ignore = "boots a kernel"]
+fn a_test_that_hangs_is_examined_before_it_is_stopped() {
+    let hang = "ip netns add vmptcp-here; ip -n vmptcp-here link set lo up; echo waiting; sleep 1000";
+    let done = Scripts::new(&[("hang", hang)], 5).run();
+    assert_eq!(done.outcomes(), [("hang", Outcome::Timeout)]);
+    assert_eq!(done.summary.splats.len(), 0, "what was asked for is no splat: {:?}", done.summary.splats);
+    let run = done.dir.path().join("runs/latest");
+    let text = fs::read_to_string(run.join("tests/hang.1.post-mortem.txt")).expect("a post-mortem");
+    for part in ["sleep 1000", "nanosleep", "network namespace vmptcp-here", "endpoints and limits"] {
+        assert!(text.contains(part), "{part} is missing in: {text}");
+    }
+    let console = fs::read_to_string(run.join("console-1.log")).expect("a console");
+    assert!(console.contains("Show Blocked State"), "{console}");
+}
+
+#[test]
+#[ignore = "boots a kernel"]
+fn a_guest_without_memory_fails_the_test_that_took_it() {
+    let done = Scripts::new(&[("hog", "tail /dev/zero"), ("after", "exit 0")], 120).run();
+    assert_eq!(done.outcomes(), [("hog", Outcome::Fail), ("after", Outcome::Pass)]);
+    let reason = done.summary.tests[0].result.reason.as_deref().unwrap_or_default();
+    assert!(reason.contains("invoked oom-killer"), "{reason}");
+}
+
+#[test]
+#[ignore = "boots a kernel"]
+fn a_gigabyte_of_output_is_capped_and_its_end_is_kept() {
+    let flood = "head -c 1000000000 /dev/zero | tr '\\0' '\\n'; echo the very end";
+    let done = Scripts::new(&[("flood", flood)], 900).run();
+    assert_eq!(done.outcomes(), [("flood", Outcome::Pass)], "{:?}", done.summary.tests[0].result.reason);
+    let log = fs::read(done.dir.path().join("runs/latest/tests/flood.1.log")).expect("a log");
+    assert!(log.len() < 34 << 20 && log.ends_with(b"the very end\n"), "{} bytes", log.len());
+    assert!(String::from_utf8_lossy(&log[32 << 20..]).contains("bytes are left out here"));
+}
+
+/// Ends something of a guest while its first test runs.
+fn sabotage(what: &'static str) {
+    leaves_nothing(|| {
+        let scripts = Scripts::new(&[("victim", "echo begun; sleep 1000"), ("after", "exit 0")], 300);
+        let (guests, run) =
+            (scripts.orders.spec.guests.clone(), scripts.dir.path().join("runs/latest/tests/victim.1.log"));
+        let saboteur = std::thread::spawn(move || {
+            wait_for(Duration::from_secs(120), || {
+                fs::read_to_string(&run).is_ok_and(|log| log.contains("begun"))
+            });
+            let listed = registry::list(&guests);
+            assert_eq!((listed.len(), listed[0].orphan), (1, false));
+            let name = |pid: &i32| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            let pids = listed[0].processes().into_iter().filter(|pid| name(pid).starts_with(what));
+            let pid = pids.max().unwrap_or_else(|| panic!("no {what}"));
+            nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGKILL)
+                .expect("it is there");
+        });
+        let done = scripts.run();
+        saboteur.join().expect("it was killed");
+        assert_eq!(done.outcomes(), [("victim", Outcome::Crash), ("after", Outcome::Pass)]);
+        assert_eq!(done.summary.exit_code_so_far() as u8, 3);
+    });
+}
+
+#[test]
+#[ignore = "boots a kernel twice"]
+fn a_qemu_that_is_killed_costs_only_its_test() {
+    sabotage("qemu");
+}
+
+#[test]
+#[ignore = "boots a kernel twice"]
+fn a_virtme_ng_that_is_killed_costs_only_its_test() {
+    sabotage("vng");
+}
+
+#[test]
+#[ignore = "boots a kernel twice"]
+fn an_agent_that_is_killed_costs_only_its_test() {
+    let kill = "echo begun; for pid in /proc/[0-9]*; do tr '\\0' ' ' < $pid/cmdline | grep -q 'vmptcp agent' && kill -9 ${pid#/proc/}; done; sleep 100";
+    let done = Scripts::new(&[("victim", kill), ("after", "exit 0")], 60).run();
+    assert_eq!(done.outcomes(), [("victim", Outcome::Crash), ("after", Outcome::Pass)]);
+}
+
+#[test]
+#[ignore = "boots a kernel"]
+fn a_clock_that_jumps_changes_no_time_limit() {
+    let jump = "date -s '2040-01-01' && sleep 2 && date -s '1999-01-01' && sleep 2";
+    let done = Scripts::new(&[("jump", jump), ("after", "sleep 1")], 30).run();
+    assert_eq!(done.outcomes(), [("jump", Outcome::Pass), ("after", Outcome::Pass)]);
+    assert!(done.summary.tests[0].result.seconds < 30.0);
+}
+
+/// Starts vmptcp, waits until `begun`, and interrupts it.
+fn interrupted_when(mut command: Command, how: nix::sys::signal::Signal, begun: impl FnMut() -> bool) {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    wait_for(Duration::from_secs(120), begun);
+    signal(&child, how);
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+#[ignore = "configures and builds a kernel"]
+fn ctrl_c_while_configuring_and_building_leaves_nothing() {
+    let work = tempfile::tempdir().expect("a directory");
+    let out = work.path().join("build/normal");
+    let elsewhere = || {
+        let mut command = lab().command(&["build"]);
+        command.env("VMPTCP_KERNEL_WORK_DIR", work.path());
+        command
+    };
+    leaves_nothing(|| {
+        interrupted_when(elsewhere(), nix::sys::signal::SIGINT, || out.join("scripts").exists());
+        interrupted_when(elsewhere(), nix::sys::signal::SIGINT, || {
+            fs::read_to_string(out.join("build.log")).is_ok_and(|log| log.lines().count() > 40)
+        });
+        let work = work.path().display().to_string();
+        let processes = Path::new("/proc").read_dir().expect("procfs").flatten();
+        let lines = processes.map(|entry| fs::read(entry.path().join("cmdline")).unwrap_or_default());
+        let left: Vec<String> = lines
+            .map(|line| String::from_utf8_lossy(&line).into_owned())
+            .filter(|line| line.contains(&work))
+            .collect();
+        assert_eq!(left, [""; 0]);
+    });
+}
+
+#[test]
+#[ignore = "boots a kernel"]
+fn ctrl_c_while_booting_and_sigterm_while_testing_leave_nothing() {
+    let out = lab().out().display().to_string();
+    leaves_nothing(|| {
+        interrupted_when(lab().command(&["test", "pm_netlink"]), nix::sys::signal::SIGINT, || {
+            !qemus_with(&out).is_empty()
+        });
+    });
+    leaves_nothing(|| {
+        let log = || lab().latest().join("tests/pm_netlink.1.log");
+        let before = lab().latest();
+        interrupted_when(lab().command(&["test", "pm_netlink"]), nix::sys::signal::SIGTERM, || {
+            lab().latest() != before && fs::metadata(log()).is_ok_and(|log| log.len() > 0)
+        });
+    });
+}
+
+#[test]
+#[ignore = "boots a kernel"]
+fn a_full_disk_is_an_error_that_says_so() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let small = dir.path().join("small");
+    fs::create_dir(&small).expect("a directory");
+    leaves_nothing(|| {
+        let script = "mount -t tmpfs -o size=300k none \"$1\" && shift && exec \"$@\"";
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"]).arg(&small);
+        command.args([VMPTCP, "test", "pm_netlink", "--vms", "1"]);
+        command.current_dir(&lab().tree).env("VMPTCP_RESULTS_DIR", &small);
+        let ran = ran(&mut command);
+        assert_eq!(ran.code, 5, "{}\n{}", ran.stdout, ran.stderr);
+        assert!(ran.stderr.contains("No space left on device"), "{}", ran.stderr);
+    });
+}
+
+#[test]
+#[ignore = "boots a kernel"]
+fn a_kvm_that_opens_and_does_not_run_is_named() {
+    leaves_nothing(|| {
+        let ran = lab().run(&["exec", "--accelerator", "kvm", "--boot-timeout", "20", "--", "true"]);
+        // Where KVM works, there is nothing to say.
+        if ran.code != 0 {
+            assert_eq!(ran.code, 5, "{}", ran.stderr);
+            assert!(ran.stderr.contains("--accelerator tcg"), "{}", ran.stderr);
+        }
+    });
+}
+
+#[test]
+#[ignore = "boots a kernel many times"]
+fn boots_in_a_row_and_four_at_once_leak_nothing() {
+    // 200 take a quarter of an hour: SOAK_BOOTS=200.
+    let boots = std::env::var("SOAK_BOOTS").ok().and_then(|count| count.parse().ok()).unwrap_or(4);
+    leaves_nothing(|| {
+        for boot in 0..boots {
+            let ran = lab().run(&["exec", "--", "sh", "-c", "exit 7"]);
+            assert_eq!(ran.code, 7, "boot {boot}: {}", ran.stderr);
+        }
+        let four: Vec<Child> = (0..4)
+            .map(|number| {
+                let command = format!("echo {number}; ls /sys/class/net");
+                let mut command = lab().command(&["exec", "--", "sh", "-c", &command]);
+                command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts")
+            })
+            .collect();
+        for (number, child) in four.into_iter().enumerate() {
+            let output = child.wait_with_output().expect("it ends");
+            let text = String::from_utf8_lossy(&output.stdout);
+            assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+            assert!(text.starts_with(&number.to_string()), "{text}");
+        }
+    });
+}
+
+fn wait_for(time: Duration, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + time;
+    while !condition() {
+        assert!(Instant::now() < deadline, "not within {time:?}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// The process ids of all QEMUs whose command line has this text.
+fn qemus_with(text: &str) -> Vec<String> {
+    let processes = Path::new("/proc").read_dir().expect("procfs");
+    processes
+        .flatten()
+        .filter(|entry| {
+            let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            let line = String::from_utf8_lossy(&line);
+            line.contains("qemu-system") && line.contains(text)
+        })
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect()
+}

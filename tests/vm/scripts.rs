@@ -1,0 +1,108 @@
+//! A fleet that runs scripts of our own, in this process.
+
+use crate::lab::{VMPTCP, lab};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+use vmptcp::doctor;
+use vmptcp::event::{Outcome, Progress, Record, TestId};
+use vmptcp::report::{Reporter, Summary};
+use vmptcp::runner::Journal;
+use vmptcp::runner::fleet::{self, Job, Orders};
+use vmptcp::settings::Environment;
+use vmptcp::store::RunDir;
+use vmptcp::suite::{Limit, Selection, Suite, TestCase, shard};
+use vmptcp::vm::{Spec, registry};
+
+/// Tests of our own, and how they shall run.
+pub struct Scripts {
+    /// Where they are, with the run, and the list of guests.
+    pub dir: tempfile::TempDir,
+    pub jobs: Vec<Job>,
+    pub orders: Orders,
+    journal: Journal,
+}
+
+/// What came of them. The directory goes with it.
+pub struct Done {
+    pub summary: Summary,
+    pub dir: tempfile::TempDir,
+}
+
+impl Scripts {
+    /// These shell scripts, one after the other in one guest, each stopped after `timeout` seconds.
+    pub fn new(scripts: &[(&str, &str)], timeout: u64) -> Self {
+        struct Nobody;
+        impl Reporter for Nobody {
+            fn record(&mut self, _: &Record) {}
+            fn activity(&mut self, _: u32, _: &str) {}
+            fn hide(&mut self) {}
+            fn progress(&mut self, _: &Progress) {}
+        }
+        let dir = tempfile::tempdir().expect("a directory");
+        let jobs = scripts.iter().map(|(name, script)| job(dir.path(), name, script, timeout)).collect();
+        let run = RunDir::create(&dir.path().join("runs")).expect("a run directory");
+        let journal = Journal::new(run, Box::new(Nobody));
+        let venv = Environment::from_process().cache_dir().expect("a cache").join("venv");
+        let orders = Orders {
+            spec: Spec {
+                vng: doctor::vng(&venv).expect("virtme-ng"),
+                kernel: lab().out(),
+                kvm: false,
+                cpus: 1,
+                memory_mib: 512,
+                root: None,
+                shares: vec![],
+                append: vec![],
+                qemu_args: vec![],
+                agent: VMPTCP.into(),
+                without: None,
+                force_9p: true,
+                tmp: journal.tmp().expect("a directory"),
+                guests: dir.path().join("guests"),
+                purpose: "a test".to_owned(),
+            },
+            vms: 1,
+            fresh: false,
+            confirm: 0,
+            until_fail: false,
+            boot_timeout: Duration::from_secs(180),
+            directory: dir.path().display().to_string(),
+            env: vec![],
+            fail_fast: false,
+        };
+        Self { dir, jobs, orders, journal }
+    }
+
+    /// Runs them.
+    pub fn run(mut self) -> Done {
+        fleet::run(self.jobs, &self.orders, &mut self.journal).expect("all tests were run");
+        assert_eq!(registry::list(&self.orders.spec.guests), [], "guests are still listed");
+        Done { summary: self.journal.close(), dir: self.dir }
+    }
+}
+
+fn job(dir: &Path, name: &str, script: &str, timeout: u64) -> Job {
+    let program = format!("{name}.sh");
+    let path = dir.join(&program);
+    fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("a script");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("executable");
+    let (args, limit) = (vec![], Limit::Unspecified);
+    let groups = shard::groups(&fs::read_to_string(&path).expect("a script"));
+    let test = TestCase { suite: Suite::Selftests, name: name.to_owned(), program, args, limit, groups };
+    Job {
+        id: TestId::new(name, 1),
+        shard: None,
+        timeout: Duration::from_secs(timeout),
+        expected: Duration::ZERO,
+        selection: Selection::whole(test),
+    }
+}
+
+impl Done {
+    /// Names and outcomes.
+    pub fn outcomes(&self) -> Vec<(&str, Outcome)> {
+        self.summary.tests.iter().map(|test| (&test.name[..], test.result.outcome)).collect()
+    }
+}
