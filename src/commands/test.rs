@@ -20,7 +20,7 @@ const CAP: Duration = Duration::from_secs(3600);
 
 /// Run the MPTCP selftests in a guest; builds first what changed
 ///
-/// FILTER is a glob, or a part of a name: of a test, or of `test/subtest`. Without one, the profile says what runs.
+/// FILTER is a glob, or a part of a name: of a test, of `test/subtest`, or of `test:group`. Without one, the profile says what runs.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -28,7 +28,10 @@ Examples:
   vmptcp test --list                   which tests there are
   vmptcp test diag sockopt             these two
   vmptcp test 'diag/*inuse*'           all of diag runs, only these subtests count
+  vmptcp test mptcp_join:subflows      only these of its groups
   vmptcp test mptcp_join -- -f         one script, with an argument of its own
+  vmptcp test --vms 1 --no-shards      one after the other, in one guest
+  vmptcp test diag --until-fail --stress    hunt what fails now and then
   vmptcp test --profile full --repeat 10 --fail-fast
   vmptcp test --env SELFTESTS_MPTCP_LIB_EXPECT_ALL_FEATURES=1")]
 pub struct Args {

@@ -1,7 +1,7 @@
 //! Which tests were asked for: the FILTERs of a command line.
 
 use super::selftests::COLLECTION;
-use super::{Pattern, TestCase};
+use super::{Group, Pattern, TestCase};
 use crate::error::{Error, Result};
 
 /// A test to run, and which of its subtests count.
@@ -47,7 +47,7 @@ impl Subtests {
 /// Chooses the tests that any of the filters asks for, in the order of `tests`; without filters, all.
 ///
 /// A filter is `test` or `test/subtest`, and both parts are a glob or a part of the name. A test of exactly that name is
-/// preferred to those that contain it. `test.sh`, `net/mptcp:test.sh` and the path in the tree are understood too.
+/// preferred to those that contain it. `test:group` chooses a group of a script that has some. `test.sh`, `net/mptcp:test.sh` and the path in the tree are understood too.
 ///
 /// A filter that chooses nothing is an error of usage, which lists the tests that exist.
 pub fn select(filters: &[impl AsRef<str>], tests: &[TestCase]) -> Result<Vec<Selection>> {
@@ -63,11 +63,14 @@ pub fn select(filters: &[impl AsRef<str>], tests: &[TestCase]) -> Result<Vec<Sel
         }
         for at in matches {
             let subtest = filter.subtest.clone();
+            let flags = filter.flags(&tests[at])?;
             if let Some(selection) = &mut chosen[at] {
                 widen(selection, subtest);
+                widen_groups(&mut selection.test, flags);
             } else {
                 let subtests = subtest.map(|pattern| Subtests { patterns: vec![pattern] });
-                chosen[at] = Some(Selection { test: tests[at].clone(), subtests });
+                let test = TestCase { args: flags, ..tests[at].clone() };
+                chosen[at] = Some(Selection { test, subtests });
             }
         }
     }
@@ -88,10 +91,23 @@ fn widen(selection: &mut Selection, subtest: Option<Pattern>) {
     }
 }
 
+/// Makes a script run more of its groups, or all.
+fn widen_groups(test: &mut TestCase, flags: Vec<String>) {
+    if test.args.is_empty() || flags.is_empty() {
+        test.args.clear();
+        return;
+    }
+    test.args.extend(flags);
+    let place = |arg: &String| test.groups.iter().position(|group| arg.ends_with(group.flag));
+    test.args.sort_by_key(place);
+    test.args.dedup();
+}
+
 /// One filter, taken apart.
 struct Filter {
     given: String,
     test: Pattern,
+    group: Option<Pattern>,
     subtest: Option<Pattern>,
 }
 
@@ -102,12 +118,34 @@ impl Filter {
         }
         let (test, subtest) = split(without_collection(given.trim()));
         let subtest = subtest.filter(|subtest| !subtest.is_empty());
+        let (test, group) = test.split_once(':').map_or((test, None), |(test, group)| (test, Some(group)));
         let in_filter = |wrong: Error| wrong.context(format_args!("filter {given:?}"));
         Ok(Self {
             given: given.to_owned(),
             test: Pattern::new(if test.is_empty() { "*" } else { test }).map_err(in_filter)?,
+            group: group.map(Pattern::new).transpose().map_err(in_filter)?,
             subtest: subtest.map(Pattern::new).transpose().map_err(in_filter)?,
         })
+    }
+
+    /// The arguments that let a script run the groups that are asked for; none for all.
+    fn flags(&self, test: &TestCase) -> Result<Vec<String>> {
+        let Some(wanted) = &self.group else { return Ok(Vec::new()) };
+        let matches =
+            |group: &&Group| wanted.as_str() == group.flag.to_string() || wanted.matches(&group.name);
+        let flags: Vec<String> =
+            test.groups.iter().filter(matches).map(|group| format!("-{}", group.flag)).collect();
+        if flags.is_empty() {
+            let names: Vec<&str> = test.groups.iter().map(|group| &group.name[..]).collect();
+            let has = if names.is_empty() { "no groups".to_owned() } else { names.join(", ") };
+            return Err(Error::usage(format!(
+                "{} has no group {}; it has: {has}",
+                test.name,
+                wanted.as_str()
+            ))
+            .hint("name a group after a colon: vmptcp test mptcp_join:subflows_tests"));
+        }
+        Ok(flags)
     }
 
     /// The indices of the tests that it chooses.
@@ -190,6 +228,34 @@ mod tests {
             }
         };
         selections.iter().map(text).collect::<Vec<_>>().join(" ")
+    }
+
+    fn with_groups(filters: &[&str]) -> String {
+        let mut tests = named(&NAMES);
+        let group = |(flag, name): (char, &str)| Group { flag, name: name.to_owned() };
+        tests[3].groups =
+            [('f', "subflows_tests"), ('e', "subflows_error_tests"), ('s', "signal_address_tests")]
+                .map(group)
+                .to_vec();
+        match select(filters, &tests) {
+            Ok(selections) => {
+                let line = |selection: &Selection| {
+                    format!("{} {}", selection.test.name, selection.test.args.join(" "))
+                };
+                selections.iter().map(line).collect::<Vec<_>>().join("; ")
+            }
+            Err(wrong) => wrong.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_colon_chooses_groups_of_a_script() {
+        assert_eq!(with_groups(&["mptcp_join:s", "mptcp_join:subflows*"]), "mptcp_join -f -e -s");
+        assert_eq!(with_groups(&["mptcp_join:signal", "diag"]), "mptcp_join -s; diag ");
+        assert_eq!(with_groups(&["mptcp_join:s", "mptcp_join"]), "mptcp_join ");
+        let wrong = with_groups(&["mptcp_join:nothing"]);
+        assert!(wrong.starts_with("mptcp_join has no group nothing; it has: subflows_tests,"), "{wrong}");
+        assert_eq!(with_groups(&["diag:x"]), "diag has no group x; it has: no groups");
     }
 
     #[test]

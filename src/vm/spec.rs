@@ -214,7 +214,7 @@ mod tests {
         --disable-kvm
         --force-9p
         --rwdir /run/vmptcp/0=/cache/alias/1
-        --append loglevel=7 '--qemu-opts=-chardev socket,id=vmptcp.agent,path=vmptcp-1-abc,abstract=on -device virtio-serial-pci -device virtserialport,name=vmptcp.agent,chardev=vmptcp.agent'
+        --append loglevel=7 '--qemu-opts=-chardev socket,id=vmptcp.agent,path=vmptcp-1-abc,abstract=on -chardev socket,id=vmptcp.monitor,path=vmptcp-1-abc-monitor,abstract=on -mon chardev=vmptcp.monitor,mode=control -device virtio-serial-pci -device virtserialport,name=vmptcp.agent,chardev=vmptcp.agent'
         --exec "exec '/my tools/vmptcp' agent"
         "#);
     }

@@ -14,7 +14,7 @@ fn commands(help: &str) -> Vec<&str> {
 fn the_help_names_the_commands_and_the_exit_codes() {
     let run = Sandbox::empty().run(["--help"]);
     assert_eq!((run.code, run.stderr.as_str()), (0, ""));
-    insta::assert_snapshot!(run.stdout, @"
+    insta::assert_snapshot!(run.stdout, @r"
     From a kernel tree to an MPTCP verdict with one command
 
     Merges the MPTCP kconfig fragments, builds the kernel, boots it with virtme-ng, and runs the MPTCP
@@ -27,6 +27,9 @@ fn the_help_names_the_commands_and_the_exit_codes() {
       test      Run the MPTCP selftests in a guest; builds first what changed
       exec      Run a command in a guest
       shell     Open a terminal in a guest
+      ps        List the guests that you are running
+      attach    Open a terminal, or run a command, in a guest that is running
+      stop      Stop a guest, and the invocation that it runs for
       build     Build the kernel, its modules, headers and the MPTCP selftests
       config    Configure the kernel, and prove that each symbol took
       source    Obtain a kernel tree
@@ -71,6 +74,7 @@ fn the_help_names_the_commands_and_the_exit_codes() {
       vmptcp config -e NET_SCH_CAKE        configure, and say of each symbol whether it took
       vmptcp exec -- ip mptcp limits       one command in a guest
       vmptcp shell                         a terminal in a guest
+      vmptcp ps                            which guests run; vmptcp attach, vmptcp stop
       vmptcp doctor --fix                  see what is missing, and install it
 
     Exit codes:
