@@ -3,6 +3,7 @@
 mod assemble;
 pub mod attach;
 mod capture;
+mod decode;
 mod evidence;
 pub mod fleet;
 mod history;

@@ -1,5 +1,6 @@
 //! Carries out the steps of a plan, one after the other.
 
+use super::decode;
 use super::fleet::{self, Job, Orders};
 use super::history::History;
 use super::links;
@@ -227,6 +228,7 @@ fn test(tests: &TestPlan, built: &Built, host: &Host, journal: &mut Journal) -> 
             journal.warn(format!("cannot remember how long the tests took: {error}"), None)?;
         }
         outcome?;
+        decode::splats(&tests.tree, built, journal)?;
         let summary = journal.summary();
         let passed = summary.tests.iter().filter(|test| test.result.outcome.is_ok()).count();
         Ok(((), StepStatus::Done, format!("{passed} of {} passed", summary.tests.len())))

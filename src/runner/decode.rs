@@ -1,0 +1,57 @@
+//! Names the source lines of a splat's stack, with the tree's own `scripts/decode_stacktrace.sh`.
+
+use super::journal::Journal;
+use crate::error::{IoContext, Result};
+use crate::event::Event;
+use crate::kernel::build::Built;
+use crate::process::Cmd;
+use std::path::Path;
+
+/// How long that may take for one splat, in seconds: each line of it is a look into the whole kernel.
+const PATIENCE: &str = "120";
+
+/// The script reads its standard input. All that this handles are its arguments.
+const FEED: &str = r#"exec "$1" "$2" "$3" "$4" < "$5""#;
+
+/// Decodes the splats of a run, each cause once, if the kernel was built with debug information.
+pub(super) fn splats(tree: &Path, built: &Built, journal: &mut Journal) -> Result<()> {
+    let script = tree.join("scripts/decode_stacktrace.sh");
+    let splats = journal.summary().splats.clone();
+    if splats.is_empty() || !script.is_file() || !has_debug_info(&built.config) {
+        return Ok(());
+    }
+    let dir = journal.path().join("splats");
+    std::fs::create_dir_all(&dir).doing("create", &dir)?;
+    for (number, splat) in (1..).zip(splats) {
+        let raw = dir.join(format!("{number}.txt"));
+        std::fs::write(&raw, splat.lines.join("\n") + "\n").doing("write", &raw)?;
+        let vmlinux = built.out_dir.join("vmlinux");
+        let decode = Cmd::new("timeout")
+            .args([PATIENCE, "sh", "-c", FEED, "sh"])
+            .arg(&script)
+            .arg(vmlinux)
+            .arg(tree)
+            .arg(&built.out_dir)
+            .arg(&raw);
+        let decoded = decode.output()?;
+        if !decoded.status.success() {
+            let why = decoded.stderr.lines().last().unwrap_or_default().to_owned();
+            journal.note(format!("splat {number} cannot be decoded: {why}"))?;
+            continue;
+        }
+        let file = format!("splats/{number}.decoded.txt");
+        let path = journal.path().join(&file);
+        std::fs::write(&path, decoded.stdout).doing("write", &path)?;
+        journal.add(Event::Evidence {
+            test: splat.test,
+            what: "splat with source lines".to_owned(),
+            file,
+        })?;
+    }
+    Ok(())
+}
+
+fn has_debug_info(config: &Path) -> bool {
+    std::fs::read_to_string(config)
+        .is_ok_and(|config| config.lines().any(|line| line == "CONFIG_DEBUG_INFO=y"))
+}
