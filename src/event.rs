@@ -1,5 +1,7 @@
 //! What happens during a run: facts only. `events.jsonl` holds one [`Record`] a line, and every report is made from it.
 
+pub mod wire;
+
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -137,6 +139,13 @@ pub enum Event {
         what: String,
         /// Its file, relative to the run directory.
         file: String,
+    },
+    /// What the connections of a test spoke.
+    Wire {
+        /// Which run of which test.
+        test: TestId,
+        /// The proof.
+        wire: wire::Wire,
     },
     /// The kernel printed a splat.
     Splat {

@@ -19,6 +19,12 @@ pub mod ktap;
 // What the host and the agent in the guest say to each other, and the agent.
 pub mod guest;
 
+// What connections spoke: proof from counters and sockets; pure.
+pub mod wire;
+
+// Networks to run programs in, and how they come into being; pure.
+pub mod topology;
+
 // What can be run in a guest, and what of it was asked for; pure.
 pub mod suite;
 

@@ -64,6 +64,9 @@ fn suite(summary: &Summary, test: &Test) -> TestSuite {
     for rerun in test.reruns.iter().chain(test.shards.iter().flat_map(|shard| &shard.reruns)) {
         whole.status.add_rerun(again(rerun));
     }
+    if let Some(seen) = &test.result.wire {
+        whole.set_system_out(super::wire::table(seen));
+    }
     suite.add_test_case(whole);
     for subtest in &test.result.subtests {
         suite.add_test_case(case(subtest, test.result.outcome == Outcome::Flaky));

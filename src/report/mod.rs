@@ -7,6 +7,7 @@ pub mod summary;
 pub mod terminal;
 pub mod test;
 pub mod text;
+pub mod wire;
 
 pub use summary::Summary;
 

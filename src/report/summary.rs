@@ -207,6 +207,7 @@ impl Summary {
                 (attempt.started, attempt.vm, attempt.output) = (true, Some(vm), Some(output));
             }
             Event::Subtest { test, result } => self.test(&test).attempt_mut(&test).subtests.push(result),
+            Event::Wire { test, wire } => self.test(&test).attempt_mut(&test).wire = Some(wire),
             Event::Evidence { test, what, file } => self.evidence.push(Evidence { test, what, file }),
             Event::Splat { vm, test, fingerprint, title, lines } => {
                 let same = |known: &&mut Splat| !fingerprint.is_empty() && known.fingerprint == fingerprint;

@@ -2,6 +2,7 @@
 
 use super::test::Attempt;
 use super::text::{clean, colour_of, duration, paint, subtest_counts};
+use super::wire;
 use super::{Reporter, Summary, console};
 use crate::event::{Event, GUEST_STEP, Outcome, Progress, Record, StepStatus, Unit};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -232,6 +233,11 @@ impl Reporter for Terminal {
                 self.line(Verbosity::Quiet, &paint(self.colour, "1;31", &line));
             }
             Event::TestEnded { .. } => self.test_ended(record),
+            Event::Wire { wire, .. } => {
+                for line in wire::table(wire).lines() {
+                    self.line(Verbosity::Normal, &format!("    {line}"));
+                }
+            }
             Event::RunStarted { .. }
             | Event::Provenance { .. }
             | Event::TestsPlanned { .. }

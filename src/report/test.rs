@@ -1,5 +1,6 @@
 //! One test of a run: as a whole or put together from its parts, and what further runs of it told.
 
+use crate::event::wire::Wire;
 use crate::event::{Outcome, Subtest, TestId};
 use serde::Serialize;
 
@@ -53,6 +54,9 @@ pub struct Attempt {
     pub started: bool,
     /// Its subtests, in order.
     pub subtests: Vec<Subtest>,
+    /// What its connections spoke, where that was watched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wire: Option<Wire>,
 }
 
 impl Default for Attempt {
@@ -66,6 +70,7 @@ impl Default for Attempt {
             output: None,
             started: false,
             subtests: Vec::new(),
+            wire: None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::summary::{Step, Summary, Verdict};
 use super::test::{Attempt, Test};
+use super::wire;
 use crate::event::{Outcome, StepStatus};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -214,6 +215,11 @@ fn block_of_test(text: &mut String, summary: &Summary, test: &Test, colour: bool
     }
     if failed.len() > SUBTESTS {
         let _ = writeln!(text, "           … and {} more", failed.len() - SUBTESTS);
+    }
+    if let Some(seen) = &test.result.wire {
+        for line in wire::table(seen).lines() {
+            let _ = writeln!(text, "           {line}");
+        }
     }
     if !test.result.outcome.is_ok()
         && let Some(output) = &test.result.output

@@ -1,0 +1,9 @@
+//! Proof of what connections spoke: counters and sockets of each host, from the texts that the kernel and `ss` print. Pure.
+
+mod fold;
+mod mib;
+mod ss;
+
+pub use fold::Watch;
+pub use mib::Counters;
+pub use ss::{Seen, read as read_sockets};
