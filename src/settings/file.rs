@@ -104,7 +104,10 @@ impl<'a> Reader<'a> {
                     self.value(key.clone(), shape, name.span(), &read);
                 }
             }
-            (Name::Key(shape), _) => self.value(key, shape, at, &self.read(value)),
+            (Name::Key(shape), _) => match shape.complaint(value) {
+                Some((why, place)) => self.problem(place.unwrap_or(at), &format!("{key}: {}", escaped(&why))),
+                None => self.value(key, shape, at, &self.read(value)),
+            },
         }
     }
 

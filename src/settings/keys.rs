@@ -75,15 +75,22 @@ pub(super) fn lookup(key: &str) -> Name {
     }
     let parts: Vec<&str> = key.split('.').collect();
     match parts[..] {
-        ["profile"] => Name::Section,
+        ["profile" | "topology"] => Name::Section,
         ["profile", name] if is_word(name) => Name::Section,
         ["profile", name, field] if is_word(name) => PROFILE
             .iter()
             .find(|(known, _)| *known == field)
             .map_or(Name::Unknown, |(_, shape)| Name::Key(*shape)),
+        ["topology", name] if is_word(name) => Name::Key(Shape::Topology),
+        ["sample"] => Name::Key(Shape::Samples),
         [section] if KEYS.iter().any(|(name, _)| name.split('.').next() == Some(section)) => Name::Section,
         _ => Name::Unknown,
     }
+}
+
+/// Whether a value of this key is one thing, though it is a table.
+pub(super) fn is_whole(key: &str) -> bool {
+    matches!(lookup(key), Name::Key(Shape::Topology))
 }
 
 fn is_word(name: &str) -> bool {
@@ -125,7 +132,7 @@ pub(super) fn nearest_key(key: &str) -> String {
 /// The known section that `section` was probably meant to be.
 pub(super) fn nearest_section(section: &str) -> &'static str {
     let sections = KEYS.iter().filter_map(|(name, _)| name.split('.').next());
-    nearest(section, sections.chain(["profile", "test.env"]))
+    nearest(section, sections.chain(["profile", "test.env", "topology", "sample"]))
 }
 
 /// The candidate that is most like `word`; empty if there is none.

@@ -86,11 +86,12 @@ pub struct Leaf {
 pub(super) struct Merged(Vec<Leaf>);
 
 impl Merged {
-    /// Lays the values of a later layer over those that are there. Of a table each name is a value of its own.
+    /// Lays the values of a later layer over those that are there. Of a table each name is a value of its own, but a network
+    /// is replaced whole.
     pub fn lay(&mut self, leaves: impl IntoIterator<Item = Leaf>) {
         for Leaf { key, value, origin } in leaves {
             match value {
-                Value::Table(table) if !table.is_empty() => {
+                Value::Table(table) if !table.is_empty() && !keys::is_whole(&key) => {
                     let named =
                         |(name, value)| Leaf { key: format!("{key}.{name}"), value, origin: origin.clone() };
                     table.into_iter().map(named).for_each(|leaf| self.put(leaf));
@@ -141,9 +142,11 @@ impl Merged {
         let mut root = Table::new();
         for leaf in &self.0 {
             let (sections, name) = leaf.key.rsplit_once('.').unwrap_or(("", &leaf.key));
-            let section = sections.split('.').try_fold(&mut root, |table, section| {
-                table.entry(section).or_insert_with(|| Value::Table(Table::new())).as_table_mut()
-            });
+            // A list of tables stands at the top, in no section.
+            let section =
+                sections.split('.').filter(|name| !name.is_empty()).try_fold(&mut root, |table, section| {
+                    table.entry(section).or_insert_with(|| Value::Table(Table::new())).as_table_mut()
+                });
             if let Some(section) = section {
                 section.insert(name.to_owned(), leaf.value.clone());
             }

@@ -24,6 +24,7 @@ pub use model::{Kernel, Profile, Results, Settings, Source, Test, Vm};
 pub use values::{Accelerator, Auto, Base, Ccache, Size, Slow, Variant};
 
 use crate::error::{Error, Result};
+use crate::suite::sample::Declared;
 use file::File;
 use layers::{Merged, refuse};
 use serde::Deserialize;
@@ -89,6 +90,18 @@ pub fn load(environment: &Environment, tree: Option<&Path>, overrides: &[Overrid
     let settings = Settings::deserialize(merged.to_table())
         .map_err(|error| Error::usage(format!("cannot use the settings: {}", error.message())))?;
     Ok(Loaded { settings, leaves: merged.into_leaves() })
+}
+
+/// Reads declarations of samples, as they stand in a settings file. Their paths are left as they are.
+pub fn samples(text: &str) -> Result<Vec<Declared>> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct File {
+        sample: Vec<Declared>,
+    }
+    let file: File = toml::from_str(text)
+        .map_err(|error| Error::usage(format!("cannot read the samples: {}", error.message())))?;
+    Ok(file.sample)
 }
 
 fn merge(environment: &Environment, tree: Option<&Path>, overrides: &[Override]) -> Result<Merged> {

@@ -3,6 +3,8 @@
 use super::values::{
     Accelerator, Auto, Base, Ccache, Size, Slow, Variant, auto_seconds, empty_is_none, zero_is_none,
 };
+use crate::suite::sample::Declared;
+use crate::topology::Topology;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -25,6 +27,11 @@ pub struct Settings {
     pub results: Results,
     /// `[profile.NAME]`: named lists of tests.
     pub profile: BTreeMap<String, Profile>,
+    /// `[topology.NAME]`: networks for programs to run in.
+    pub topology: BTreeMap<String, Topology>,
+    /// `[[sample]]`: programs to run in them.
+    #[serde(default)]
+    pub sample: Vec<Declared>,
 }
 
 /// `[kernel]`

@@ -1,9 +1,13 @@
 //! What a value must look like, how it is read from a variable's text, and how it is said when it is wrong.
 
 use super::values::{self, Size};
+use crate::suite::sample::Declared;
+use crate::topology::Topology;
 use serde::Deserialize;
+use std::ops::Range;
 use std::path::{self, Component, PathBuf};
-use toml::{Table, Value};
+use toml::de::{DeValue, ValueDeserializer};
+use toml::{Spanned, Table, Value};
 
 /// The form of a setting's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +39,10 @@ pub(super) enum Shape {
     AutoMemory,
     /// A table of texts: names and values of environment variables.
     Variables,
+    /// A network, whole.
+    Topology,
+    /// Sample programs.
+    Samples,
 }
 
 /// What the paths of one place are relative to.
@@ -83,6 +91,8 @@ impl Shape {
             Self::AutoSeconds => "auto or a whole number of seconds above 0".to_owned(),
             Self::AutoMemory => format!("auto or a size of at least {LEAST_MEMORY}, such as 512M or 2G"),
             Self::Variables => "names of environment variables with a text each".to_owned(),
+            Self::Topology => "a network with hosts and links".to_owned(),
+            Self::Samples => "tables [[sample]] with a name and a path each".to_owned(),
         }
     }
 
@@ -135,7 +145,27 @@ impl Shape {
                     _ => anchor.resolve(&text).map(Value::String),
                 }
             }
+            (Self::Samples, Value::Array(items)) => {
+                items.into_iter().map(|item| sample(item, anchor)).collect::<Option<_>>().map(Value::Array)
+            }
             (_, value) => self.admits(&value).then_some(value),
+        }
+    }
+
+    /// What is wrong with a value that is more than a word or a list, in its own words, and where in its file if that is
+    /// known. The value is read with its places.
+    pub fn complaint(self, value: &Spanned<DeValue>) -> Option<(String, Option<Range<usize>>)> {
+        let read = || ValueDeserializer::from(value.clone());
+        let told = |error: toml::de::Error| {
+            (error.message().lines().next().unwrap_or_default().to_owned(), error.span())
+        };
+        match self {
+            Self::Topology => match Topology::deserialize(read()) {
+                Ok(topology) => topology.check().err().map(|why| (why, None)),
+                Err(error) => Some(told(error)),
+            },
+            Self::Samples => Vec::<Declared>::deserialize(read()).err().map(told),
+            _ => None,
         }
     }
 
@@ -158,9 +188,21 @@ impl Shape {
             (Self::Variables, Value::Table(table)) => table.iter().all(|(name, value)| {
                 is_identifier(name) && value.as_str().is_some_and(|value| !value.contains('\0'))
             }),
+            (Self::Topology, Value::Table(_)) => {
+                Topology::deserialize(value.clone()).is_ok_and(|topology| topology.check().is_ok())
+            }
             _ => false,
         }
     }
+}
+
+/// A sample with its path made absolute.
+fn sample(item: Value, anchor: Anchor) -> Option<Value> {
+    Declared::deserialize(item.clone()).ok()?;
+    let Value::Table(mut table) = item else { return None };
+    let path = Shape::Path.accept(table.get("path")?.clone(), anchor)?;
+    table.insert("path".to_owned(), path);
+    Some(Value::Table(table))
 }
 
 fn all_text(items: &[Value], good: impl Fn(&str) -> bool) -> bool {
@@ -198,7 +240,7 @@ fn items(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn inline_toml(text: &str) -> Option<Value> {
-    Value::deserialize(toml::de::ValueDeserializer::parse(text).ok()?).ok()
+    Value::deserialize(ValueDeserializer::parse(text).ok()?).ok()
 }
 
 #[cfg(test)]

@@ -65,12 +65,15 @@ fn the_built_in_layer_has_every_key_and_nothing_wrong() {
     let names: Vec<&str> = leaves.iter().map(|leaf| leaf.key.as_str()).collect();
     let known: Vec<&str> = keys::KEYS.iter().map(|(key, _)| *key).collect();
     assert_eq!(names[..known.len()], known);
-    assert!(names[known.len()..].iter().all(|name| name.starts_with("profile.")));
+    let open = ["profile.", "topology."];
+    assert!(names[known.len()..].iter().all(|name| open.iter().any(|start| name.starts_with(start))));
 }
 
 #[test]
 fn every_key_is_documented() {
-    let lines: Vec<&str> = DEFAULTS.lines().collect();
+    // Topologies have their documentation in front of the first.
+    let (keys, _) = DEFAULTS.split_once("[topology.").unwrap();
+    let lines: Vec<&str> = keys.lines().collect();
     for pair in lines.windows(2) {
         let is_key = pair[1].contains(" = ") && !pair[1].starts_with('#');
         let in_profile = pair[1].starts_with("tests") || pair[1].starts_with("description");
@@ -258,6 +261,8 @@ fn the_listing_shows_every_value_and_its_origin() {
     profile.full.tests = ["*"]                            built-in
     profile.smoke.description = "the quick ones, together a sign of life of every part"  built-in
     profile.smoke.tests = ["pm_netlink", "mptcp_sockopt", "userspace_pm", "diag"]  built-in
+    topology.lan = { description = "two hosts with two cards each, all in one network", host = { client = { add-addr-accepted = 2, endpoint = [{ address = "192.168.3.11", flags = ["subflow"] }], subflows = 2 }, server = { add-addr-accepted = 2, endpoint = [{ address = "192.168.3.21", flags = ["signal"] }], subflows = 2 } }, link = [{ ends = [{ address = ["192.168.3.10/24"], host = "client" }, { address = ["192.168.3.11/24"], host = "client" }, { address = ["192.168.3.20/24"], host = "server" }, { address = ["192.168.3.21/24"], host = "server" }] }] }  built-in
+    topology.pair = { description = "a client and a server, over two links", host = { client = { add-addr-accepted = 2, endpoint = [{ address = "10.0.2.1", flags = ["subflow"] }, { address = "fd00:2::1", flags = ["subflow"] }], subflows = 2 }, server = { add-addr-accepted = 2, subflows = 2 } }, link = [{ delay = "5ms", ends = [{ address = ["10.0.1.1/24", "fd00:1::1/64"], host = "client" }, { address = ["10.0.1.2/24", "fd00:1::2/64"], host = "server" }], rate = "10mbit" }, { delay = "5ms", ends = [{ address = ["10.0.2.1/24", "fd00:2::1/64"], host = "client" }, { address = ["10.0.2.2/24", "fd00:2::2/64"], host = "server" }], rate = "10mbit" }] }  built-in
     "#);
     let json = loaded.to_json();
     assert_eq!(json["vm.cpus"], serde_json::json!({ "value": 4, "layer": "flags", "source": "--cpus 4" }));

@@ -1,10 +1,13 @@
 //! What there is to run: pure descriptions, made from the text of a kernel tree's files.
 //!
 //! [`selftests`] lists the tests of a tree; [`filter`] and [`profile`] choose among them; [`timeout`] says how long each
-//! may take; [`shard`] splits one that is long.
+//! may take; [`shard`] splits one that is long. [`sample`] and [`module`] read what is known of a sample program and of
+//! kernel modules.
 
 pub mod filter;
+pub mod module;
 pub mod profile;
+pub mod sample;
 pub mod selftests;
 pub mod shard;
 pub mod timeout;
@@ -24,13 +27,22 @@ use std::fmt;
 pub enum Suite {
     /// The scripts and programs of `tools/testing/selftests/net/mptcp`.
     Selftests,
+    /// Sample programs.
+    Samples,
+    /// Kernel modules.
+    Modules,
 }
 
 impl Suite {
+    /// All of them, in the order in which they run.
+    pub const ALL: [Self; 3] = [Self::Selftests, Self::Samples, Self::Modules];
+
     /// The word for a person, and for the files of a run.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Selftests => "selftests",
+            Self::Samples => "samples",
+            Self::Modules => "modules",
         }
     }
 }
