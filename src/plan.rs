@@ -1,6 +1,7 @@
 //! What will be done, as data: an ordered list of steps. Pure: nothing here looks at the machine.
 
 mod fleet;
+pub mod play;
 
 pub use fleet::{Capacity, FleetPlan};
 
@@ -12,6 +13,7 @@ use crate::suite::selftests::COLLECTION;
 use crate::suite::{Selection, Timeouts};
 use crate::vm::accel::Accelerator;
 use crate::vm::{Share, Spec};
+use play::PlayPlan;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -34,6 +36,8 @@ pub enum Step {
     Build(BuildRequest),
     /// Run tests in guests.
     Test(Box<TestPlan>),
+    /// Play sample programs or kernel modules in guests.
+    Play(PlayPlan),
 }
 
 /// Which tests are to be run, and how.
@@ -179,6 +183,7 @@ impl Step {
             Self::Configure(_) => "configure",
             Self::Build(_) => "build",
             Self::Test(_) => "test",
+            Self::Play(plan) => plan.suite.as_str(),
         }
     }
 }
@@ -220,6 +225,7 @@ impl Step {
                 lines
             }
             Self::Test(plan) => plan.lines(),
+            Self::Play(plan) => plan.lines(),
         }
     }
 }

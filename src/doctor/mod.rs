@@ -165,6 +165,15 @@ pub fn versions(names: &[&str], venv: &Path) -> Result<BTreeMap<String, String>>
     Ok(findings.into_iter().filter_map(|finding| Some((finding.name, finding.version?))).collect())
 }
 
+/// The package that brings a program here, where that is known.
+pub fn package_of(program: &str) -> Option<String> {
+    let catalogue = Catalogue::embedded().ok()?;
+    let family = catalogue.family_of(&distribution()).ok()?.to_owned();
+    let tool = catalogue.tools.iter().find(|tool| tool.commands.iter().any(|name| name == program))?;
+    let packages = catalogue.packages(tool, &family);
+    (!packages.is_empty()).then(|| packages.join(" "))
+}
+
 /// The QEMU for guests of this architecture, and its version.
 pub fn qemu(venv: &Path) -> Result<(PathBuf, String)> {
     let mut catalogue = Catalogue::embedded()?;

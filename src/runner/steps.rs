@@ -38,7 +38,7 @@ pub fn current(plan: &Plan) -> Result<Option<Current>> {
                 let Some(configured) = configured.take() else { return Ok(None) };
                 return Ok(build::current(request)?.map(|built| Current { configured, built }));
             }
-            Step::Test(_) => {}
+            Step::Test(_) | Step::Play(_) => {}
         }
     }
     Ok(None)
@@ -72,6 +72,11 @@ pub fn carry_out(
                 lock.relax()?;
                 test(tests, built, host, journal)?;
             }
+            (Step::Play(plan), _) => {
+                let built = built.as_ref().ok_or_else(|| Error::cannot_run("nothing was built to play on"))?;
+                lock.relax()?;
+                super::play::run(plan, built, host, journal)?;
+            }
         }
     }
     Ok(())
@@ -84,7 +89,7 @@ pub fn prepare(plan: &Plan, journal: &mut Journal) -> Result<Built> {
         match step {
             Step::Configure(request) => configure(request, journal)?,
             Step::Build(request) => built = Some(build(request, journal)?),
-            Step::Test(_) => {}
+            Step::Test(_) | Step::Play(_) => {}
         }
     }
     built.ok_or_else(|| Error::cannot_run("nothing was built"))
@@ -304,7 +309,7 @@ fn split(
 }
 
 /// What the results depend on and is known only now.
-fn facts(
+pub(super) fn facts(
     guest: &GuestPlan,
     vms: u32,
     accelerator: Accelerator,

@@ -1,6 +1,7 @@
 //! Virtual machines: how one is started, talked to, watched and stopped.
 
 pub mod accel;
+pub mod cable;
 pub mod console;
 mod exchange;
 mod fingerprint;

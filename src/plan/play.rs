@@ -1,0 +1,117 @@
+//! What is played on a stage: sample programs, or kernel modules. Pure.
+
+use super::GuestPlan;
+use crate::kernel::alias::Alias;
+use crate::process::Cmd;
+use crate::suite::Suite;
+use crate::suite::module::Param;
+use crate::suite::sample::{Declared, Expect};
+use crate::topology::{Realisation, Topology};
+use crate::vm::accel::Accelerator;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Samples or modules, and the guests for them.
+#[derive(Debug, Clone)]
+pub struct PlayPlan {
+    /// What they are.
+    pub suite: Suite,
+    /// In order.
+    pub pieces: Vec<Piece>,
+    /// The guests.
+    pub guest: GuestPlan,
+    /// Start nothing more after the first that fails.
+    pub fail_fast: bool,
+    /// Capture the packets of each host.
+    pub pcap: bool,
+}
+
+/// One of them.
+#[derive(Debug, Clone)]
+pub struct Piece {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: Kind,
+    /// Where its hosts are.
+    pub realisation: Realisation,
+    /// The network, with its name; none where a single guest is enough.
+    pub topology: Option<(String, Topology)>,
+    /// How long it may run, on a machine of normal speed.
+    pub time: Duration,
+    /// What its connections shall be; empty for what its sources ask for.
+    pub expect: Vec<Expect>,
+}
+
+/// What is played.
+#[derive(Debug, Clone)]
+pub enum Kind {
+    /// A sample program.
+    Sample(Box<Declared>),
+    /// Kernel modules.
+    Modules(Modules),
+}
+
+/// Kernel modules that belong together.
+#[derive(Debug, Clone)]
+pub struct Modules {
+    /// Their directory, with a Makefile; or one that is built already.
+    pub path: PathBuf,
+    /// Values of their parameters.
+    pub params: Vec<Param>,
+    /// The kernel's tree, its build directory, and the paths under which make can take them.
+    pub tree: PathBuf,
+    /// See there.
+    pub out: PathBuf,
+    /// See there.
+    pub alias: Alias,
+    /// Variables for make that the kernel was built with.
+    pub make_variables: Vec<String>,
+}
+
+impl Piece {
+    /// What it is called in events and reports.
+    pub fn test_name(&self, suite: Suite) -> String {
+        format!("{suite}/{}", self.name)
+    }
+
+    /// How long it may run with an accelerator, on a kernel that is `slowness` times slower than a normal one. Programs
+    /// that wait, as most samples do, are not slower on a slow machine; only what they do between that is.
+    pub fn time(&self, accelerator: Accelerator, slowness: u32) -> Duration {
+        let factor = if accelerator == Accelerator::Tcg { 2 } else { 1 };
+        self.time * factor * slowness
+    }
+
+    /// How many guests it needs.
+    pub fn guests(&self) -> usize {
+        match (&self.topology, self.realisation) {
+            (Some((_, topology)), Realisation::Guests) => topology.host.len(),
+            _ => 1,
+        }
+    }
+}
+
+impl PlayPlan {
+    /// For a person: what is done, with the command that starts the guests.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let accelerator = self.guest.accelerator.unwrap_or(Accelerator::Tcg);
+        let spec = self.guest.spec(accelerator, Path::new("RUN/tmp"), Path::to_owned);
+        let mut lines = vec![spec.command("SOCKET").to_string()];
+        for piece in &self.pieces {
+            let path = match &piece.kind {
+                Kind::Sample(declared) => &declared.path,
+                Kind::Modules(modules) => &modules.path,
+            };
+            let network =
+                piece.topology.as_ref().map_or_else(String::new, |(name, _)| format!(", in {name}"));
+            let guests = if piece.guests() > 1 {
+                format!(", a guest for each of {} hosts", piece.guests())
+            } else {
+                String::new()
+            };
+            // As a shell would have it, so that no odd character acts on a terminal.
+            lines.push(format!("# {}: {}{network}{guests}", piece.name, Cmd::new(path)));
+        }
+        lines
+    }
+}

@@ -1,0 +1,228 @@
+//! Plays sample programs and kernel modules on a stage, each in its own network, and says how that ended.
+
+mod modules;
+mod network;
+mod prepare;
+mod sample;
+mod show;
+
+pub use show::{HostState, show};
+
+use super::stage::{Stage, Trouble};
+use super::{Host, Journal, steps};
+use crate::error::{IoContext, Kind as ErrorKind, Result};
+use crate::event::{Event, Outcome, StepStatus, TestId};
+use crate::kernel::build::Built;
+use crate::plan::GuestPlan;
+use crate::plan::play::{Kind, Piece, PlayPlan};
+use crate::suite::selftests::COLLECTION;
+use crate::topology::Realisation;
+use crate::topology::realise::cards;
+use crate::vm::Spec;
+use crate::vm::accel::Accelerator;
+use crate::vm::cable::Cables;
+use prepare::Prepared;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// How long a command of ours may take in a guest.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How a piece ended.
+struct Verdict {
+    outcome: Outcome,
+    reason: Option<String>,
+    exit_code: Option<i32>,
+}
+
+impl Verdict {
+    fn new(outcome: Outcome, reason: impl Into<String>) -> Self {
+        Self { outcome, reason: Some(reason.into()), exit_code: None }
+    }
+
+    fn fail(reason: impl Into<String>) -> Self {
+        Self::new(Outcome::Fail, reason)
+    }
+}
+
+/// What all pieces of a step share.
+struct Theatre<'a> {
+    plan: &'a PlayPlan,
+    built: &'a Built,
+    host: &'a Host,
+    accelerator: Accelerator,
+    /// Where each piece has its files, which the guests may write to.
+    files: PathBuf,
+}
+
+/// A stage that is open, for pieces that need the same guests.
+struct Open {
+    stage: Stage,
+    guests: usize,
+    /// Whose network it is, where the hosts are guests.
+    network: Option<String>,
+    /// What connects them.
+    _cables: Option<Cables>,
+}
+
+/// Plays all pieces. Their outcomes are in the journal; an error means that not all could be played.
+pub fn run(plan: &PlayPlan, built: &Built, host: &Host, journal: &mut Journal) -> Result<()> {
+    journal.step(plan.suite.as_str(), |journal| {
+        let accelerator = steps::accelerator(&plan.guest, &built.image, host, journal)?;
+        journal.add(Event::Provenance { facts: steps::facts(&plan.guest, 1, accelerator, built, host)? })?;
+        let config = journal.path().join(".config");
+        std::fs::copy(&built.config, &config).doing("copy the configuration to", &config)?;
+        let files = journal.path().join(plan.suite.as_str());
+        std::fs::create_dir_all(&files).doing("create", &files)?;
+        let theatre = Theatre { plan, built, host, accelerator, files };
+        let first = journal.summary().tests.len();
+        theatre.play_all(journal)?;
+        let tests = &journal.summary().tests[first..];
+        let passed = tests.iter().filter(|test| test.result.outcome.is_ok()).count();
+        Ok(((), StepStatus::Done, format!("{passed} of {} passed", tests.len())))
+    })
+}
+
+impl Theatre<'_> {
+    fn play_all(&self, journal: &mut Journal) -> Result<()> {
+        let id = |piece: &Piece| TestId::new(piece.test_name(self.plan.suite), 1);
+        journal.add(Event::TestsPlanned { tests: self.plan.pieces.iter().map(id).collect() })?;
+        let mut open: Option<Open> = None;
+        for piece in &self.plan.pieces {
+            let test = id(piece);
+            journal.activity(0, &format!("{}: building", test.name));
+            let began = Instant::now();
+            let verdict = match self.prepare(piece) {
+                Ok(prepared) => self.play(piece, &test, &prepared, &mut open, journal)?,
+                Err(verdict) => Ok(verdict),
+            };
+            let verdict = match verdict {
+                Ok(verdict) => verdict,
+                Err(reason) => {
+                    if let Some(open) = open.take() {
+                        open.stage.close(Some(&reason), journal)?;
+                    }
+                    Verdict::new(Outcome::Crash, reason)
+                }
+            };
+            let failed = !verdict.outcome.is_ok();
+            let Verdict { outcome, reason, exit_code } = verdict;
+            let seconds = began.elapsed().as_secs_f64();
+            journal.add(Event::TestEnded { test, outcome, reason, exit_code, seconds })?;
+            if failed && self.plan.fail_fast {
+                break;
+            }
+        }
+        open.map_or(Ok(()), |open| open.stage.close(None, journal))
+    }
+
+    /// Builds a piece on the host. What cannot be built, or cannot run on this kernel, has its verdict already.
+    fn prepare(&self, piece: &Piece) -> Result<Prepared, Verdict> {
+        let dir = self.files.join(&piece.name);
+        match &piece.kind {
+            Kind::Sample(declared) => prepare::sample(declared, &dir, &self.built.config),
+            Kind::Modules(modules) => prepare::modules(modules, &dir),
+        }
+    }
+
+    /// Plays a piece that is built. The inner error says what was wrong with a guest.
+    fn play(
+        &self,
+        piece: &Piece,
+        test: &TestId,
+        prepared: &Prepared,
+        open: &mut Option<Open>,
+        journal: &mut Journal,
+    ) -> Result<Result<Verdict, String>> {
+        let network = (piece.realisation == Realisation::Guests)
+            .then(|| piece.topology.as_ref().map(|(name, _)| name.clone()))
+            .flatten();
+        let fits = |open: &Open| open.guests == piece.guests() && open.network == network;
+        if let Some(other) = open.take_if(|open| !fits(open)) {
+            other.stage.close(None, journal)?;
+        }
+        let played = match open {
+            Some(open) => self.act(piece, test, prepared, &mut open.stage, journal),
+            None => match self.open(piece, network, journal) {
+                Ok(opened) => {
+                    let opened = open.insert(opened);
+                    self.act(piece, test, prepared, &mut opened.stage, journal)
+                }
+                Err(trouble) => Err(trouble),
+            },
+        };
+        match played {
+            Ok(verdict) => Ok(Ok(verdict)),
+            Err(Trouble::Guest(reason)) => {
+                let splat = open.as_ref().and_then(|open| open.stage.splats().first().cloned());
+                Ok(Err(splat.map_or(reason.clone(), |splat| format!("{reason}: {splat}"))))
+            }
+            Err(Trouble::Error(error)) => {
+                if let Some(open) = open.take().filter(|_| error.kind() != ErrorKind::Interrupted) {
+                    open.stage.close(None, journal)?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn act(
+        &self,
+        piece: &Piece,
+        test: &TestId,
+        prepared: &Prepared,
+        stage: &mut Stage,
+        journal: &mut Journal,
+    ) -> Result<Verdict, Trouble> {
+        let output = format!("tests/{}.log", test.stem().replace('/', "."));
+        let time = piece.time(self.accelerator, self.plan.guest.slowness());
+        let vm = stage.vm(0);
+        let log = journal.path().join(&output);
+        journal.add(Event::TestStarted { test: test.clone(), vm, timeout: time.as_secs(), output })?;
+        stage.begin(test, &log, journal)?;
+        let selftests =
+            self.built.kselftest_dir.as_ref().map(|dir| dir.join(COLLECTION).display().to_string());
+        let selftests = selftests.unwrap_or_default();
+        let scene = network::Scene { piece, test, time, pcap: self.plan.pcap, files: &self.files, selftests };
+        let verdict = match prepared {
+            Prepared::Sample(program) => sample::play(&scene, program, stage, journal),
+            Prepared::Modules(built) => modules::play(&scene, built, stage, journal),
+        };
+        // Also where it failed: what its kernel says belongs to it.
+        let splats = stage.end(journal);
+        let verdict = verdict?;
+        Ok(match splats?.first() {
+            Some(title) => {
+                Verdict { outcome: Outcome::Fail, reason: Some(format!("kernel splat: {title}")), ..verdict }
+            }
+            None => verdict,
+        })
+    }
+
+    /// Boots the guests that a piece needs, all at the same time.
+    fn open(&self, piece: &Piece, network: Option<String>, journal: &mut Journal) -> Result<Open, Trouble> {
+        let mut guest = self.plan.guest.clone();
+        guest.rw.push(self.files.clone());
+        let patience = guest.boot_timeout(self.accelerator);
+        let tmp = journal.tmp()?;
+        let spec =
+            |guest: &GuestPlan| -> Result<Spec> { steps::spec(guest, self.accelerator, &tmp, self.host) };
+        let (mut specs, mut cables) = (Vec::new(), None);
+        match (&piece.topology, piece.realisation) {
+            (Some((_, topology)), Realisation::Guests) => {
+                let laid = Cables::lay(topology.link.len())?;
+                for host in topology.host.keys() {
+                    let mut guest = guest.clone();
+                    for card in cards(topology, host) {
+                        guest.qemu_args.extend(laid.card(card.link, &card.name, &card.mac));
+                    }
+                    specs.push(spec(&guest)?);
+                }
+                cables = Some(laid);
+            }
+            _ => specs.push(spec(&guest)?),
+        }
+        let stage = Stage::open(&specs, patience, journal)?;
+        Ok(Open { stage, guests: specs.len(), network, _cables: cables })
+    }
+}

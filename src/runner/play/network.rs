@@ -1,0 +1,292 @@
+//! A network on a stage: made, watched, and taken away again.
+
+use super::super::Journal;
+use super::super::stage::{Stage, Task, Trouble};
+use super::{PATIENCE, Verdict};
+use crate::event::wire::Wire;
+use crate::event::{Event, Outcome, TestId};
+use crate::plan::play::Piece;
+use crate::runner::stage::JobKey;
+use crate::suite::sample::Expect;
+use crate::topology::realise::{self, actions, cards, namespace};
+use crate::topology::{Realisation, Topology};
+use crate::wire::{Counters, Watch, read_sockets};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// What is played, and for how long.
+pub(super) struct Scene<'a> {
+    pub piece: &'a Piece,
+    pub test: &'a TestId,
+    pub time: Duration,
+    pub pcap: bool,
+    /// Where the guests may write.
+    pub files: &'a Path,
+    /// Where the tree's selftests are installed.
+    pub selftests: String,
+}
+
+/// A network that is there.
+pub(super) struct Network {
+    hosts: Vec<Spot>,
+    removal: Option<String>,
+    watch: Watch,
+    captures: Vec<(String, JobKey)>,
+    /// When the sockets were looked at last.
+    looked: Option<Instant>,
+}
+
+/// Where a host is.
+#[derive(Debug, Clone)]
+pub(super) struct Spot {
+    pub host: String,
+    pub guest: usize,
+    namespace: Option<String>,
+}
+
+impl Spot {
+    /// A command on this host.
+    pub fn task(&self, argv: Vec<String>) -> Task {
+        let argv = match &self.namespace {
+            Some(space) => {
+                let enter = ["ip", "netns", "exec", space].map(str::to_owned);
+                enter.into_iter().chain(argv).collect()
+            }
+            None => argv,
+        };
+        Task::new(self.guest, argv)
+    }
+}
+
+fn words(text: &[&str]) -> Vec<String> {
+    text.iter().map(|&word| word.to_owned()).collect()
+}
+
+impl Network {
+    /// Makes the network of a topology.
+    pub fn make(
+        topology: &Topology,
+        how: Realisation,
+        stage: &mut Stage,
+        journal: &mut Journal,
+    ) -> Result<Result<Self, Verdict>, Trouble> {
+        let namespaced = how == Realisation::Namespaces;
+        let hosts: Vec<Spot> = topology
+            .host
+            .keys()
+            .enumerate()
+            .map(|(index, host)| Spot {
+                host: host.clone(),
+                guest: if namespaced { 0 } else { index },
+                namespace: namespaced.then(|| namespace(host)),
+            })
+            .collect();
+        let removal = namespaced.then(|| realise::removal(topology).join("\n") + "\n");
+        if let Some(lines) = &removal {
+            // What a test before this one left behind.
+            let argv = words(&["ip", "-force", "-batch", "-"]);
+            stage.run(Task::new(0, argv).reading(lines.clone()), PATIENCE, journal)?;
+        } else {
+            for spot in &hosts {
+                if let Err(verdict) = name_cards(topology, spot, stage, journal)? {
+                    return Ok(Err(verdict));
+                }
+            }
+        }
+        for action in actions(topology, how) {
+            let guest = match &action.place {
+                realise::Place::Host(host) => {
+                    hosts.iter().find(|spot| spot.host == *host).map_or(0, |spot| spot.guest)
+                }
+                _ => 0,
+            };
+            let (argv, input) = action.command(namespaced);
+            let ended = stage.run(Task::new(guest, argv.clone()).reading(input), PATIENCE, journal)?;
+            if !ended.is_good() {
+                return Ok(Err(refused(&argv, &action.lines, &ended.output)));
+            }
+        }
+        Ok(Ok(Self { hosts, removal, watch: Watch::default(), captures: Vec::new(), looked: None }))
+    }
+
+    /// The guest itself, with all that is in it.
+    pub fn of_guest() -> Self {
+        let spot = Spot { host: "guest".to_owned(), guest: 0, namespace: None };
+        Self { hosts: vec![spot], removal: None, watch: Watch::default(), captures: Vec::new(), looked: None }
+    }
+
+    /// Where all hosts are.
+    pub fn spots(&self) -> &[Spot] {
+        &self.hosts
+    }
+
+    /// Where a host is: by its name, or the only one.
+    pub fn spot(&self, host: &str) -> Spot {
+        self.hosts.iter().find(|spot| spot.host == host).unwrap_or(&self.hosts[0]).clone()
+    }
+
+    /// Begins to watch: counters, and packets if they are wanted.
+    pub fn begin(&mut self, scene: &Scene, stage: &mut Stage, journal: &mut Journal) -> Result<(), Trouble> {
+        for spot in &self.hosts {
+            let counters = counters(spot, stage, journal)?;
+            self.watch.before(&spot.host, counters);
+        }
+        if scene.pcap {
+            for spot in &self.hosts {
+                let file = scene.files.join(format!("{}.{}.pcap", scene.piece.name, spot.host));
+                let argv = words(&[
+                    "tcpdump",
+                    "-i",
+                    "any",
+                    "-s",
+                    "200",
+                    "-U",
+                    "-Z",
+                    "root",
+                    "-w",
+                    &file.to_string_lossy(),
+                    "tcp",
+                ]);
+                self.captures.push((spot.host.clone(), stage.start(spot.task(argv))));
+            }
+            stage.pump(Duration::from_secs(1), journal)?;
+        }
+        Ok(())
+    }
+
+    /// Looks at the sockets, if that was not done a moment ago.
+    pub fn look(&mut self, every: Duration, stage: &mut Stage, journal: &mut Journal) -> Result<(), Trouble> {
+        if self.looked.is_some_and(|last| last.elapsed() < every) {
+            return Ok(());
+        }
+        for spot in &self.hosts {
+            let ended = stage.run(spot.task(words(&["ss", "-Htni"])), PATIENCE, journal)?;
+            self.watch.sockets(&spot.host, read_sockets(&ended.output));
+        }
+        self.looked = Some(Instant::now());
+        Ok(())
+    }
+
+    /// What was seen. Takes the network away.
+    pub fn finish(
+        mut self,
+        scene: &Scene,
+        stage: &mut Stage,
+        journal: &mut Journal,
+    ) -> Result<Wire, Trouble> {
+        for spot in &self.hosts {
+            let counters = counters(spot, stage, journal)?;
+            self.watch.after(&spot.host, counters);
+        }
+        let mut captures = Vec::new();
+        for (host, key) in std::mem::take(&mut self.captures) {
+            match stage.stop(key, journal)? {
+                Some(ended) if ended.exit.is_none() => {
+                    journal.warn(format!("no packets were captured: {}", ended.output), None)?;
+                }
+                _ => captures.push(format!("samples/{}.{host}.pcap", scene.piece.name)),
+            }
+        }
+        if let Some(lines) = &self.removal {
+            let argv = words(&["ip", "-force", "-batch", "-"]);
+            stage.run(Task::new(0, argv).reading(lines.clone()), PATIENCE, journal)?;
+        }
+        let mut wire = self.watch.finish();
+        wire.captures = captures;
+        journal.add(Event::Wire { test: scene.test.clone(), wire: wire.clone() })?;
+        Ok(wire)
+    }
+}
+
+/// Whether a program listens on a host.
+pub(super) fn listens(spot: &Spot, stage: &mut Stage, journal: &mut Journal) -> Result<bool, Trouble> {
+    let ended = stage.run(spot.task(words(&["ss", "-Hltn"])), PATIENCE, journal)?;
+    Ok(ended.output.lines().any(|line| line.starts_with("LISTEN")))
+}
+
+/// What the connections were to be, and were not.
+pub(super) fn unmet(expect: &[Expect], wire: &Wire) -> Option<String> {
+    expect.iter().find_map(|expect| expect.unmet(wire))
+}
+
+/// Gives a guest's cards the names that the network has for them.
+fn name_cards(
+    topology: &Topology,
+    spot: &Spot,
+    stage: &mut Stage,
+    journal: &mut Journal,
+) -> Result<Result<(), Verdict>, Trouble> {
+    let argv = words(&["ip", "-o", "link", "show"]);
+    let ended = stage.run(Task::new(spot.guest, argv.clone()), PATIENCE, journal)?;
+    if !ended.is_good() {
+        return Ok(Err(refused(&argv, &[], &ended.output)));
+    }
+    let lines = match realise::renames(&cards(topology, &spot.host), &links(&ended.output)) {
+        Ok(lines) => lines,
+        Err(why) => return Ok(Err(Verdict::new(Outcome::Error, why))),
+    };
+    for line in lines {
+        let argv: Vec<String> = std::iter::once("ip").chain(line.split(' ')).map(str::to_owned).collect();
+        let ended = stage.run(Task::new(spot.guest, argv.clone()), PATIENCE, journal)?;
+        if !ended.is_good() {
+            return Ok(Err(refused(&argv, &[], &ended.output)));
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// Names and hardware addresses, as `ip -o link show` prints them.
+fn links(text: &str) -> Vec<(String, String)> {
+    let link = |line: &str| {
+        let name = line.split(": ").nth(1)?.split('@').next()?.to_owned();
+        let mut words = line.split_whitespace().skip_while(|word| *word != "link/ether");
+        Some((name, words.nth(1)?.to_owned()))
+    };
+    text.lines().filter_map(link).collect()
+}
+
+/// Why a network could not be made.
+fn refused(argv: &[String], lines: &[String], output: &str) -> Verdict {
+    let said = output.lines().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing").trim();
+    // A batch says which of its lines failed: `Command failed -:3`.
+    let number =
+        output.lines().find_map(|line| line.strip_prefix("Command failed -:")?.trim().parse::<usize>().ok());
+    let what = number.and_then(|number| lines.get(number.checked_sub(1)?)).cloned();
+    let program = argv.iter().find(|word| ["ip", "tc", "sysctl"].contains(&word.as_str()));
+    let what =
+        what.map_or_else(|| argv.join(" "), |line| format!("{} {line}", program.map_or("", String::as_str)));
+    Verdict::new(Outcome::Error, format!("the network could not be made: {what}: {said}"))
+}
+
+fn counters(spot: &Spot, stage: &mut Stage, journal: &mut Journal) -> Result<Counters, Trouble> {
+    let argv = words(&["cat", "/proc/net/netstat", "/proc/net/snmp"]);
+    let ended = stage.run(spot.task(argv), PATIENCE, journal)?;
+    Ok(Counters::read(&ended.output))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cards_are_found_by_their_hardware_address() {
+        let text = "1: lo: <LOOPBACK> mtu 65536 \\    link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00\n\
+                    2: enp0s3: <BROADCAST> mtu 1500 \\    link/ether 02:76:6d:00:00:01 brd ff:ff:ff:ff:ff:ff\n";
+        assert_eq!(links(text), [("enp0s3".to_owned(), "02:76:6d:00:00:01".to_owned())]);
+    }
+
+    #[test]
+    fn the_line_that_failed_is_named() {
+        let argv = words(&["ip", "-n", "x", "-batch", "-"]);
+        let lines = words(&["link set lo up", "mptcp limits set subflows 9"]);
+        let reason = |output: &str| refused(&argv, &lines, output).reason.unwrap_or_default();
+        assert_eq!(
+            reason("Error: argument is wrong.\nCommand failed -:2\n"),
+            "the network could not be made: ip mptcp limits set subflows 9: Error: argument is wrong."
+        );
+        assert_eq!(
+            reason("no such command in the guest: ip"),
+            "the network could not be made: ip -n x -batch -: no such command in the guest: ip"
+        );
+    }
+}

@@ -1,0 +1,203 @@
+//! Cables between guests: what one card sends, all others on the same cable get.
+//!
+//! QEMU's cards connect to us by Unix sockets (`-netdev stream`, QEMU 7.2 and later), and we pass their packets on. So there
+//! is no order in which guests have to start, no port that could be taken, no file that could be left behind, and a cable may
+//! have any number of ends.
+
+use crate::error::{Error, Result};
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use std::io::{ErrorKind, Read, Write};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc::{self, SyncSender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// How many packets may wait for a guest that does not take them. More are lost, as a switch would lose them.
+const QUEUE: usize = 1024;
+
+/// No packet is longer: TCP segmentation offload makes up to 64 KiB, with headers.
+const LONGEST: usize = 128 * 1024;
+
+/// Some cables. Dropping them lets go of everything.
+#[derive(Debug)]
+pub struct Cables {
+    names: Vec<String>,
+    cut: Arc<AtomicBool>,
+}
+
+/// The queues of the ends of one cable, each with its number.
+type Queues = Vec<(u32, SyncSender<Arc<[u8]>>)>;
+
+/// The same, for all threads that carry its packets.
+type Ends = Arc<Mutex<Queues>>;
+
+impl Cables {
+    /// Lays so many cables.
+    pub fn lay(count: usize) -> Result<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let failed =
+            |error| Error::cannot_run(format!("cannot open a socket for the guests' network: {error}"));
+        let cut = Arc::new(AtomicBool::new(false));
+        let mut names = Vec::new();
+        for _ in 0..count {
+            let nonce = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id());
+            let number = COUNT.fetch_add(1, Ordering::Relaxed);
+            let name = format!("vmptcp-net-{}-{number}-{nonce:x}", std::process::id());
+            let address = SocketAddr::from_abstract_name(&name).map_err(failed)?;
+            let listener = UnixListener::bind_addr(&address).map_err(failed)?;
+            listener.set_nonblocking(true).map_err(failed)?;
+            let cut = Arc::clone(&cut);
+            thread::spawn(move || accept(&listener, &cut));
+            names.push(name);
+        }
+        Ok(Self { names, cut })
+    }
+
+    /// QEMU's arguments for a card on a cable.
+    pub fn card(&self, cable: usize, name: &str, mac: &str) -> Vec<String> {
+        let socket = self.names.get(cable).map_or("", String::as_str);
+        vec![
+            "-netdev".to_owned(),
+            format!("stream,id={name},server=off,addr.type=unix,addr.path={socket},addr.abstract=on"),
+            "-device".to_owned(),
+            format!("virtio-net-pci,netdev={name},mac={mac}"),
+        ]
+    }
+}
+
+impl Drop for Cables {
+    fn drop(&mut self) {
+        self.cut.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Lets in whoever belongs to us: abstract sockets have no permissions.
+fn accept(listener: &UnixListener, cut: &AtomicBool) {
+    let us = nix::unistd::geteuid().as_raw();
+    let ends = Ends::default();
+    let mut count = 0;
+    while !cut.load(Ordering::Relaxed) {
+        match listener.accept() {
+            Ok((stream, _)) if getsockopt(&stream, PeerCredentials).is_ok_and(|peer| peer.uid() == us) => {
+                if stream.set_nonblocking(false).is_ok() {
+                    count += 1;
+                    plug(stream, count, &ends);
+                }
+            }
+            Ok(_) => {}
+            Err(_) => thread::sleep(Duration::from_millis(20)),
+        }
+    }
+}
+
+/// Connects a card: one thread takes what it sends, one gives it what the others send.
+fn plug(stream: UnixStream, id: u32, ends: &Ends) {
+    let Ok(mut sink) = stream.try_clone() else { return };
+    let (sender, packets) = mpsc::sync_channel::<Arc<[u8]>>(QUEUE);
+    lock(ends).push((id, sender));
+    thread::spawn(move || {
+        for packet in packets {
+            if sink.write_all(&packet).is_err() {
+                return;
+            }
+        }
+    });
+    let ends = Arc::clone(ends);
+    thread::spawn(move || {
+        carry(stream, |packet| {
+            for (other, queue) in lock(&ends).iter() {
+                // A full queue loses the packet, one whose reader is gone too.
+                if *other != id {
+                    let _ = queue.try_send(Arc::clone(packet));
+                }
+            }
+        });
+        lock(&ends).retain(|(other, _)| *other != id);
+    });
+}
+
+fn lock(ends: &Ends) -> MutexGuard<'_, Queues> {
+    ends.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Reads packets, each with its length in front (four bytes, the most significant first), as QEMU writes them.
+fn carry(mut source: impl Read, mut pass: impl FnMut(&Arc<[u8]>)) {
+    let mut head = [0; 4];
+    while read_whole(&mut source, &mut head) {
+        let length = usize::try_from(u32::from_be_bytes(head)).unwrap_or(usize::MAX);
+        if length > LONGEST {
+            return;
+        }
+        let mut packet = vec![0; 4 + length];
+        packet[..4].copy_from_slice(&head);
+        if !read_whole(&mut source, &mut packet[4..]) {
+            return;
+        }
+        pass(&packet.into());
+    }
+}
+
+fn read_whole(source: &mut impl Read, buffer: &mut [u8]) -> bool {
+    loop {
+        match source.read_exact(buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            read => return read.is_ok(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connect(cables: &Cables, cable: usize) -> UnixStream {
+        let address = SocketAddr::from_abstract_name(&cables.names[cable]).unwrap();
+        let stream = UnixStream::connect_addr(&address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream
+    }
+
+    fn framed(text: &str) -> Vec<u8> {
+        let length = u32::try_from(text.len()).unwrap().to_be_bytes();
+        [&length[..], text.as_bytes()].concat()
+    }
+
+    #[test]
+    fn what_one_end_sends_all_others_get_and_nobody_on_another_cable() {
+        let cables = Cables::lay(2).unwrap();
+        let (mut a, mut b, mut c) = (connect(&cables, 0), connect(&cables, 0), connect(&cables, 0));
+        let mut stranger = connect(&cables, 1);
+        // Until all are plugged in, packets are lost.
+        let mut got = [0; 9];
+        b.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        while b.read_exact(&mut got).is_err() {
+            a.write_all(&framed("hello")).unwrap();
+        }
+        assert_eq!(got[..], framed("hello"));
+        c.read_exact(&mut got).unwrap();
+        assert_eq!(got[..], framed("hello"));
+        stranger.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        assert!(stranger.read_exact(&mut got).is_err());
+    }
+
+    #[test]
+    fn nonsense_ends_a_card_and_no_more() {
+        let mut seen = 0;
+        carry(&[framed("one"), framed("two"), vec![0xff; 100]].concat()[..], |_| seen += 1);
+        assert_eq!(seen, 2);
+    }
+
+    #[test]
+    fn qemu_is_told_of_a_card() {
+        let cables = Cables::lay(1).unwrap();
+        let args = cables.card(0, "eth0", "02:00:00:00:00:01");
+        assert!(
+            args[1].starts_with("stream,id=eth0,server=off,addr.type=unix,addr.path=vmptcp-net-"),
+            "{args:?}"
+        );
+        assert_eq!(args[3], "virtio-net-pci,netdev=eth0,mac=02:00:00:00:00:01");
+    }
+}
