@@ -19,6 +19,8 @@ Examples:
   vmptcp test mptcp_join -- -f         one script, with an argument of its own
   vmptcp test 'diag/*inuse*'           only these subtests count
   vmptcp config -e NET_SCH_CAKE        configure, and say of each symbol whether it took
+  vmptcp sample c-echo                 a sample program, and proof of what it spoke
+  vmptcp module ~/src/my-modules       kernel modules: built, loaded, watched, unloaded
   vmptcp exec -- ip mptcp limits       one command in a guest
   vmptcp shell                         a terminal in a guest
   vmptcp ps                            which guests run; vmptcp attach, vmptcp stop
@@ -53,6 +55,14 @@ pub enum Command {
     Run(commands::run::Args),
     /// Run the MPTCP selftests in a guest; builds first what changed
     Test(commands::test::Args),
+    /// Build and run sample programs in a network, and prove what they spoke
+    Sample(commands::sample::Args),
+    /// Build kernel modules, load them, watch them, and unload them
+    Module(commands::module::Args),
+    /// List the networks that programs can run in, or draw one
+    Topology(commands::topology::Args),
+    /// Show what MPTCP is told on a guest, or on a network's hosts
+    Mptcp(commands::mptcp::Args),
     /// Run a command in a guest
     Exec(commands::exec::Args),
     /// Open a terminal in a guest
@@ -86,6 +96,10 @@ impl Command {
         match self {
             Self::Run(args) => commands::run::run(&args, context),
             Self::Test(args) => commands::test::run(&args, context),
+            Self::Sample(args) => commands::sample::run(&args, context),
+            Self::Module(args) => commands::module::run(&args, context),
+            Self::Topology(args) => commands::topology::run(&args, context),
+            Self::Mptcp(args) => commands::mptcp::run(&args, context),
             Self::Exec(args) => commands::exec::run(&args, context),
             Self::Shell(args) => commands::shell::run(&args, context),
             Self::Ps(args) => commands::ps::run(&args, context),

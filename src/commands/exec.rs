@@ -5,6 +5,7 @@ use super::flags::{Asked, KernelFlags, VmFlags, variable_of};
 use super::pipeline::Target;
 use crate::error::{Error, ExitCode, IoContext, Kind, Result};
 use crate::event::{Event, GUEST_STEP, StepStatus};
+use crate::kernel::Lock;
 use crate::kernel::build::{self, Built};
 use crate::plan::GuestPlan;
 use crate::report::console;
@@ -84,25 +85,36 @@ pub(super) fn attach(context: &Context, target: &Target, asked: &Asked, request:
     let mut ended = None;
     let outcome = target.journaled(vec![GUEST_STEP.to_owned()], &target.sessions(), context, |journal| {
         // Held until the guest is gone: nobody changes its kernel meanwhile.
-        let (_lock, built) = match (target.share()?, build::last(&target.out())) {
-            (Some(lock), Some(built)) if !request.build => (lock, built),
-            (shared, _) => {
-                drop(shared);
-                let lock = target.lock(journal)?;
-                let built = match build::last(&target.out()) {
-                    Some(built) if !request.build => built,
-                    _ => build_it(context, target, asked, journal)?,
-                };
-                lock.relax()?;
-                (lock, built)
-            }
-        };
+        let (_lock, built) = kernel(context, target, asked, request.build, journal)?;
         ended = Some(enter(context, guest, request, &built, &host, journal)?);
         Ok(())
     })?;
     match ended {
         Some(code) => Ok(code),
         None => outcome.into_result(),
+    }
+}
+
+/// The kernel that was built last, or one that is built now, and the lock under which it stays as it is.
+pub(super) fn kernel(
+    context: &Context,
+    target: &Target,
+    asked: &Asked,
+    build: bool,
+    journal: &mut Journal,
+) -> Result<(Lock, Built)> {
+    match (target.share()?, build::last(&target.out())) {
+        (Some(lock), Some(built)) if !build => Ok((lock, built)),
+        (shared, _) => {
+            drop(shared);
+            let lock = target.lock(journal)?;
+            let built = match build::last(&target.out()) {
+                Some(built) if !build => built,
+                _ => build_it(context, target, asked, journal)?,
+            };
+            lock.relax()?;
+            Ok((lock, built))
+        }
     }
 }
 

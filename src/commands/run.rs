@@ -3,27 +3,37 @@
 use super::context::Context;
 use super::flags::{Asked, RunFlags};
 use super::pipeline::Target;
-use super::{source, test};
+use super::{module, sample, source, test};
 use crate::error::{ExitCode, Result};
+use crate::plan::Step;
 use crate::process::Cmd;
 use crate::report::console;
 use crate::report::text::clean;
 use crate::settings;
+use crate::suite::Suite;
 
 /// Go from a tree to a verdict
 ///
-/// Obtains a kernel tree if there is none, configures and builds it, boots it, and runs the tests of the profile.
+/// Obtains a kernel tree if there is none, configures and builds it, boots it, runs the tests of the profile, and plays the
+/// samples and the kernel modules of the project.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(after_help = "\
 Examples:
   vmptcp run                       the default profile: smoke
   vmptcp run --profile full        all tests
+  vmptcp run --only selftests      without the samples and the kernel modules
   vmptcp run --variant debug       on a kernel with KASAN, lockdep and the like
   vmptcp run --dry-run             only show what would be done, with every command")]
 pub struct Args {
     /// Show what would be done, with every command, and do nothing
     #[arg(long)]
     dry_run: bool,
+    /// Run only these suites: selftests, samples, modules
+    #[arg(long, value_name = "SUITE", value_delimiter = ',', value_parser = suite)]
+    only: Vec<Suite>,
+    /// Leave these suites out
+    #[arg(long, value_name = "SUITE", value_delimiter = ',', value_parser = suite, conflicts_with = "only")]
+    skip: Vec<Suite>,
     #[command(flatten)]
     flags: RunFlags,
     #[command(flatten)]
@@ -42,12 +52,30 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
         None => source::obtain_for_run(context)?,
     };
     let target = Target::of(context, tree, flags()?)?;
-    let plan = test::plan(context, &target, &[], &[], args.asked.sources()?)?;
-    if args.dry_run {
-        console::out(&plan.render())?;
-        return Ok(ExitCode::Passed as u8);
+    let mut plan = test::plan(context, &target, &[], &[], args.asked.sources()?)?;
+    if !args.wants(Suite::Selftests) {
+        plan.steps.retain(|step| !matches!(step, Step::Test(_)));
     }
-    test::carry_out(context, &target, &plan, args.flags.tests.json)
+    if args.wants(Suite::Samples) {
+        plan.steps.push(sample::step(context, &target)?);
+    }
+    if args.wants(Suite::Modules) {
+        plan.steps.push(module::step(context, &target)?);
+    }
+    sample::finish(context, &target, &plan, args.dry_run, args.flags.tests.json)
+}
+
+impl Args {
+    fn wants(&self, suite: Suite) -> bool {
+        (self.only.is_empty() || self.only.contains(&suite)) && !self.skip.contains(&suite)
+    }
+}
+
+/// Reads the name of a suite, for clap.
+fn suite(text: &str) -> Result<Suite, String> {
+    let names = Suite::ALL.map(Suite::as_str).join(", ");
+    let known = Suite::ALL.into_iter().find(|suite| suite.as_str() == text);
+    known.ok_or_else(|| format!("there is no suite of this name: {names}"))
 }
 
 /// The plan as far as it is known before there is a tree.

@@ -73,7 +73,8 @@ pub fn carry_out(
                 test(tests, built, host, journal)?;
             }
             (Step::Play(plan), _) => {
-                let built = built.as_ref().ok_or_else(|| Error::cannot_run("nothing was built to play on"))?;
+                let built =
+                    built.as_ref().ok_or_else(|| Error::cannot_run("nothing was built to play on"))?;
                 lock.relax()?;
                 super::play::run(plan, built, host, journal)?;
             }

@@ -25,6 +25,10 @@ fn the_help_names_the_commands_and_the_exit_codes() {
     Commands:
       run       Go from a tree to a verdict: source, configure, build, boot, test
       test      Run the MPTCP selftests in a guest; builds first what changed
+      sample    Build and run sample programs in a network, and prove what they spoke
+      module    Build kernel modules, load them, watch them, and unload them
+      topology  List the networks that programs can run in, or draw one
+      mptcp     Show what MPTCP is told on a guest, or on a network's hosts
       exec      Run a command in a guest
       shell     Open a terminal in a guest
       ps        List the guests that you are running
@@ -72,6 +76,8 @@ fn the_help_names_the_commands_and_the_exit_codes() {
       vmptcp test mptcp_join -- -f         one script, with an argument of its own
       vmptcp test 'diag/*inuse*'           only these subtests count
       vmptcp config -e NET_SCH_CAKE        configure, and say of each symbol whether it took
+      vmptcp sample c-echo                 a sample program, and proof of what it spoke
+      vmptcp module ~/src/my-modules       kernel modules: built, loaded, watched, unloaded
       vmptcp exec -- ip mptcp limits       one command in a guest
       vmptcp shell                         a terminal in a guest
       vmptcp ps                            which guests run; vmptcp attach, vmptcp stop

@@ -7,6 +7,7 @@
 mod help;
 mod input;
 mod plan;
+mod play;
 mod report;
 mod sandbox;
 mod settings;

@@ -50,6 +50,20 @@ fn a_dry_run_prints_every_command_and_touches_nothing() {
        ./diag.sh
        ./mptcp_sockopt.sh
        ./userspace_pm.sh
+    4. samples
+       cd / && PATH=[dir]/bin:[dir]/bin:/usr/bin:/bin TMPDIR=RUN/tmp [dir]/bin/vng --run [dir]/tree/.vmptcp/build/normal --verbose --cpus 2 --memory 1024M --name vmptcp --disable-kvm --force-9p --append no_timer_check --append watchdog_thresh=60 --append rcupdate.rcu_cpu_stall_timeout=120 --append rootflags=version=9p2000.L,trans=virtio,access=any,msize=524288,cache=loose '--qemu-opts=-chardev socket,id=vmptcp.agent,path=SOCKET,abstract=on -device virtio-serial-pci -device virtserialport,name=vmptcp.agent,chardev=vmptcp.agent' --exec 'exec [vmptcp] agent'
+       # c-echo: [dir]/tree/.vmptcp/samples/c-echo, in pair
+       # c-echo-v6: [dir]/tree/.vmptcp/samples/c-echo, in pair
+       # python-echo: [dir]/tree/.vmptcp/samples/python-echo, in pair
+       # mptcpize-echo: [dir]/tree/.vmptcp/samples/mptcpize-echo, in pair
+       # kernel-path-manager: [dir]/tree/.vmptcp/samples/kernel-path-manager, in pair
+       # userspace-path-manager: [dir]/tree/.vmptcp/samples/userspace-path-manager, in pair
+       # schedulers: [dir]/tree/.vmptcp/samples/schedulers, in pair
+       # bpf-mptcpify: [dir]/tree/.vmptcp/samples/bpf-mptcpify, in pair
+    5. modules
+       cd / && PATH=[dir]/bin:[dir]/bin:/usr/bin:/bin TMPDIR=RUN/tmp [dir]/bin/vng --run [dir]/tree/.vmptcp/build/normal --verbose --cpus 2 --memory 1024M --name vmptcp --disable-kvm --force-9p --append no_timer_check --append watchdog_thresh=60 --append rcupdate.rcu_cpu_stall_timeout=120 --append rootflags=version=9p2000.L,trans=virtio,access=any,msize=524288,cache=loose '--qemu-opts=-chardev socket,id=vmptcp.agent,path=SOCKET,abstract=on -device virtio-serial-pci -device virtserialport,name=vmptcp.agent,chardev=vmptcp.agent' --exec 'exec [vmptcp] agent'
+       # kernel-echo: [dir]/tree/.vmptcp/samples/kernel-echo
+       # kernel-echo-tcp: [dir]/tree/.vmptcp/samples/kernel-echo
     ");
 }
 

@@ -13,9 +13,11 @@ fn a_run_ends_with_the_verdict_of_the_smoke_profile() {
     let results: Value = serde_json::from_str(&ran.stdout).expect("results as JSON");
     let tests = results["tests"].as_array().expect("tests");
     let names: Vec<&str> = tests.iter().filter_map(|test| test["name"].as_str()).collect();
-    assert_eq!(names, SMOKE);
+    let (selftests, others): (Vec<&str>, Vec<&str>) = names.iter().partition(|name| !name.contains('/'));
+    assert_eq!(selftests, SMOKE);
+    assert!(others.len() > 6, "{others:?}");
     assert_eq!((ran.code, results["verdict"].as_str()), (0, Some("passed")), "{}\n{results:#}", ran.stderr);
-    for test in tests {
+    for test in tests.iter().filter(|test| test["wire"].is_null() && test["outcome"] != "skip") {
         assert!(!test["subtests"].as_array().expect("subtests").is_empty(), "{test}");
         let output = lab.latest().join(test["output"].as_str().expect("output"));
         assert!(output.metadata().expect("raw output").len() > 0);

@@ -15,4 +15,5 @@ mod fleet;
 mod guests;
 mod job;
 mod lab;
+mod play;
 mod scripts;

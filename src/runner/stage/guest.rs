@@ -2,8 +2,8 @@
 
 use super::{CONSOLE_LAG, Trouble};
 use crate::guest::protocol::ToGuest;
-use crate::vm::Session;
 use crate::runner::watch::Watch;
+use crate::vm::Session;
 use crate::vm::console::Splat;
 use crate::vm::session::VmId;
 use std::time::{Duration, Instant};

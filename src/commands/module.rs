@@ -1,0 +1,176 @@
+//! `vmptcp module`: kernel modules, built out of the tree, loaded, watched and unloaded.
+
+use super::context::Context;
+use super::flags::{Asked, KernelFlags, VmFlags};
+use super::pipeline::Target;
+use super::sample::{expectation, finish, name_of, own_dir, play, topology};
+use super::{inputs, own};
+use crate::error::{Error, Result};
+use crate::plan::Step;
+use crate::plan::play::{Kind, Modules, Piece, PlayPlan};
+use crate::report::console;
+use crate::report::text::clean;
+use crate::suite::Suite;
+use crate::suite::module::Param;
+use crate::suite::sample::{Expect, USUAL_SECONDS};
+use crate::topology::Realisation;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The network of modules on several guests, unless another is named.
+const USUAL_TOPOLOGY: &str = "pair";
+
+/// Build kernel modules against the kernel, load them, watch them, and unload them
+///
+/// PATH is a directory with a Makefile that has obj-m, or a module that is built already. Without one, the project's own pair
+/// of modules runs, by MPTCP and by TCP. They are built in a copy of the directory, whatever kernel its Makefile names; loaded
+/// in order, the server's before the client's; and unloaded in reverse. A splat, a module that cannot be unloaded, or one that
+/// takes its guest down, is a failure. The kernel's log is shown.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(after_help = "\
+Examples:
+  vmptcp module                              the project's own
+  vmptcp module ~/src/kernel-sockets
+  vmptcp module DIR --param kernel-socket-server.server_port=5555
+  vmptcp module DIR --guests --param client.peer={server}
+  vmptcp module DIR --time 10 --expect tcp
+  vmptcp module ./hello.ko                   built elsewhere, for this kernel")]
+pub struct Args {
+    /// Directories with a Makefile, or built modules
+    #[arg(value_name = "PATH")]
+    what: Vec<String>,
+    /// A parameter of a module
+    #[arg(long, value_name = "MODULE.NAME=VALUE")]
+    param: Vec<String>,
+    /// Boot a guest for the server's module and one for the client's
+    #[arg(long)]
+    guests: bool,
+    /// The network between the guests, see vmptcp topology [default: pair]
+    #[arg(long, value_name = "NAME", requires = "guests")]
+    topology: Option<String>,
+    /// How long they are watched, in seconds [default: 5; twice that under emulation]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86400))]
+    time: Option<u32>,
+    /// What the connections shall be: mptcp, tcp, subflows>=N, subflows=N
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = expectation)]
+    expect: Vec<Expect>,
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    vm: VmFlags,
+    #[command(flatten)]
+    kernel: KernelFlags,
+    #[command(flatten)]
+    asked: Asked,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, context: &Context) -> Result<u8> {
+    let params = args.param.iter().map(|text| parameter(text)).collect::<Result<Vec<_>>>()?;
+    let target = Target::open(context, args.vm.overrides().and(args.kernel.overrides()))?;
+    let mut pieces = if args.what.is_empty() { own_pieces(context, &target)? } else { Vec::new() };
+    for word in &args.what {
+        let path = context.absolute(Path::new(word));
+        if !path.exists() {
+            return Err(Error::usage(format!("{word} does not exist"))
+                .hint("give the directory of the modules, the one with their Makefile"));
+        }
+        pieces.push(piece(name_of(&path), path, Vec::new(), context, &target)?);
+    }
+    let network = match (args.guests, &args.topology) {
+        (false, _) => None,
+        (true, name) => {
+            let name = name.clone().unwrap_or_else(|| USUAL_TOPOLOGY.to_owned());
+            Some((name.clone(), topology(&name, &target.loaded)?))
+        }
+    };
+    for piece in &mut pieces {
+        if network.is_some() {
+            (piece.topology, piece.realisation) = (network.clone(), Realisation::Guests);
+        }
+        if let Some(seconds) = args.time {
+            piece.time = Duration::from_secs(seconds.into());
+        }
+        if !args.expect.is_empty() {
+            piece.expect.clone_from(&args.expect);
+        }
+        if let Kind::Modules(modules) = &mut piece.kind {
+            modules.params.extend(params.clone());
+        }
+    }
+    let mut plan = super::build::plan(context, &target, args.asked.sources()?)?;
+    plan.steps.push(Step::Play(PlayPlan { ..play(context, &target, Suite::Modules, pieces)? }));
+    let code = finish(context, &target, &plan, args.dry_run, args.json)?;
+    if !args.dry_run && !args.json {
+        show_log(&target)?;
+    }
+    Ok(code)
+}
+
+/// The step for the project's own modules.
+pub(super) fn step(context: &Context, target: &Target) -> Result<Step> {
+    play(context, target, Suite::Modules, own_pieces(context, target)?).map(Step::Play)
+}
+
+fn own_pieces(context: &Context, target: &Target) -> Result<Vec<Piece>> {
+    let path = own_dir(target).join(own::MODULES);
+    let tcp = ["kernel_echo_server.protocol=tcp", "kernel_echo_client.protocol=tcp"];
+    let tcp = tcp.iter().map(|text| parameter(text)).collect::<Result<Vec<_>>>()?;
+    let mut mptcp = piece(own::MODULES.to_owned(), path.clone(), Vec::new(), context, target)?;
+    mptcp.expect = vec![Expect::Mptcp];
+    let mut plain = piece(format!("{}-tcp", own::MODULES), path, tcp, context, target)?;
+    plain.expect = vec![Expect::Tcp];
+    Ok(vec![mptcp, plain])
+}
+
+fn parameter(text: &str) -> Result<Param> {
+    Param::parse(text).ok_or_else(|| {
+        Error::usage(format!("--param {text}: not of the form MODULE.NAME=VALUE"))
+            .hint("for example: --param kernel-socket-server.server_port=5555")
+    })
+}
+
+fn piece(
+    name: String,
+    path: PathBuf,
+    params: Vec<Param>,
+    context: &Context,
+    target: &Target,
+) -> Result<Piece> {
+    let out = target.out();
+    Ok(Piece {
+        name,
+        realisation: Realisation::Namespaces,
+        topology: None,
+        time: Duration::from_secs(USUAL_SECONDS.into()),
+        expect: Vec::new(),
+        kind: Kind::Modules(Modules {
+            path,
+            params,
+            tree: target.tree.root().to_owned(),
+            alias: inputs::alias(context, &target.tree, &out)?,
+            make_variables: target.variant.make_variables().into_iter().map(str::to_owned).collect(),
+            out,
+        }),
+    })
+}
+
+/// The log of each piece of the newest run: what was done, and what the kernel said.
+fn show_log(target: &Target) -> Result<()> {
+    let tests = target.runs().join(crate::store::LATEST).join("tests");
+    let mut logs: Vec<PathBuf> =
+        std::fs::read_dir(&tests).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    logs.sort();
+    for log in logs.iter().filter(|path| path.extension().is_some_and(|kind| kind == "log")) {
+        let bytes = std::fs::read(log).unwrap_or_default();
+        let name = log.file_stem().unwrap_or_default().to_string_lossy();
+        let text = String::from_utf8_lossy(&bytes);
+        let lines = text.lines().fold(String::new(), |all, line| all + "  " + &clean(line) + "\n");
+        console::out(&format!("\n{}:\n{lines}", clean(&name)))?;
+    }
+    Ok(())
+}

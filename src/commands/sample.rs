@@ -1,0 +1,265 @@
+//! `vmptcp sample`: sample programs in a network of their own, and proof of what they spoke.
+
+use super::context::Context;
+use super::flags::{Asked, KernelFlags, Overrides, VmFlags};
+use super::pipeline::Target;
+use super::{own, test};
+use crate::error::{Error, ExitCode, Result};
+use crate::plan::play::{Kind, Piece, PlayPlan};
+use crate::plan::{GuestPlan, Plan, Step};
+use crate::report::console;
+use crate::report::text::clean;
+use crate::settings::Loaded;
+use crate::suite::sample::{Declared, Expect, USUAL_SECONDS};
+use crate::suite::{Pattern, Suite};
+use crate::topology::{CLIENT, Realisation, SERVER, Topology};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+/// The network of a sample that names none.
+const USUAL_TOPOLOGY: &str = "pair";
+
+/// Build and run sample programs in a network, and prove what they spoke
+///
+/// WHAT is the name of a sample, or a path: a directory with a Makefile, with C files or scripts, or a single file. Without
+/// one, all of the project's own samples run, and those of the settings ([[sample]]). Programs are built on the host in a
+/// copy of their directory; those called *server* and *client* run on the hosts of that name. What never ends is ended after
+/// its time, and judged by what it did. Addresses that are compiled in become the server's.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(after_help = "\
+Examples:
+  vmptcp sample                              all of the project's own
+  vmptcp sample c-echo                       one of them
+  vmptcp sample ~/src/my-mptcp-pair          a directory with a server and a client
+  vmptcp sample echo_client.py --expect tcp
+  vmptcp sample DIR --mptcpize --expect 'mptcp,subflows>=2' --pcap
+  vmptcp sample DIR --topology lan --time 20
+  vmptcp sample --guests c-echo              a guest for each host
+  vmptcp sample --list")]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub struct Args {
+    /// Names of samples, or paths
+    #[arg(value_name = "WHAT")]
+    what: Vec<String>,
+    /// The network, see vmptcp topology [default: the sample's own, or pair]
+    #[arg(long, value_name = "NAME")]
+    topology: Option<String>,
+    /// How long the client may run, in seconds [default: the sample's own, or 5; twice that under emulation]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86400))]
+    time: Option<u32>,
+    /// What the connections shall be: mptcp, tcp, subflows>=N, subflows=N [default: mptcp, if the sources ask for it]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = expectation)]
+    expect: Vec<Expect>,
+    /// Run both programs through mptcpize
+    #[arg(long)]
+    mptcpize: bool,
+    /// Boot a guest for each host, instead of one with a network namespace for each
+    #[arg(long)]
+    guests: bool,
+    /// Capture the packets of each host
+    #[arg(long)]
+    pcap: bool,
+    /// List the samples, and run none
+    #[arg(long)]
+    list: bool,
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    vm: VmFlags,
+    #[command(flatten)]
+    kernel: KernelFlags,
+    #[command(flatten)]
+    asked: Asked,
+}
+
+/// Reads an expectation, for clap.
+pub(super) fn expectation(text: &str) -> Result<Expect, String> {
+    text.parse()
+}
+
+/// Runs the command.
+pub fn run(args: &Args, context: &Context) -> Result<u8> {
+    if args.list {
+        // Which samples there are, does not depend on a tree; but a tree may bring some.
+        let tree = context.find_tree()?;
+        let loaded = context.settings(tree.as_ref(), Overrides::default())?;
+        console::out(&list(&all(Path::new("samples"), &loaded)?, args.json))?;
+        return Ok(ExitCode::Passed as u8);
+    }
+    let target = Target::open(context, args.vm.overrides().and(args.kernel.overrides()))?;
+    let known = all(&own_dir(&target), &target.loaded)?;
+    let mut chosen = choose(&args.what, &known, context)?;
+    for sample in &mut chosen {
+        sample.mptcpize |= args.mptcpize;
+        sample.topology = args.topology.clone().or(sample.topology.take());
+        sample.seconds = args.time.or(sample.seconds);
+    }
+    let how = if args.guests { Realisation::Guests } else { Realisation::Namespaces };
+    let pieces = chosen
+        .into_iter()
+        .map(|sample| piece(sample, &args.expect, how, &target.loaded))
+        .collect::<Result<_>>()?;
+    let mut plan = super::build::plan(context, &target, args.asked.sources()?)?;
+    plan.steps
+        .push(Step::Play(PlayPlan { pcap: args.pcap, ..play(context, &target, Suite::Samples, pieces)? }));
+    finish(context, &target, &plan, args.dry_run, args.json)
+}
+
+/// Prints the plan, or carries it out.
+pub(super) fn finish(
+    context: &Context,
+    target: &Target,
+    plan: &Plan,
+    dry_run: bool,
+    json: bool,
+) -> Result<u8> {
+    if dry_run {
+        console::out(&plan.render())?;
+        return Ok(ExitCode::Passed as u8);
+    }
+    unpack_own(target)?;
+    test::carry_out(context, target, plan, json)
+}
+
+/// Writes the project's own samples to where the plan has them.
+pub(super) fn unpack_own(target: &Target) -> Result<()> {
+    target.work.create()?;
+    own::unpack(&own_dir(target))
+}
+
+/// Where the project's own samples are.
+pub(super) fn own_dir(target: &Target) -> std::path::PathBuf {
+    target.work.root().join("samples")
+}
+
+/// The step for all samples that have a name.
+pub(super) fn step(context: &Context, target: &Target) -> Result<Step> {
+    let known = all(&own_dir(target), &target.loaded)?;
+    let piece = |sample| piece(sample, &[], Realisation::Namespaces, &target.loaded);
+    let pieces = known.into_iter().map(piece).collect::<Result<_>>()?;
+    play(context, target, Suite::Samples, pieces).map(Step::Play)
+}
+
+/// What is played, with the guests of the settings.
+pub(super) fn play(context: &Context, target: &Target, suite: Suite, pieces: Vec<Piece>) -> Result<PlayPlan> {
+    let guest = GuestPlan { cached_root: true, ..target.guest(context)? };
+    let fail_fast = target.loaded.settings.test.fail_fast;
+    Ok(PlayPlan { suite, pieces, guest, fail_fast, pcap: false })
+}
+
+/// All samples that have a name: the project's own, and those of the settings, which may replace them.
+fn all(own_dir: &Path, loaded: &Loaded) -> Result<Vec<Declared>> {
+    let mut samples = own::samples(own_dir)?;
+    for sample in &loaded.settings.sample {
+        check_name(sample)?;
+        samples.retain(|other| other.name != sample.name);
+        samples.push(sample.clone());
+    }
+    Ok(samples)
+}
+
+fn check_name(sample: &Declared) -> Result<()> {
+    let good = !sample.name.is_empty()
+        && !sample.name.starts_with(['.', '-'])
+        && sample.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    if good {
+        return Ok(());
+    }
+    Err(Error::usage(format!("the sample {:?} has no usable name", sample.name))
+        .hint("a name is of letters, digits, dots, - and _"))
+}
+
+/// The samples that were asked for: by name, by glob, or by path.
+fn choose(what: &[String], known: &[Declared], context: &Context) -> Result<Vec<Declared>> {
+    let mut chosen: Vec<Declared> = if what.is_empty() { known.to_vec() } else { Vec::new() };
+    for word in what {
+        let pattern = Pattern::new(word)?;
+        let named: Vec<&Declared> = match known.iter().find(|sample| sample.name == *word) {
+            Some(exact) => vec![exact],
+            None if pattern.is_glob() => {
+                known.iter().filter(|sample| pattern.matches(&sample.name)).collect()
+            }
+            None => Vec::new(),
+        };
+        let found = if named.is_empty() {
+            vec![at_path(word, known, context)?]
+        } else {
+            named.into_iter().cloned().collect()
+        };
+        for sample in found {
+            if !chosen.iter().any(|other| other.name == sample.name) {
+                chosen.push(sample);
+            }
+        }
+    }
+    Ok(chosen)
+}
+
+/// The sample at a path.
+fn at_path(word: &str, known: &[Declared], context: &Context) -> Result<Declared> {
+    let path = context.absolute(Path::new(word));
+    if !path.exists() {
+        let names: Vec<&str> = known.iter().map(|sample| sample.name.as_str()).collect();
+        return Err(Error::usage(format!("{word} is neither the name of a sample nor a path"))
+            .hint(format!("give the path of its directory, or one of {}", names.join(", "))));
+    }
+    Ok(Declared { name: name_of(&path), path, ..Declared::default() })
+}
+
+/// A name for what is at a path.
+pub(super) fn name_of(path: &Path) -> String {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let plain: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '-' }).collect();
+    let plain = plain.trim_start_matches(['.', '-']).to_owned();
+    if plain.is_empty() { "sample".to_owned() } else { plain }
+}
+
+fn piece(sample: Declared, expect: &[Expect], how: Realisation, loaded: &Loaded) -> Result<Piece> {
+    let name = sample.topology.clone().unwrap_or_else(|| USUAL_TOPOLOGY.to_owned());
+    let topology = topology(&name, loaded)?;
+    Ok(Piece {
+        name: sample.name.clone(),
+        realisation: how,
+        topology: Some((name, topology)),
+        time: Duration::from_secs(sample.seconds.unwrap_or(USUAL_SECONDS).into()),
+        expect: if expect.is_empty() { sample.expect.clone() } else { expect.to_vec() },
+        kind: Kind::Sample(Box::new(sample)),
+    })
+}
+
+/// The topology of this name, which programs can run in.
+pub(super) fn topology(name: &str, loaded: &Loaded) -> Result<Topology> {
+    let all = &loaded.settings.topology;
+    let names = || all.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let found = all.get(name).ok_or_else(|| {
+        Error::usage(format!("there is no topology {name}"))
+            .hint(format!("use one of {}, or add a section [topology.{name}] to vmptcp.toml", names()))
+    })?;
+    for host in [SERVER, CLIENT] {
+        if !found.host.contains_key(host) {
+            return Err(Error::usage(format!("the topology {name} has no host {host}"))
+                .hint("programs run on the hosts server and client: give two of its hosts these names"));
+        }
+    }
+    Ok(found.clone())
+}
+
+fn list(samples: &[Declared], as_json: bool) -> String {
+    if as_json {
+        let one =
+            |sample: &Declared| serde_json::json!({ "name": sample.name, "description": sample.description });
+        return serde_json::Value::from(samples.iter().map(one).collect::<Vec<_>>()).to_string() + "\n";
+    }
+    let mut text = String::new();
+    for sample in samples {
+        let _ = writeln!(text, "{:<24} {}", sample.name, clean(&sample.description));
+    }
+    text
+}

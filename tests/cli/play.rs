@@ -1,0 +1,225 @@
+//! Samples, kernel modules and networks, as far as no kernel is needed.
+
+use super::sandbox::Sandbox;
+
+fn with_settings(text: &str) -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write("tree/vmptcp.toml", text);
+    sandbox
+}
+
+#[test]
+fn networks_are_listed_and_drawn() {
+    let sandbox = Sandbox::empty();
+    insta::assert_snapshot!(sandbox.run(["topology"]).all(), @"
+    lan          client, server       two hosts with two cards each, all in one network
+    pair         client, server       a client and a server, over two links
+    exit code 0
+    ");
+    insta::assert_snapshot!(sandbox.run(["topology", "pair"]).all(), @"
+    pair: a client and a server, over two links
+
+      link 1 (10mbit, delay 5ms)
+      ├── client eth0    10.0.1.1/24  fd00:1::1/64
+      └── server eth0    10.0.1.2/24  fd00:1::2/64
+
+      link 2 (10mbit, delay 5ms)
+      ├── client eth1    10.0.2.1/24  fd00:2::1/64
+      └── server eth1    10.0.2.2/24  fd00:2::2/64
+
+      client   up to 2 more subflows; accepts 2 addresses; endpoint 10.0.2.1 (subflow); endpoint fd00:2::1 (subflow)
+      server   up to 2 more subflows; accepts 2 addresses
+    exit code 0
+    ");
+    let json: serde_json::Value =
+        serde_json::from_str(&sandbox.run(["topology", "lan", "--json"]).stdout).unwrap();
+    assert_eq!(json["link"][0]["ends"][3]["address"][0], "192.168.3.21/24");
+    let commands = sandbox.run(["topology", "lan", "--commands"]).stdout;
+    assert!(
+        commands.contains("ip -n vmptcp-switch -batch - << 'EOF'\nlink set port0-0 master br0 up\n"),
+        "{commands}"
+    );
+    insta::assert_snapshot!(sandbox.run(["topology", "pear"]).all(), @"
+    error: there is no topology pear
+      → use one of lan, pair, or add a section [topology.pear] to vmptcp.toml
+    exit code 2
+    ");
+}
+
+#[test]
+fn a_network_of_the_settings_is_one_like_any_other() {
+    let sandbox = with_settings(
+        "[topology.mine]\nhost.server.scheduler = 'bpf_rr'\nhost.client.sysctl = { 'net.ipv4.tcp_syncookies' = '2' }\n\
+         [[topology.mine.link]]\nends = [{ host = 'client', address = ['10.9.0.1/24'] }, \
+         { host = 'server', address = ['10.9.0.2/24'] }]\nloss = 2.5\nmtu = 1400\n",
+    );
+    insta::assert_snapshot!(sandbox.run(["topology", "mine"]).all(), @"
+    mine
+
+      link 1 (loss 2.5%, mtu 1400)
+      ├── client eth0    10.9.0.1/24
+      └── server eth0    10.9.0.2/24
+
+      client   net.ipv4.tcp_syncookies=2
+      server   scheduler bpf_rr
+    exit code 0
+    ");
+}
+
+#[test]
+fn what_is_wrong_with_a_network_is_told_with_its_line() {
+    let link = |ends: &str| {
+        format!("[topology.t]\nhost.client = {{}}\nhost.server = {{}}\n[[topology.t.link]]\n{ends}\n")
+    };
+    let ends = |a: &str, b: &str| {
+        format!("ends = [{{ host = 'client', address = ['{a}'] }}, {{ host = 'server', address = ['{b}'] }}]")
+    };
+    let all = [
+        link(&ends("10.0.0.1/24", "10.0.0.1/24")),
+        link(&ends("10.0.0.1", "10.0.0.2/24")),
+        link(&(ends("10.0.0.1/24", "10.0.0.2/24") + "\nspeed = '1mbit'")),
+        link(&(ends("10.0.0.1/24", "10.0.0.2/24") + "\nrate = 'fast'")),
+        "[topology.t]\nhost.client.pathmanager = 'kernel'\nlink = []\n".to_owned(),
+        "[topology.t]\n".to_owned(),
+        "topology = 3\n".to_owned(),
+    ];
+    let told: Vec<String> = all.iter().map(|text| with_settings(text).run(["topology"]).all()).collect();
+    insta::assert_snapshot!(told.join("\n\n"), @r#"
+    error: [dir]/tree/vmptcp.toml:1:11: topology.t: 10.0.0.1 is given twice: to client and to server
+      → correct what is named above, or remove it, and run the same command again
+    exit code 2
+
+    error: [dir]/tree/vmptcp.toml:5:38: topology.t: "10.0.0.1" is no address with a prefix, such as 10.0.1.2/24 or fd00:1::2/64
+      → correct what is named above, or remove it, and run the same command again
+    exit code 2
+
+    error: [dir]/tree/vmptcp.toml:6:1: topology.t: unknown field `speed`, expected one of `ends`, `rate`, `delay`, `loss`, `mtu`
+      → correct what is named above, or remove it, and run the same command again
+    exit code 2
+
+    error: [dir]/tree/vmptcp.toml:1:11: topology.t: link 1: rate = "fast": expected a number and one of kbit, mbit, gbit
+      → correct what is named above, or remove it, and run the same command again
+    exit code 2
+
+    error: [dir]/tree/vmptcp.toml:2:13: topology.t: unknown field `pathmanager`, expected one of `endpoint`, `subflows`, `add-addr-accepted`, `path-manager`, `scheduler`, `sysctl`
+      → correct what is named above, or remove it, and run the same command again
+    exit code 2
+
+    error: [dir]/tree/vmptcp.toml:1:1: topology.t: missing field `host`
+      → correct what is named above, or remove it, and run the same command again
+    exit code 2
+
+    error: [dir]/tree/vmptcp.toml:1:1: topology is a section: expected a line [topology] with its keys below
+      → correct what is named above, or remove it, and run the same command again
+    exit code 2
+    "#);
+}
+
+#[test]
+fn samples_are_listed_and_those_that_do_not_exist_are_not_run() {
+    let sandbox = Sandbox::new();
+    let list = sandbox.run(["sample", "--list"]);
+    assert_eq!(list.code, 0, "{}", list.all());
+    for name in ["c-echo ", "python-echo ", "mptcpize-echo ", "schedulers ", "bpf-mptcpify "] {
+        assert!(
+            list.stdout.lines().any(|line| line.starts_with(name)),
+            "{name} is missing:\n{}",
+            list.stdout
+        );
+    }
+    insta::assert_snapshot!(sandbox.run(["sample", "no-such"]).all(), @"
+    error: no-such is neither the name of a sample nor a path
+      → give the path of its directory, or one of c-echo, c-echo-v6, python-echo, mptcpize-echo, kernel-path-manager, userspace-path-manager, schedulers, bpf-mptcpify
+    exit code 2
+    ");
+    insta::assert_snapshot!(sandbox.run(["sample", "c-echo", "--topology", "star"]).all(), @"
+    error: there is no topology star
+      → use one of lan, pair, or add a section [topology.star] to vmptcp.toml
+    exit code 2
+    ");
+    insta::assert_snapshot!(sandbox.run(["sample", "c-echo", "--expect", "mptcp,fast"]).all(), @r#"
+    error: invalid value 'fast' for '--expect <LIST>': "fast" is no expectation: mptcp, tcp, subflows>=N or subflows=N
+
+    For more information, try '--help'.
+    exit code 2
+    "#);
+    assert!(!sandbox.tree().join(".vmptcp").exists(), "nothing was begun");
+}
+
+#[test]
+fn a_sample_of_the_settings_is_declared_or_told_wrong() {
+    let good = with_settings("[[sample]]\nname = 'mine'\npath = 'my samples/x'\ndescription = 'of my own'\n");
+    let list = good.run(["sample", "--list"]).stdout;
+    assert!(list.lines().any(|line| line.starts_with("mine ") && line.ends_with("of my own")), "{list}");
+    let plan = good.run(["sample", "mine", "--dry-run"]).all();
+    assert!(plan.contains("# mine: '[dir]/tree/my samples/x', in pair"), "{plan}");
+    let wrong = |text: &str| with_settings(text).run(["sample", "--list"]).all();
+    insta::assert_snapshot!(
+        [
+            wrong("[[sample]]\nname = 'x'\n"),
+            wrong("[[sample]]\nname = 'x'\npath = 'x'\nexpects = ['mptcp']\n"),
+            wrong("[[sample]]\nname = 'x'\npath = 'x'\nexpect = ['udp']\n"),
+            wrong("[[sample]]\nname = '../x'\npath = 'x'\n"),
+        ]
+        .join("\n\n"),
+        @r#"
+    error: [dir]/tree/vmptcp.toml:1:1: sample: missing field `path`
+      → correct what is named above, or remove it, and run the same command again
+    exit code 2
+
+    error: [dir]/tree/vmptcp.toml:4:1: sample: unknown field `expects`, expected one of `name`, `description`, `path`, `build`, `server`, `client`, `topology`, `seconds`, `expect`, `exit`, `output`, `mptcpize`, `needs`, `symbols`
+      → correct what is named above, or remove it, and run the same command again
+    exit code 2
+
+    error: [dir]/tree/vmptcp.toml:4:10: sample: "udp" is no expectation: mptcp, tcp, subflows>=N or subflows=N
+      → correct what is named above, or remove it, and run the same command again
+    exit code 2
+
+    error: the sample "../x" has no usable name
+      → a name is of letters, digits, dots, - and _
+    exit code 2
+    "#);
+}
+
+#[test]
+fn modules_that_are_not_there_and_parameters_that_are_none() {
+    let sandbox = Sandbox::new();
+    insta::assert_snapshot!(
+        [
+            sandbox.run(["module", "nowhere"]).all(),
+            sandbox.run(["module", "--param", "server_port=5555"]).all(),
+            sandbox.run(["mptcp", "--sysctl", "net.ipv4.ip_forward=1"]).all(),
+        ]
+        .join("\n\n"),
+        @"
+    error: nowhere does not exist
+      → give the directory of the modules, the one with their Makefile
+    exit code 2
+
+    error: --param server_port=5555: not of the form MODULE.NAME=VALUE
+      → for example: --param kernel-socket-server.server_port=5555
+    exit code 2
+
+    error: --sysctl net.ipv4.ip_forward=1: not of the form KEY=VALUE
+      → for example: --sysctl checksum_enabled=1
+    exit code 2
+    ");
+    assert!(!sandbox.tree().join(".vmptcp").exists(), "nothing was begun");
+}
+
+#[test]
+fn suites_are_chosen_by_name() {
+    let sandbox = Sandbox::new();
+    let steps = |args: &[&str]| {
+        let plan = sandbox.run(["run", "--dry-run"].iter().chain(args)).stdout;
+        let steps = plan.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit()));
+        steps.map(|line| line[3..].to_owned()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(steps(&[]), "configure build test samples modules");
+    assert_eq!(steps(&["--only", "selftests"]), "configure build test");
+    assert_eq!(steps(&["--only", "samples,modules"]), "configure build samples modules");
+    assert_eq!(steps(&["--skip", "samples"]), "configure build test modules");
+    let wrong = sandbox.run(["run", "--only", "sample"]);
+    assert_eq!(wrong.code, 2);
+    assert!(wrong.stderr.contains("selftests, samples, modules"), "{}", wrong.stderr);
+}

@@ -1,0 +1,188 @@
+//! Samples and kernel modules, played in real guests.
+
+use crate::lab::lab;
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What a command printed as JSON: exit code, and name, outcome and reason of each test, with what its connections spoke.
+fn played(args: &[&str]) -> (i32, Vec<(String, String, String)>, Value) {
+    let ran = lab().run(&[args, &["--json"]].concat());
+    let results: Value =
+        serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{}\n{}", ran.stdout, ran.stderr));
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let tests = results["tests"].as_array().expect("tests");
+    let told = tests
+        .iter()
+        .map(|test| (text(&test["name"]), text(&test["outcome"]), text(&test["reason"])))
+        .collect();
+    (ran.code, told, results)
+}
+
+fn stranger(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/strangers").join(name).display().to_string()
+}
+
+/// A directory with these files.
+fn dir(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a directory");
+    for (name, text) in files {
+        let path: PathBuf = dir.path().join(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        fs::write(path, text).expect("a file");
+    }
+    dir
+}
+
+#[test]
+#[ignore = "boots a kernel"]
+fn the_projects_own_samples_pass() {
+    let (code, tests, _) = played(&["sample"]);
+    let bad: Vec<_> = tests.iter().filter(|(_, outcome, _)| outcome != "pass" && outcome != "skip").collect();
+    assert!(code == 0 && bad.is_empty(), "{tests:#?}");
+    assert!(tests.iter().filter(|(_, outcome, _)| outcome == "pass").count() >= 6, "{tests:#?}");
+}
+
+#[test]
+#[ignore = "boots a kernel"]
+fn the_projects_own_modules_pass_by_mptcp_and_by_tcp() {
+    let (code, tests, results) = played(&["module"]);
+    assert!(code == 0 && tests.iter().all(|(_, outcome, _)| outcome == "pass"), "{tests:#?}");
+    assert_eq!(results["tests"][0]["wire"]["mptcp"], 1);
+    assert_eq!(
+        (&results["tests"][1]["wire"]["mptcp"], &results["tests"][1]["wire"]["tcp"]),
+        (&0.into(), &1.into())
+    );
+}
+
+#[test]
+#[ignore = "boots a kernel"]
+fn a_strangers_pair_runs_as_it_is() {
+    let (code, tests, results) = played(&["sample", &stranger("pair")]);
+    assert!(code == 0 && tests[0].1 == "pass", "{tests:#?}");
+    assert_eq!(results["tests"][0]["wire"]["mptcp"], 1);
+    let notes = results["notes"].to_string();
+    assert!(notes.contains("192.168.56.101 is in the program: it is the server's address"), "{notes}");
+    assert!(
+        !Path::new(&stranger("pair")).join("my_mptcp_client").exists(),
+        "it was built in its own directory"
+    );
+}
+
+#[test]
+#[ignore = "boots a kernel"]
+fn a_strangers_modules_are_plain_tcp_whatever_their_exit_does() {
+    let (code, tests, results) = played(&["module", &stranger("sockets"), "--time", "3"]);
+    // The client stops a thread that is gone, which is a mistake; whether the kernel notices is its affair, not ours.
+    assert!(
+        [0, 1, 3].contains(&code) && ["pass", "fail", "crash"].contains(&tests[0].1.as_str()),
+        "{tests:#?}"
+    );
+    let wire = &results["tests"][0]["wire"];
+    if !wire.is_null() {
+        assert_eq!((&wire["mptcp"], &wire["tcp"]), (&0.into(), &1.into()), "{wire}");
+    }
+    let log = lab().latest().join(results["tests"][0]["output"].as_str().expect("a log"));
+    let log = fs::read_to_string(log).expect("the log");
+    assert!(log.contains("ksock_server: received") && log.contains("ksock_client: done"), "{log}");
+    let (code, ..) = played(&["module"]);
+    assert_eq!(code, 0, "the next guest is well");
+}
+
+/// Accepts one client, and ends.
+const SERVER: &str =
+    "import socket\ns = socket.create_server(('0.0.0.0', 80))\nc, _ = s.accept()\nprint(c.recv(9))\n";
+
+/// Says something to a server, and ends.
+const CLIENT: &str =
+    "import os, socket\nsocket.create_connection((os.environ['VMPTCP_SERVER'], 80)).sendall(b'hi')\n";
+
+/// Name, files, outcome, and what its reason says.
+type Case = (&'static str, &'static [(&'static str, &'static str)], &'static str, &'static str);
+
+#[test]
+#[ignore = "boots a kernel"]
+fn what_is_wrong_with_a_program_is_told_and_the_rest_goes_on() {
+    let cases: [Case; 6] = [
+        ("broken-make", &[("Makefile", "all:\n\tfalse no luck\n")], "error", "it does not build"),
+        ("no-compile", &[("server.c", "int main() { retrun 0; }\n"), ("client.c", "")], "error", "error: "),
+        ("no-server", &[("client.py", CLIENT)], "error", "no program is called *server*"),
+        (
+            "busy-port",
+            &[
+                (
+                    "server.py",
+                    "import socket\na = socket.create_server(('', 80), reuse_port=False)\nsocket.create_server(('', 80))\n",
+                ),
+                ("client.py", CLIENT),
+            ],
+            "fail",
+            "the server ended before it listened",
+        ),
+        ("plain", &[("server.py", SERVER), ("client.py", CLIENT)], "pass", ""),
+        (
+            "not-there",
+            &[("server.sh", "exec no-such-command\n"), ("client.py", CLIENT)],
+            "fail",
+            "no-such-command",
+        ),
+    ];
+    let root = tempfile::tempdir().expect("a directory");
+    let mut args = vec!["sample".to_owned()];
+    for (name, files, ..) in &cases {
+        let made = dir(files);
+        let place = root.path().join(name);
+        fs::rename(made.keep(), &place).expect("a place");
+        args.push(place.display().to_string());
+    }
+    let (code, tests, _) = played(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(code, 1, "{tests:#?}");
+    for ((name, _, outcome, reason), (test, was, why)) in cases.iter().zip(&tests) {
+        assert_eq!(test, &format!("samples/{name}"));
+        assert!(was == outcome && why.contains(reason), "{name}: {was}: {why}");
+    }
+}
+
+#[test]
+#[ignore = "boots a kernel"]
+fn what_is_wrong_with_a_module_is_told_and_the_next_gets_a_guest() {
+    let module = |init: &str, exit: &str| {
+        format!(
+            "#include <linux/module.h>\nstatic int __init my_init(void)\n{{\n{init}\nreturn 0;\n}}\n\
+             static void __exit my_exit(void)\n{{\n{exit}\n}}\nmodule_init(my_init);\nmodule_exit(my_exit);\nMODULE_LICENSE(\"GPL\");\n"
+        )
+    };
+    let cases = [
+        ("bad-load", module("*(volatile int *)8 = 1;", ""), "NULL pointer"),
+        ("bad-unload", module("", "*(volatile int *)8 = 1;"), "NULL pointer"),
+        ("bad-leak", module("__module_get(THIS_MODULE);", ""), "cannot be unloaded"),
+        ("bad-c", "nonsense\n".to_owned(), "it does not build"),
+        ("good", module("pr_info(\"hello\\n\");", ""), ""),
+    ];
+    let root = tempfile::tempdir().expect("a directory");
+    let mut args = vec!["module".to_owned(), "--time".to_owned(), "1".to_owned()];
+    for (name, source, _) in &cases {
+        let place = root.path().join(name);
+        fs::create_dir(&place).expect("a directory");
+        let object = name.replace('-', "_");
+        fs::write(place.join("Makefile"), format!("obj-m := {object}.o\n")).expect("a file");
+        fs::write(place.join(format!("{object}.c")), source).expect("a file");
+        args.push(place.display().to_string());
+    }
+    let (code, tests, _) = played(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(code, 3, "{tests:#?}");
+    for ((name, _, reason), (test, outcome, why)) in cases.iter().zip(&tests) {
+        assert_eq!(test, &format!("modules/{name}"));
+        assert_eq!(outcome == "pass", reason.is_empty(), "{name}: {outcome}: {why}");
+        assert!(why.contains(reason), "{name}: {outcome}: {why}");
+    }
+}
+
+#[test]
+#[ignore = "boots two kernels"]
+fn two_guests_speak_mptcp_with_each_other() {
+    let (code, tests, results) = played(&["sample", "c-echo", "--guests"]);
+    assert!(code == 0 && tests[0].1 == "pass", "{tests:#?}");
+    assert_eq!(results["vms"].as_array().map(Vec::len), Some(2));
+    assert_eq!(results["tests"][0]["wire"]["joins"], 1);
+}
