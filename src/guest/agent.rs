@@ -44,7 +44,8 @@ fn obey(message: ToGuest, jobs: &Jobs, voice: &Voice) {
     match message {
         ToGuest::Ping => voice.say(&FromGuest::Pong),
         ToGuest::Mark { text } => {
-            let _ = fs::write("/dev/kmsg", format!("<5>{text}"));
+            // Without a line feed the kernel holds it back until somebody else prints: it might go on.
+            let _ = fs::write("/dev/kmsg", format!("<5>{text}\n"));
         }
         ToGuest::Bind { mounts } => {
             for (from, to) in mounts {
