@@ -2,10 +2,10 @@
 
 use super::context::Context;
 use super::flags::{Asked, KernelFlags, VmFlags};
-use super::pipeline::Target;
-use super::sample::{expectation, finish, name_of, own_dir, play, topology};
-use super::{inputs, own};
-use crate::error::{Error, Result};
+use super::pipeline::{Ended, Target};
+use super::sample::{expectation, name_of, own_dir, play, topology, unpack_own};
+use super::{inputs, own, test};
+use crate::error::{Error, ExitCode, Result};
 use crate::plan::Step;
 use crate::plan::play::{Kind, Modules, Piece, PlayPlan};
 use crate::report::console;
@@ -104,11 +104,17 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
     }
     let mut plan = super::build::plan(context, &target, args.asked.sources()?)?;
     plan.steps.push(Step::Play(PlayPlan { ..play(context, &target, Suite::Modules, pieces)? }));
-    let code = finish(context, &target, &plan, args.dry_run, args.json)?;
-    if !args.dry_run && !args.json {
-        show_log(&target)?;
+    if args.dry_run {
+        console::out(&plan.render())?;
+        return Ok(ExitCode::Passed as u8);
     }
-    Ok(code)
+    unpack_own(&target)?;
+    let ended = target.carry_out(&plan, &target.runs(), context)?;
+    test::show(context, &ended, args.json)?;
+    if !args.json {
+        show_log(&ended)?;
+    }
+    ended.into_result()
 }
 
 /// The step for the project's own modules.
@@ -148,29 +154,25 @@ fn piece(
         topology: None,
         time: Duration::from_secs(USUAL_SECONDS.into()),
         expect: Vec::new(),
-        kind: Kind::Modules(Modules {
+        kind: Kind::Modules(Box::new(Modules {
             path,
             params,
             tree: target.tree.root().to_owned(),
             alias: inputs::alias(context, &target.tree, &out)?,
             make_variables: target.variant.make_variables().into_iter().map(str::to_owned).collect(),
             out,
-        }),
+        })),
     })
 }
 
-/// The log of each piece of the newest run: what was done, and what the kernel said.
-fn show_log(target: &Target) -> Result<()> {
-    let tests = target.runs().join(crate::store::LATEST).join("tests");
-    let mut logs: Vec<PathBuf> =
-        std::fs::read_dir(&tests).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
-    logs.sort();
-    for log in logs.iter().filter(|path| path.extension().is_some_and(|kind| kind == "log")) {
-        let bytes = std::fs::read(log).unwrap_or_default();
-        let name = log.file_stem().unwrap_or_default().to_string_lossy();
+/// The log of each piece: what was done, and what the kernel said.
+fn show_log(ended: &Ended) -> Result<()> {
+    for test in &ended.summary.tests {
+        let Some(output) = &test.result.output else { continue };
+        let bytes = std::fs::read(ended.path.join(output)).unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);
         let lines = text.lines().fold(String::new(), |all, line| all + "  " + &clean(line) + "\n");
-        console::out(&format!("\n{}:\n{lines}", clean(&name)))?;
+        console::out(&format!("\n{}:\n{lines}", clean(&test.name)))?;
     }
     Ok(())
 }

@@ -122,7 +122,8 @@ pub fn carry_out(context: &Context, target: &Target, plan: &Plan, as_json: bool)
     ended.into_result()
 }
 
-fn show(context: &Context, ended: &Ended, as_json: bool) -> Result<()> {
+/// Shows the verdict.
+pub(super) fn show(context: &Context, ended: &Ended, as_json: bool) -> Result<()> {
     if as_json {
         return console::out(&json::render(&ended.summary));
     }

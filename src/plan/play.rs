@@ -49,7 +49,7 @@ pub enum Kind {
     /// A sample program.
     Sample(Box<Declared>),
     /// Kernel modules.
-    Modules(Modules),
+    Modules(Box<Modules>),
 }
 
 /// Kernel modules that belong together.

@@ -10,7 +10,7 @@ pub use show::{HostState, show};
 
 use super::stage::{Stage, Trouble};
 use super::{Host, Journal, steps};
-use crate::error::{IoContext, Kind as ErrorKind, Result};
+use crate::error::{Error, IoContext, Kind as ErrorKind, Result};
 use crate::event::{Event, Outcome, StepStatus, TestId};
 use crate::kernel::build::Built;
 use crate::plan::GuestPlan;
@@ -28,16 +28,21 @@ use std::time::{Duration, Instant};
 /// How long a command of ours may take in a guest.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// After so many boots in a row that failed, no further one is tried.
+const BOOT_ATTEMPTS: u32 = 2;
+
 /// How a piece ended.
 struct Verdict {
     outcome: Outcome,
     reason: Option<String>,
     exit_code: Option<i32>,
+    /// What it left behind, nobody knows: the next piece gets a fresh guest.
+    spoiled: bool,
 }
 
 impl Verdict {
     fn new(outcome: Outcome, reason: impl Into<String>) -> Self {
-        Self { outcome, reason: Some(reason.into()), exit_code: None }
+        Self { outcome, reason: Some(reason.into()), exit_code: None, spoiled: false }
     }
 
     fn fail(reason: impl Into<String>) -> Self {
@@ -58,9 +63,8 @@ struct Theatre<'a> {
 /// A stage that is open, for pieces that need the same guests.
 struct Open {
     stage: Stage,
-    guests: usize,
-    /// Whose network it is, where the hosts are guests.
-    network: Option<String>,
+    /// Its hosts are guests: their network is that of one piece only.
+    spent: bool,
     /// What connects them.
     _cables: Option<Cables>,
 }
@@ -88,6 +92,7 @@ impl Theatre<'_> {
         let id = |piece: &Piece| TestId::new(piece.test_name(self.plan.suite), 1);
         journal.add(Event::TestsPlanned { tests: self.plan.pieces.iter().map(id).collect() })?;
         let mut open: Option<Open> = None;
+        let mut failed_boots = 0;
         for piece in &self.plan.pieces {
             let test = id(piece);
             journal.activity(0, &format!("{}: building", test.name));
@@ -97,8 +102,12 @@ impl Theatre<'_> {
                 Err(verdict) => Ok(verdict),
             };
             let verdict = match verdict {
-                Ok(verdict) => verdict,
+                Ok(verdict) => {
+                    failed_boots = 0;
+                    verdict
+                }
                 Err(reason) => {
+                    failed_boots = if open.is_none() { failed_boots + 1 } else { 0 };
                     if let Some(open) = open.take() {
                         open.stage.close(Some(&reason), journal)?;
                     }
@@ -106,9 +115,13 @@ impl Theatre<'_> {
                 }
             };
             let failed = !verdict.outcome.is_ok();
-            let Verdict { outcome, reason, exit_code } = verdict;
+            let Verdict { outcome, reason, exit_code, .. } = verdict;
             let seconds = began.elapsed().as_secs_f64();
             journal.add(Event::TestEnded { test, outcome, reason, exit_code, seconds })?;
+            if failed_boots >= BOOT_ATTEMPTS {
+                return Err(Error::cannot_run(format!("{BOOT_ATTEMPTS} guests in a row did not come up"))
+                    .hint("see why: the console logs are in the run's directory"));
+            }
             if failed && self.plan.fail_fast {
                 break;
             }
@@ -134,16 +147,12 @@ impl Theatre<'_> {
         open: &mut Option<Open>,
         journal: &mut Journal,
     ) -> Result<Result<Verdict, String>> {
-        let network = (piece.realisation == Realisation::Guests)
-            .then(|| piece.topology.as_ref().map(|(name, _)| name.clone()))
-            .flatten();
-        let fits = |open: &Open| open.guests == piece.guests() && open.network == network;
-        if let Some(other) = open.take_if(|open| !fits(open)) {
+        if let Some(other) = open.take_if(|open| open.spent || piece.guests() > 1) {
             other.stage.close(None, journal)?;
         }
         let played = match open {
             Some(open) => self.act(piece, test, prepared, &mut open.stage, journal),
-            None => match self.open(piece, network, journal) {
+            None => match self.open(piece, journal) {
                 Ok(opened) => {
                     let opened = open.insert(opened);
                     self.act(piece, test, prepared, &mut opened.stage, journal)
@@ -152,7 +161,12 @@ impl Theatre<'_> {
             },
         };
         match played {
-            Ok(verdict) => Ok(Ok(verdict)),
+            Ok(verdict) => {
+                if let Some(open) = open.as_mut().filter(|_| verdict.spoiled) {
+                    open.spent = true;
+                }
+                Ok(Ok(verdict))
+            }
             Err(Trouble::Guest(reason)) => {
                 let splat = open.as_ref().and_then(|open| open.stage.splats().first().cloned());
                 Ok(Err(splat.map_or(reason.clone(), |splat| format!("{reason}: {splat}"))))
@@ -200,7 +214,7 @@ impl Theatre<'_> {
     }
 
     /// Boots the guests that a piece needs, all at the same time.
-    fn open(&self, piece: &Piece, network: Option<String>, journal: &mut Journal) -> Result<Open, Trouble> {
+    fn open(&self, piece: &Piece, journal: &mut Journal) -> Result<Open, Trouble> {
         let mut guest = self.plan.guest.clone();
         guest.rw.push(self.files.clone());
         let patience = guest.boot_timeout(self.accelerator);
@@ -223,6 +237,6 @@ impl Theatre<'_> {
             _ => specs.push(spec(&guest)?),
         }
         let stage = Stage::open(&specs, patience, journal)?;
-        Ok(Open { stage, guests: specs.len(), network, _cables: cables })
+        Ok(Open { stage, spent: specs.len() > 1, _cables: cables })
     }
 }

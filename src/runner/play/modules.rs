@@ -74,7 +74,7 @@ pub(super) fn play(
     };
     Ok(match wrong.or_else(|| unmet(expect, &wire).map(Verdict::fail)) {
         Some(verdict) => verdict,
-        None => Verdict { outcome: Outcome::Pass, reason: None, exit_code: None },
+        None => Verdict { outcome: Outcome::Pass, reason: None, exit_code: None, spoiled: false },
     })
 }
 
@@ -165,7 +165,8 @@ fn unload_all(
                 "0" | "" => String::new(),
                 users => format!("; {users} references to it are left"),
             };
-            wrong = Some(Verdict::fail(format!("{} cannot be unloaded: {said}{leak}", module.name)));
+            let why = format!("{} cannot be unloaded: {said}{leak}", module.name);
+            wrong = Some(Verdict { spoiled: true, ..Verdict::fail(why) });
         }
     }
     Ok(wrong)

@@ -179,12 +179,13 @@ impl Network {
             self.watch.after(&spot.host, counters);
         }
         let mut captures = Vec::new();
+        let below = Path::new(scene.files.file_name().unwrap_or_default());
         for (host, key) in std::mem::take(&mut self.captures) {
             match stage.stop(key, journal)? {
                 Some(ended) if ended.exit.is_none() => {
                     journal.warn(format!("no packets were captured: {}", ended.output), None)?;
                 }
-                _ => captures.push(format!("samples/{}.{host}.pcap", scene.piece.name)),
+                _ => captures.push(format!("{}/{}.{host}.pcap", below.display(), scene.piece.name)),
             }
         }
         if let Some(lines) = &self.removal {

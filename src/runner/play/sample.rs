@@ -194,12 +194,13 @@ fn judge(program: &Program, expect: &[Expect], acted: &Acted, wire: &Wire) -> Ve
         outcome: if reason.is_some() { Outcome::Fail } else { Outcome::Pass },
         reason,
         exit_code,
+        spoiled: false,
     };
     match &acted.client {
         Some(Ended { exit: None, output }) => return Verdict::new(Outcome::Error, output.clone()),
         Some(Ended { exit: Some(Exit::Code(4)), output }) if declared.exit.is_none() => {
             let why = last_line(output).unwrap_or("it says so").to_owned();
-            return Verdict { outcome: Outcome::Skip, reason: Some(why), exit_code };
+            return Verdict { outcome: Outcome::Skip, reason: Some(why), exit_code, spoiled: false };
         }
         Some(Ended { exit: Some(exit), output }) if *exit != Exit::Code(declared.exit.unwrap_or(0)) => {
             return verdict(Some(format!("the client: {}", how(*exit, output))));
