@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::flags::{Asked, KernelFlags, VmFlags};
 use super::pipeline::{Ended, Target};
-use super::sample::{expectation, name_of, own_dir, play, topology, unpack_own};
+use super::sample::{expectation, name_of, own_dir, play, topology, unpack_own, unused};
 use super::{inputs, own, test};
 use crate::error::{Error, ExitCode, Result};
 use crate::plan::Step;
@@ -79,7 +79,8 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
             return Err(Error::usage(format!("{word} does not exist"))
                 .hint("give the directory of the modules, the one with their Makefile"));
         }
-        pieces.push(piece(name_of(&path), path, Vec::new(), context, &target)?);
+        let name = unused(name_of(&path), |name| pieces.iter().any(|other| other.name == name));
+        pieces.push(piece(name, path, Vec::new(), context, &target)?);
     }
     let network = match (args.guests, &args.topology) {
         (false, _) => None,

@@ -186,14 +186,14 @@ fn choose(what: &[String], known: &[Declared], context: &Context) -> Result<Vec<
             }
             None => Vec::new(),
         };
-        let found = if named.is_empty() {
-            vec![at_path(word, known, context)?]
-        } else {
-            named.into_iter().cloned().collect()
-        };
-        for sample in found {
-            if !chosen.iter().any(|other| other.name == sample.name) {
-                chosen.push(sample);
+        if named.is_empty() {
+            let mut sample = at_path(word, known, context)?;
+            sample.name = unused(sample.name, |name| chosen.iter().any(|other| other.name == name));
+            chosen.push(sample);
+        }
+        for sample in named {
+            if !chosen.contains(sample) {
+                chosen.push(sample.clone());
             }
         }
     }
@@ -209,6 +209,14 @@ fn at_path(word: &str, known: &[Declared], context: &Context) -> Result<Declared
             .hint(format!("give the path of its directory, or one of {}", names.join(", "))));
     }
     Ok(Declared { name: name_of(&path), path, ..Declared::default() })
+}
+
+/// The name, with a number behind it where others have it already: directories of several people may be called alike.
+pub(super) fn unused(name: String, taken: impl Fn(&str) -> bool) -> String {
+    if !taken(&name) {
+        return name;
+    }
+    (2..1000).map(|number| format!("{name}-{number}")).find(|numbered| !taken(numbered)).unwrap_or(name)
 }
 
 /// A name for what is at a path.
@@ -262,4 +270,18 @@ fn list(samples: &[Declared], as_json: bool) -> String {
         let _ = writeln!(text, "{:<24} {}", sample.name, clean(&sample.description));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_that_are_called_alike_keep_apart() {
+        let taken = ["echo", "echo-2"];
+        assert_eq!(unused("echo".to_owned(), |name| taken.contains(&name)), "echo-3");
+        assert_eq!(unused("other".to_owned(), |name| taken.contains(&name)), "other");
+        assert_eq!(name_of(Path::new("/nowhere/my Pair (1)")), "my-Pair--1-");
+        assert_eq!(name_of(Path::new("/nowhere/.hidden")), "hidden");
+    }
 }
