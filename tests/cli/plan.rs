@@ -31,7 +31,7 @@ fn a_dry_run_prints_every_command_and_touches_nothing() {
     assert_eq!((run.code, run.stderr.as_str()), (0, ""));
     assert!(fingerprint(&sandbox.tree()) == before);
     let plan = run.stdout.replace(env!("CARGO_BIN_EXE_vmptcp"), "[vmptcp]");
-    insta::assert_snapshot!(plan, @r"
+    insta::assert_snapshot!(plan, @"
     1. configure
        # skipped if the 5 fragments and symbols, and the tree's Kconfig files, did not change
        make -C [dir]/tree O=[dir]/tree/.vmptcp/build/normal KCONFIG_CONFIG=.vmptcp-new.config allnoconfig KCONFIG_ALLCONFIG=.vmptcp-merged.config
@@ -51,7 +51,7 @@ fn a_dry_run_prints_every_command_and_touches_nothing() {
        ./mptcp_sockopt.sh
        ./userspace_pm.sh
     4. samples
-       cd / && PATH=[dir]/bin:[dir]/bin:/usr/bin:/bin TMPDIR=RUN/tmp [dir]/bin/vng --run [dir]/tree/.vmptcp/build/normal --verbose --cpus 2 --memory 1024M --name vmptcp --disable-kvm --force-9p --append no_timer_check --append watchdog_thresh=60 --append rcupdate.rcu_cpu_stall_timeout=120 --append rootflags=version=9p2000.L,trans=virtio,access=any,msize=524288,cache=loose '--qemu-opts=-chardev socket,id=vmptcp.agent,path=SOCKET,abstract=on -device virtio-serial-pci -device virtserialport,name=vmptcp.agent,chardev=vmptcp.agent' --exec 'exec [vmptcp] agent'
+       cd / && PATH=[dir]/bin:[dir]/bin:/usr/bin:/bin TMPDIR=RUN/tmp [dir]/bin/vng --run [dir]/tree/.vmptcp/build/normal --verbose --cpus 2 --memory 1024M --name vmptcp --disable-kvm --force-9p --append no_timer_check --append watchdog_thresh=60 --append rcupdate.rcu_cpu_stall_timeout=120 --append rootflags=version=9p2000.L,trans=virtio,access=any,msize=524288,cache=loose '--qemu-opts=-chardev socket,id=vmptcp.agent,path=SOCKET,abstract=on -chardev socket,id=vmptcp.monitor,path=SOCKET-monitor,abstract=on -mon chardev=vmptcp.monitor,mode=control -device virtio-serial-pci -device virtserialport,name=vmptcp.agent,chardev=vmptcp.agent' --exec 'exec [vmptcp] agent'
        # c-echo: [dir]/tree/.vmptcp/samples/c-echo, in pair
        # c-echo-v6: [dir]/tree/.vmptcp/samples/c-echo, in pair
        # python-echo: [dir]/tree/.vmptcp/samples/python-echo, in pair
@@ -61,7 +61,7 @@ fn a_dry_run_prints_every_command_and_touches_nothing() {
        # schedulers: [dir]/tree/.vmptcp/samples/schedulers, in pair
        # bpf-mptcpify: [dir]/tree/.vmptcp/samples/bpf-mptcpify, in pair
     5. modules
-       cd / && PATH=[dir]/bin:[dir]/bin:/usr/bin:/bin TMPDIR=RUN/tmp [dir]/bin/vng --run [dir]/tree/.vmptcp/build/normal --verbose --cpus 2 --memory 1024M --name vmptcp --disable-kvm --force-9p --append no_timer_check --append watchdog_thresh=60 --append rcupdate.rcu_cpu_stall_timeout=120 --append rootflags=version=9p2000.L,trans=virtio,access=any,msize=524288,cache=loose '--qemu-opts=-chardev socket,id=vmptcp.agent,path=SOCKET,abstract=on -device virtio-serial-pci -device virtserialport,name=vmptcp.agent,chardev=vmptcp.agent' --exec 'exec [vmptcp] agent'
+       cd / && PATH=[dir]/bin:[dir]/bin:/usr/bin:/bin TMPDIR=RUN/tmp [dir]/bin/vng --run [dir]/tree/.vmptcp/build/normal --verbose --cpus 2 --memory 1024M --name vmptcp --disable-kvm --force-9p --append no_timer_check --append watchdog_thresh=60 --append rcupdate.rcu_cpu_stall_timeout=120 --append rootflags=version=9p2000.L,trans=virtio,access=any,msize=524288,cache=loose '--qemu-opts=-chardev socket,id=vmptcp.agent,path=SOCKET,abstract=on -chardev socket,id=vmptcp.monitor,path=SOCKET-monitor,abstract=on -mon chardev=vmptcp.monitor,mode=control -device virtio-serial-pci -device virtserialport,name=vmptcp.agent,chardev=vmptcp.agent' --exec 'exec [vmptcp] agent'
        # kernel-echo: [dir]/tree/.vmptcp/samples/kernel-echo
        # kernel-echo-tcp: [dir]/tree/.vmptcp/samples/kernel-echo
     ");
