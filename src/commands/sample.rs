@@ -148,8 +148,9 @@ pub(super) fn step(context: &Context, target: &Target) -> Result<Step> {
 /// What is played, with the guests of the settings.
 pub(super) fn play(context: &Context, target: &Target, suite: Suite, pieces: Vec<Piece>) -> Result<PlayPlan> {
     let guest = GuestPlan { cached_root: true, ..target.guest(context)? };
+    let cpus = target.loaded.settings.vm.cpus.map(std::num::NonZero::get);
     let fail_fast = target.loaded.settings.test.fail_fast;
-    Ok(PlayPlan { suite, pieces, guest, fail_fast, pcap: false })
+    Ok(PlayPlan { suite, pieces, guest, cpus, fail_fast, pcap: false })
 }
 
 /// All samples that have a name: the project's own, and those of the settings, which may replace them.

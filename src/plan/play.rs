@@ -20,6 +20,8 @@ pub struct PlayPlan {
     pub pieces: Vec<Piece>,
     /// The guests.
     pub guest: GuestPlan,
+    /// How many virtual CPUs each has; none for what suits their number.
+    pub cpus: Option<u32>,
     /// Start nothing more after the first that fails.
     pub fail_fast: bool,
     /// Capture the packets of each host.

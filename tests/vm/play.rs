@@ -105,7 +105,12 @@ type Case = (&'static str, &'static [(&'static str, &'static str)], &'static str
 fn what_is_wrong_with_a_program_is_told_and_the_rest_goes_on() {
     let cases: [Case; 6] = [
         ("broken-make", &[("Makefile", "all:\n\tfalse no luck\n")], "error", "it does not build"),
-        ("no-compile", &[("server.c", "int main() { retrun 0; }\n"), ("client.c", "")], "error", "error: "),
+        (
+            "no-compile",
+            &[("server.c", "int main() { retrun 0; }\n"), ("client.c", "int main(void) { return 0; }\n")],
+            "error",
+            "error: ",
+        ),
         ("no-server", &[("client.py", CLIENT)], "error", "no program is called *server*"),
         (
             "busy-port",

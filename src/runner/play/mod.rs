@@ -225,6 +225,7 @@ impl Theatre<'_> {
         match (&piece.topology, piece.realisation) {
             (Some((_, topology)), Realisation::Guests) => {
                 let laid = Cables::lay(topology.link.len())?;
+                guest.cpus = self.plan.cpus.unwrap_or_else(|| share_of_cores(topology.host.len()));
                 for host in topology.host.keys() {
                     let mut guest = guest.clone();
                     for card in cards(topology, host) {
@@ -239,4 +240,11 @@ impl Theatre<'_> {
         let stage = Stage::open(&specs, patience, journal)?;
         Ok(Open { stage, spent: specs.len() > 1, _cables: cables })
     }
+}
+
+/// How many virtual CPUs each of so many guests gets: together not more than the host has, or they would come up one after
+/// the other.
+fn share_of_cores(guests: usize) -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    u32::try_from(cores / guests.max(1)).unwrap_or(1).clamp(1, 4)
 }
