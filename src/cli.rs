@@ -18,6 +18,7 @@ Examples:
   vmptcp test                          build what changed, then run that profile
   vmptcp test mptcp_join -- -f         one script, with an argument of its own
   vmptcp test 'diag/*inuse*'           only these subtests count
+  vmptcp validate                      the patches on top of the tree, before they are sent
   vmptcp config -e NET_SCH_CAKE        configure, and say of each symbol whether it took
   vmptcp exec -- ip mptcp limits       one command in a guest
   vmptcp shell                         a terminal in a guest
@@ -52,6 +53,10 @@ pub enum Command {
     Run(commands::run::Args),
     /// Run the MPTCP selftests in a guest; builds first what changed
     Test(commands::test::Args),
+    /// Validate a series of patches before it is sent
+    Validate(commands::validate::Args),
+    /// Validate what git send-email and b4 are about to send
+    Hook(commands::hook::Args),
     /// Run a command in a guest
     Exec(commands::exec::Args),
     /// Open a terminal in a guest
@@ -79,6 +84,8 @@ impl Command {
         match self {
             Self::Run(args) => commands::run::run(&args, context),
             Self::Test(args) => commands::test::run(&args, context),
+            Self::Validate(args) => commands::validate::run(&args, context),
+            Self::Hook(args) => commands::hook::run(&args, context),
             Self::Exec(args) => commands::exec::run(&args, context),
             Self::Shell(args) => commands::shell::run(&args, context),
             Self::Build(args) => commands::build::run(&args, context),

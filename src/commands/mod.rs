@@ -6,6 +6,7 @@ mod context;
 pub mod doctor;
 pub mod exec;
 mod flags;
+pub mod hook;
 mod inputs;
 mod pipeline;
 pub mod report;
@@ -14,5 +15,6 @@ pub mod settings;
 pub mod shell;
 pub mod source;
 pub mod test;
+pub mod validate;
 
 pub use context::{Color, Context, Global};

@@ -1,5 +1,9 @@
 //! The live view of a run on standard error. The only place that knows indicatif.
 
+mod table;
+
+pub use table::Table;
+
 use super::text::{clean, colour_of, duration, paint, subtest_counts};
 use super::{Reporter, Summary, console};
 use crate::event::{Event, GUEST_STEP, Outcome, Progress, Record, StepStatus, Unit};

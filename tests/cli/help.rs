@@ -25,6 +25,8 @@ fn the_help_names_the_commands_and_the_exit_codes() {
     Commands:
       run       Go from a tree to a verdict: source, configure, build, boot, test
       test      Run the MPTCP selftests in a guest; builds first what changed
+      validate  Validate a series of patches before it is sent
+      hook      Validate what git send-email and b4 are about to send
       exec      Run a command in a guest
       shell     Open a terminal in a guest
       build     Build the kernel, its modules, headers and the MPTCP selftests
@@ -68,6 +70,7 @@ fn the_help_names_the_commands_and_the_exit_codes() {
       vmptcp test                          build what changed, then run that profile
       vmptcp test mptcp_join -- -f         one script, with an argument of its own
       vmptcp test 'diag/*inuse*'           only these subtests count
+      vmptcp validate                      the patches on top of the tree, before they are sent
       vmptcp config -e NET_SCH_CAKE        configure, and say of each symbol whether it took
       vmptcp exec -- ip mptcp limits       one command in a guest
       vmptcp shell                         a terminal in a guest

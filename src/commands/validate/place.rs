@@ -1,0 +1,65 @@
+//! Where series are worked on: the tool's own place in the work directory of the tree.
+
+use crate::commands::context::Context;
+use crate::commands::flags::RunFlags;
+use crate::commands::pipeline::Target;
+use crate::error::{Error, IoContext, Result};
+use crate::kernel::WorkDir;
+use crate::kernel::lock::{Busy, Holder, Lock};
+use crate::report::console;
+use crate::series::Workspace;
+use crate::series::git::Git;
+use std::path::Path;
+
+/// The tree, its repository, and our own place; locked as long as this lives.
+pub(in crate::commands) struct Place {
+    /// The kernel tree, its settings and its work directory.
+    pub target: Target,
+    /// The flags that its settings were loaded with.
+    pub flags: RunFlags,
+    /// Its repository.
+    pub git: Git,
+    /// Our own.
+    pub workspace: Workspace,
+    _lock: Lock,
+}
+
+impl Place {
+    /// Opens it; waits for another invocation that works there.
+    pub fn open(context: &Context, flags: &RunFlags) -> Result<Self> {
+        Self::named(context, flags, "series")
+    }
+
+    /// The same below another name: what works there does not disturb this.
+    pub fn named(context: &Context, flags: &RunFlags, name: &str) -> Result<Self> {
+        let target = Target::open(context, flags.overrides()?)?;
+        let git = Git::of_tree(target.tree.root())?;
+        target.work.create()?;
+        let root = target.work.root().join(name);
+        std::fs::create_dir_all(&root).doing("create", &root)?;
+        let command = Context::argv().join(" ");
+        let lock = Lock::acquire(&root.join("lock"), &command, Busy::Wait, |holder| {
+            let who = holder.map_or_else(|| "another process".to_owned(), Holder::to_string);
+            console::note(&format!("waiting for {who}, which works on {}", root.display()));
+        })?;
+        let workspace = Workspace::open(&root, &git)?;
+        Ok(Self { target, flags: flags.clone(), git, workspace, _lock: lock })
+    }
+
+    /// Fails if make could not take the path of our work tree.
+    pub fn require_buildable(&self) -> Result<()> {
+        let tree = self.workspace.tree();
+        if !tree.to_string_lossy().contains([' ', ':', '\t', '\n']) {
+            return Ok(());
+        }
+        Err(Error::usage(format!("make cannot take the path {}", tree.display())).hint(
+            "choose a work directory without blanks and colons: VMPTCP_KERNEL_WORK_DIR=DIR vmptcp validate",
+        ))
+    }
+
+    /// A work directory for kernels that boot, below our place.
+    pub fn boots(&self) -> WorkDir {
+        let root = self.workspace.tree();
+        WorkDir::at(&root.parent().unwrap_or(Path::new("/")).join("boot"))
+    }
+}
