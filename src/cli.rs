@@ -57,6 +57,8 @@ pub enum Command {
     Validate(commands::validate::Args),
     /// Validate what git send-email and b4 are about to send
     Hook(commands::hook::Args),
+    /// Find the commit that broke a test
+    Bisect(commands::bisect::Args),
     /// Run a command in a guest
     Exec(commands::exec::Args),
     /// Open a terminal in a guest
@@ -86,6 +88,7 @@ impl Command {
             Self::Test(args) => commands::test::run(&args, context),
             Self::Validate(args) => commands::validate::run(&args, context),
             Self::Hook(args) => commands::hook::run(&args, context),
+            Self::Bisect(args) => commands::bisect::run(&args, context),
             Self::Exec(args) => commands::exec::run(&args, context),
             Self::Shell(args) => commands::shell::run(&args, context),
             Self::Build(args) => commands::build::run(&args, context),

@@ -1,5 +1,6 @@
 //! One file a verb: its arguments, and what it does.
 
+pub mod bisect;
 pub mod build;
 pub mod config;
 mod context;

@@ -1,5 +1,6 @@
 //! A patch series, before it is sent: where it comes from, and what there is to say against it.
 
+pub mod bisect;
 pub mod cache;
 pub mod check;
 pub mod compare;
@@ -14,7 +15,7 @@ pub mod make;
 mod message;
 mod model;
 mod news;
-mod safety;
+pub mod safety;
 mod subject;
 mod tool;
 pub mod verdict;

@@ -27,6 +27,7 @@ fn the_help_names_the_commands_and_the_exit_codes() {
       test      Run the MPTCP selftests in a guest; builds first what changed
       validate  Validate a series of patches before it is sent
       hook      Validate what git send-email and b4 are about to send
+      bisect    Find the commit that broke a test
       exec      Run a command in a guest
       shell     Open a terminal in a guest
       build     Build the kernel, its modules, headers and the MPTCP selftests

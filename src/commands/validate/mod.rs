@@ -4,7 +4,7 @@ mod place;
 mod source;
 mod tip;
 
-pub(super) use place::Place;
+pub(super) use place::{Place, run_tests};
 
 use super::context::Context;
 use super::flags::RunFlags;

@@ -2,14 +2,14 @@
 
 use crate::commands::context::Context;
 use crate::commands::flags::RunFlags;
-use crate::commands::pipeline::Target;
-use crate::error::{Error, IoContext, Result};
-use crate::kernel::WorkDir;
+use crate::commands::pipeline::{Ended, Target};
+use crate::commands::test;
+use crate::error::{Error, IoContext, Kind, Result};
 use crate::kernel::lock::{Busy, Holder, Lock};
-use crate::report::console;
+use crate::kernel::{Tree, WorkDir};
+use crate::report::{Summary, console};
 use crate::series::Workspace;
 use crate::series::git::Git;
-use std::path::Path;
 
 /// The tree, its repository, and our own place; locked as long as this lives.
 pub(in crate::commands) struct Place {
@@ -57,9 +57,29 @@ impl Place {
         ))
     }
 
-    /// A work directory for kernels that boot, below our place.
-    pub fn boots(&self) -> WorkDir {
-        let root = self.workspace.tree();
-        WorkDir::at(&root.parent().unwrap_or(Path::new("/")).join("boot"))
+    /// Our work tree at a commit, as a tree to build and test. Its settings are the user's: a series has no say in them.
+    pub fn check_out(&self, context: &Context, commit: &str) -> Result<Target> {
+        self.workspace.check_out(commit)?;
+        let tree = Tree::open(&self.workspace.tree())?;
+        tree.require_mptcp_selftests()?;
+        let loaded = context.settings(Some(&self.target.tree), self.flags.overrides()?)?;
+        let work = WorkDir::at(&self.workspace.dir("boot")?);
+        Ok(Target { tree, loaded, work, variant: self.target.variant })
+    }
+}
+
+/// Builds a tree, and runs these tests in a guest. A kernel that does not come up is a result; that it does not build,
+/// an error.
+pub(in crate::commands) fn run_tests(
+    context: &Context,
+    target: &Target,
+    filters: &[String],
+) -> Result<Summary> {
+    let plan = test::plan(context, target, filters, &[], Vec::new())?;
+    let runs = target.work.root().join("runs");
+    let Ended { summary, error, .. } = target.carry_out(&plan, &runs, context)?;
+    match error {
+        Some(error) if error.kind() != Kind::CannotRun || summary.vms.is_empty() => Err(error),
+        _ => Ok(summary),
     }
 }

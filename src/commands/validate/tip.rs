@@ -1,12 +1,11 @@
 //! At the tip: boots, runs the selftests, and compares with the base where something fails.
 
-use super::Place;
+use super::{Place, run_tests};
 use crate::commands::context::Context;
-use crate::commands::pipeline::{Ended, Target};
+use crate::commands::pipeline::Target;
 use crate::commands::test;
 use crate::error::{Kind, Result};
 use crate::event::Outcome;
-use crate::kernel::Tree;
 use crate::report::Summary;
 use crate::series::check::names;
 use crate::series::compare::{Comparison, Outcomes, compare, is_bad};
@@ -60,7 +59,7 @@ impl Lab<'_, '_> {
     fn judge(&mut self, full: bool) -> Result<Judgement> {
         let series = &self.loaded.series;
         let tip = load::tip(series, self.loaded.applied);
-        let target = self.check_out(&tip)?;
+        let target = self.place.check_out(self.context, &tip)?;
         let scripts: Vec<String> = test::listing(&target)?.tests.into_iter().map(|test| test.name).collect();
         let filters = match tests(series.files(), &scripts) {
             _ if full => vec!["*".to_owned()],
@@ -86,25 +85,8 @@ impl Lab<'_, '_> {
         Judgement::Done(comparison.findings())
     }
 
-    /// The work tree at a commit, as a tree to build and test. Its settings are the user's: a series has no say in them.
-    fn check_out(&self, commit: &str) -> Result<Target> {
-        let user = &self.place.target;
-        self.place.workspace.check_out(commit)?;
-        let tree = Tree::open(&self.place.workspace.tree())?;
-        tree.require_mptcp_selftests()?;
-        let loaded = self.context.settings(Some(&user.tree), self.place.flags.overrides()?)?;
-        Ok(Target { tree, loaded, work: self.place.boots(), variant: user.variant })
-    }
-
     fn run(&self, target: &Target, filters: &[String]) -> Result<Outcomes> {
-        let plan = test::plan(self.context, target, filters, &[], Vec::new())?;
-        let runs = target.work.root().join("runs");
-        let Ended { summary, error, .. } = target.carry_out(&plan, &runs, self.context)?;
-        match error {
-            // A kernel that does not come up is a result.
-            Some(error) if error.kind() != Kind::CannotRun || summary.vms.is_empty() => Err(error),
-            _ => Ok(outcomes(&summary)),
-        }
+        Ok(outcomes(&run_tests(self.context, target, filters)?))
     }
 
     /// What these scripts do without the series: known, or found out now.
@@ -113,7 +95,7 @@ impl Lab<'_, '_> {
             return Ok(known);
         }
         let base = self.loaded.series.base.clone();
-        let target = self.check_out(&base)?;
+        let target = self.place.check_out(self.context, &base)?;
         let there: Vec<String> = test::listing(&target)?.tests.into_iter().map(|test| test.name).collect();
         // A test that the series brings has nothing to be compared with.
         let filters: Vec<String> = scripts.iter().filter(|name| there.contains(name)).cloned().collect();
