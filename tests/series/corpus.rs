@@ -79,7 +79,7 @@ pub fn of_text() -> Vec<Case> {
         case("subject-of-another-area", vec![Draft { subject: "tcp: say what it is".to_owned(), ..clean() }], &["subject 1"]),
         case("message-empty", vec![message(&format!("Signed-off-by: {AUTHOR}"))], &["message 1"]),
         case("message-change-id", vec![signed("Change-Id: I0123456789abcdef")], &["message 1"]),
-        case("message-wide", vec![message(&format!("{}\n\nSigned-off-by: {AUTHOR}", "word ".repeat(20)))], &["message 1"]),
+        case("message-wide", vec![message(&format!("{}\n\nSigned-off-by: {AUTHOR}", "These are too many words for a line that a terminal of eighty columns is to show"))], &["message 1"]),
         case("fixes-subject", vec![signed("Fixes: BASEHASH (\"net: another\")")], &["fixes 1"]),
         case("fixes-missing", vec![signed("Fixes: 0123456789ab (\"net: the beginning\")")], &["fixes 1"]),
         case("fixes-short", vec![signed("Fixes: SHORT (\"net: the beginning\")")], &["fixes 1"]),

@@ -111,7 +111,9 @@ impl<'a> Engine<'a> {
             subject: patch.subject.clone(),
             commit: patch.commit.clone(),
         };
-        let wanted: Vec<&Check> = CHECKS.iter().filter(|check| options.wants(check)).collect();
+        let of_series = options.patches.is_empty();
+        let wanted = |check: &&Check| options.wants(check) && (of_series || check.is_per_patch());
+        let wanted: Vec<&Check> = CHECKS.iter().filter(wanted).collect();
         let mut report = Report {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -129,7 +131,7 @@ impl<'a> Engine<'a> {
                 let numbers = series.patches.iter().map(|patch| patch.number);
                 let numbers = numbers.filter(|&number| options.wants_patch(number));
                 report.results.extend(numbers.map(|number| CheckResult::not_run(check.name, Some(number))));
-            } else if options.patches.is_empty() {
+            } else {
                 report.results.push(CheckResult::not_run(check.name, None));
             }
         }
