@@ -79,7 +79,7 @@ pub struct KernelFlags {
     clang: bool,
     /// Make every symbol that did not take an error
     #[arg(long)]
-    pub strict: bool,
+    strict: bool,
     /// How many jobs make may run at once [default: one a core]
     #[arg(long, short, value_name = "N")]
     jobs: Option<u32>,

@@ -67,6 +67,9 @@ pub struct Args {
     /// Run all selftests at the tip, and not only those of the profile or of what was touched
     #[arg(long)]
     full: bool,
+    /// Warnings stand against the series as well
+    #[arg(long)]
+    werror: bool,
     /// Print nothing if nothing stands against the series: for hooks.
     #[arg(skip)]
     pub(super) quiet_pass: bool,
@@ -151,7 +154,7 @@ fn validate(args: &Args, context: &Context, place: &Place, loaded: &Loaded) -> R
         checks: args.check.clone(),
         configs: args.config.clone(),
         quick: args.quick,
-        strict: args.flags.kernel.strict,
+        strict: args.werror,
         jobs: kernel.jobs.map_or_else(super::inputs::cores, |jobs| jobs.get() as usize),
         ccache: kernel.ccache != Ccache::Never && crate::process::find("ccache").is_ok(),
     };
@@ -164,7 +167,7 @@ fn validate(args: &Args, context: &Context, place: &Place, loaded: &Loaded) -> R
     let mut engine = Engine::new(&place.workspace, loaded, &options, &mut table)?;
     let outcome = engine.run().and_then(|()| {
         if engine.is_open(names::TESTS, None) && !args.no_tests {
-            tip::test(&mut engine, context, place, loaded, args.full)?;
+            return tip::test(&mut engine, context, place, loaded, args.full);
         }
         Ok(())
     });

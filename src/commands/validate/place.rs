@@ -6,7 +6,7 @@ use crate::commands::pipeline::{Ended, Target};
 use crate::commands::test;
 use crate::error::{Error, IoContext, Kind, Result};
 use crate::kernel::lock::{Busy, Holder, Lock};
-use crate::kernel::{Tree, WorkDir};
+use crate::kernel::{Tree, WorkDir, workdir};
 use crate::report::{Summary, console};
 use crate::series::Workspace;
 use crate::series::git::Git;
@@ -63,7 +63,8 @@ impl Place {
         let tree = Tree::open(&self.workspace.tree())?;
         tree.require_mptcp_selftests()?;
         let loaded = context.settings(Some(&self.target.tree), self.flags.overrides()?)?;
-        let work = WorkDir::at(&self.workspace.dir("boot")?);
+        // Where a tree of the user's has it: ccache then knows what was built there before.
+        let work = WorkDir::at(&self.workspace.tree().join(workdir::NAME));
         Ok(Target { tree, loaded, work, variant: self.target.variant })
     }
 }

@@ -25,27 +25,27 @@ pub(super) fn test(
     loaded: &Loaded,
     full: bool,
 ) -> Result<()> {
-    if loaded.applied < loaded.series.patches.len() {
-        engine.conclude(names::TESTS, Judgement::skip("not all patches apply"), 0.0);
-        return Ok(());
-    }
-    if engine.report().failed().any(|result| matches!(result.check.as_str(), names::BUILD | names::BUILD_ALL))
-    {
-        engine.conclude(names::TESTS, Judgement::skip("it does not build"), 0.0);
-        return Ok(());
-    }
     let began = Instant::now();
-    engine.begins(names::TESTS, "");
-    engine.give_way();
-    let mut lab = Lab { engine, context, place, loaded };
-    let judgement = match lab.judge(full) {
-        Err(error) if matches!(error.kind(), Kind::Interrupted | Kind::Usage) => return Err(error),
-        Err(error) if error.kind() == Kind::Build => Judgement::Done(vec![Finding::error(error.to_string())]),
-        Err(error) => return Err(error),
-        Ok(judgement) => judgement,
+    let outcome = if loaded.applied < loaded.series.patches.len() {
+        Ok(Judgement::skip("not all patches apply"))
+    } else if engine.report().failed().any(|result| is_build(&result.check)) {
+        Ok(Judgement::skip("it does not build"))
+    } else {
+        engine.begins(names::TESTS, "");
+        engine.give_way();
+        match (Lab { engine, context, place, loaded }).judge(full) {
+            // That it cannot be configured, or built as a whole, is what the series does.
+            Err(error) if error.kind() == Kind::Build => {
+                Ok(Judgement::Done(vec![Finding::error(error.to_string())]))
+            }
+            outcome => outcome,
+        }
     };
-    lab.engine.conclude(names::TESTS, judgement, began.elapsed().as_secs_f64());
-    Ok(())
+    engine.conclude(names::TESTS, outcome, began.elapsed().as_secs_f64())
+}
+
+fn is_build(check: &str) -> bool {
+    check == names::BUILD || check == names::BUILD_ALL
 }
 
 struct Lab<'l, 'e> {
@@ -89,6 +89,11 @@ impl Lab<'_, '_> {
         Ok(outcomes(&run_tests(self.context, target, filters)?))
     }
 
+    fn run_some(&self, target: &Target, filters: &[String]) -> Result<Outcomes> {
+        // Without filters it would be the profile.
+        if filters.is_empty() { Ok(Outcomes::new()) } else { self.run(target, filters) }
+    }
+
     /// What these scripts do without the series: known, or found out now.
     fn base(&mut self, scripts: &[String]) -> Result<Outcomes> {
         if let Some(known) = self.known(scripts)? {
@@ -99,7 +104,14 @@ impl Lab<'_, '_> {
         let there: Vec<String> = test::listing(&target)?.tests.into_iter().map(|test| test.name).collect();
         // A test that the series brings has nothing to be compared with.
         let filters: Vec<String> = scripts.iter().filter(|name| there.contains(name)).cloned().collect();
-        let outcomes = if filters.is_empty() { Outcomes::new() } else { self.run(&target, &filters)? };
+        let outcomes = match self.run_some(&target, &filters) {
+            // What it would do nobody can tell: all that fails is the series' doing.
+            Err(error) if error.kind() == Kind::Build => {
+                self.engine.note("the base does not build: its tests cannot be compared".to_owned());
+                return Ok(Outcomes::new());
+            }
+            outcomes => outcomes?,
+        };
         for script in scripts {
             let of_it = outcomes.iter().filter(|(name, _)| is_of(name, script));
             let of_it: Outcomes = of_it.map(|(name, outcome)| (name.clone(), *outcome)).collect();

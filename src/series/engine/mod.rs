@@ -171,9 +171,10 @@ impl<'a> Engine<'a> {
         &self.cache
     }
 
-    /// Takes the end of a check that others have done.
-    pub fn conclude(&mut self, check: &str, judgement: Judgement, seconds: f64) {
-        self.judge(check, None, judgement, seconds, false);
+    /// Takes the end of a check that others have done. An error is a check that could not be done, and no end of the others,
+    /// unless it is that somebody asked us to stop.
+    pub fn conclude(&mut self, check: &str, outcome: Result<Judgement>, seconds: f64) -> Result<()> {
+        self.outcome(check, None, outcome, seconds)
     }
 
     /// Says something to the user.

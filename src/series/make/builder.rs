@@ -71,11 +71,12 @@ impl Builder {
             // Variables of the user's own build would change what is built.
             .env("KCFLAGS", "")
             .env("KCONFIG_CONFIG", ".config")
-            .env("MAKEFLAGS", "");
+            .env("MAKEFLAGS", "")
+            .env("LLVM", "");
         let cmd =
             if config.clang { cmd.arg("LLVM=1") } else { cmd.arg(format!("CROSS_COMPILE={}", prefix())) };
         if !self.ccache {
-            return cmd;
+            return cmd.arg(format!("CC={compiler}"));
         }
         cmd.arg(format!("CC=ccache {compiler}"))
             .env("CCACHE_BASEDIR", &self.tree)

@@ -1,7 +1,7 @@
 //! The tree's own `scripts/checkpatch.pl`.
 
 use super::{Tools, program};
-use crate::error::{IoContext, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::series::model::Patch;
 use crate::series::verdict::{Finding, Judgement, Severity};
 use std::path::PathBuf;
@@ -38,6 +38,13 @@ pub(super) fn check(tools: &Tools<'_>, patch: &Patch) -> Result<Judgement> {
     }
     let output = perl.arg(&file).output()?;
     let mut found = read(&output.stdout);
+    if found.is_empty() && !output.status.success() {
+        let why = output.stderr.lines().chain(output.stdout.lines()).find(|line| !line.trim().is_empty());
+        return Err(Error::cannot_run(format!(
+            "checkpatch failed: {}",
+            why.unwrap_or("it does not say why")
+        )));
+    }
     // That there is no such commit the check `fixes` says already.
     let fixed: Vec<String> = patch.message.values("Fixes");
     let known =
