@@ -40,6 +40,27 @@ fn the_checkout_the_index_the_stash_and_the_branches_stay_as_they_are() {
 }
 
 #[test]
+fn a_bisection_that_makes_no_sense_says_so_and_leaves_nothing() {
+    let lab = Lab::small();
+    let drafts: Vec<Draft> = (1..=2)
+        .map(|number| Draft {
+            subject: format!("mptcp: ctrl: {number}"),
+            body: "Why.".to_owned(),
+            edits: vec![("net/mptcp/ctrl.c", Edit::Append(format!("int d{number};\n")))],
+        })
+        .collect();
+    lab.branch("topic", &drafts);
+    let ran = lab.vmptcp(&["bisect", "topic", "base", "--", "diag"]);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("the good commit has to be an ancestor of the bad one"), "{}", ran.stderr);
+    let ran = lab.vmptcp(&["bisect", "base", "nonsense", "--", "diag"]);
+    assert!(ran.code == 2 && ran.stderr.contains("no commit \"nonsense\""), "{}", ran.stderr);
+    assert_eq!(lab.vmptcp(&["bisect", "base", "topic"]).code, 2, "no tests");
+    let ran = lab.vmptcp(&["bisect", "--reset"]);
+    assert!(ran.code == 0 && ran.stderr.contains("no bisection was begun"), "{}", ran.stderr);
+}
+
+#[test]
 fn only_what_was_asked_for_is_done_and_the_way_back_to_it_is_told() {
     let lab = Lab::small();
     let draft = |subject: &str, body: &str, text: &str| Draft {

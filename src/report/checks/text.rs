@@ -29,6 +29,7 @@ pub fn table(report: &Report, now: Option<(&str, Option<usize>)>, colour: bool) 
             return paint(colour, "36", "▸");
         }
         match report.result(check, patch) {
+            Some(result) if result.status == Status::Moot => " ".to_owned(),
             Some(result) => paint(colour, colour_of(result.status), &result.status.mark().to_string()),
             None => " ".to_owned(),
         }
@@ -45,7 +46,8 @@ pub fn table(report: &Report, now: Option<(&str, Option<usize>)>, colour: bool) 
 pub fn render(report: &Report, colour: bool) -> String {
     let mut text = String::new();
     let base = report.base.get(..12).unwrap_or(&report.base);
-    let _ = writeln!(text, "{} patches on {base}", report.patches.len());
+    let count = report.patches.len();
+    let _ = writeln!(text, "{count} {} on {base}", if count == 1 { "patch" } else { "patches" });
     for patch in &report.patches {
         let _ = writeln!(text, "{:>3}  {}", patch.number, clean(&patch.subject));
     }

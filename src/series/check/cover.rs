@@ -9,7 +9,7 @@ const FROM: usize = 3;
 pub(super) fn check(series: &Series) -> Judgement {
     let count = series.patches.len();
     match &series.cover {
-        None if count < FROM => Judgement::moot(format!("{count} patches need no cover letter")),
+        None if count < FROM => Judgement::moot("so few patches need no cover letter"),
         None if series.origin == Origin::Git => Judgement::skip(
             "commits have no cover letter unless b4 keeps one: give it the mails, or write one with b4 prep --edit-cover",
         ),
