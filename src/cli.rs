@@ -18,6 +18,7 @@ Examples:
   vmptcp test                          build what changed, then run that profile
   vmptcp test mptcp_join -- -f         one script, with an argument of its own
   vmptcp test 'diag/*inuse*'           only these subtests count
+  vmptcp validate                      the patches on top of the tree, before they are sent
   vmptcp config -e NET_SCH_CAKE        configure, and say of each symbol whether it took
   vmptcp sample c-echo                 a sample program, and proof of what it spoke
   vmptcp module ~/src/my-modules       kernel modules: built, loaded, watched, unloaded
@@ -63,6 +64,12 @@ pub enum Command {
     Topology(commands::topology::Args),
     /// Show what MPTCP is told on a guest, or on a network's hosts
     Mptcp(commands::mptcp::Args),
+    /// Validate a series of patches before it is sent
+    Validate(commands::validate::Args),
+    /// Validate what git send-email and b4 are about to send
+    Hook(commands::hook::Args),
+    /// Find the commit that broke a test
+    Bisect(commands::bisect::Args),
     /// Run a command in a guest
     Exec(commands::exec::Args),
     /// Open a terminal in a guest
@@ -100,6 +107,9 @@ impl Command {
             Self::Module(args) => commands::module::run(&args, context),
             Self::Topology(args) => commands::topology::run(&args, context),
             Self::Mptcp(args) => commands::mptcp::run(&args, context),
+            Self::Validate(args) => commands::validate::run(&args, context),
+            Self::Hook(args) => commands::hook::run(&args, context),
+            Self::Bisect(args) => commands::bisect::run(&args, context),
             Self::Exec(args) => commands::exec::run(&args, context),
             Self::Shell(args) => commands::shell::run(&args, context),
             Self::Ps(args) => commands::ps::run(&args, context),

@@ -31,6 +31,9 @@ pub mod suite;
 // Kernel trees: where they come from, how they are configured and built.
 pub mod kernel;
 
+// A patch series: its input, its checks, what they found.
+pub mod series;
+
 // Virtual machines: virtme-ng's argv, the accelerator, the session, the console.
 pub mod vm;
 

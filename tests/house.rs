@@ -13,7 +13,7 @@ use scan::{Source, is_within, sources};
 const LONGEST: usize = 500;
 
 /// These look at nothing but their arguments.
-const PURE: [&str; 12] = [
+const PURE: [&str; 23] = [
     "event",
     "wire",
     "topology",
@@ -26,6 +26,17 @@ const PURE: [&str; 12] = [
     "report::summary",
     "kernel::kconfig::fragment",
     "kernel::kconfig::merge",
+    "series::verdict",
+    "series::model",
+    "series::diff",
+    "series::mail",
+    "series::message",
+    "series::subject",
+    "series::safety",
+    "series::check",
+    "series::news",
+    "series::compare",
+    "series::impact",
 ];
 
 /// What a pure module must not name.
@@ -65,7 +76,7 @@ const LOOKS: [&str; 9] = [
 const FOR_ALL: [&str; 3] = ["error", "event", "process"];
 
 /// Rooms that know few others: room, and what it may import besides itself.
-const FEW: [(&str, &[&str]); 16] = [
+const FEW: [(&str, &[&str]); 17] = [
     ("error", &[]),
     ("event", &[]),
     ("process", &["error"]),
@@ -75,10 +86,12 @@ const FEW: [(&str, &[&str]); 16] = [
     ("topology", &[]),
     ("suite", &["error", "event"]),
     ("kernel", &FOR_ALL),
+    ("series", &FOR_ALL),
     ("vm", &["error", "event", "process", "guest::protocol"]),
     ("doctor", &["error", "process", "vm"]),
     ("store", &["error", "event"]),
-    ("report", &["error", "event", "store"]),
+    // What the checks of a series found is data, as events are.
+    ("report", &["error", "event", "store", "series::verdict", "series::Observer"]),
     ("settings", &["error", "topology", "suite::sample"]),
     ("plan", &["process", "topology", "suite", "kernel", "vm"]),
     (

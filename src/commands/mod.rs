@@ -1,12 +1,14 @@
 //! One file a verb: its arguments, and what it does.
 
 pub mod attach;
+pub mod bisect;
 pub mod build;
 pub mod config;
 mod context;
 pub mod doctor;
 pub mod exec;
 mod flags;
+pub mod hook;
 mod inputs;
 pub mod module;
 pub mod mptcp;
@@ -22,5 +24,6 @@ pub mod source;
 pub mod stop;
 pub mod test;
 pub mod topology;
+pub mod validate;
 
 pub use context::{Color, Context, Global};

@@ -133,7 +133,7 @@ pub(super) fn show(context: &Context, ended: &Ended, as_json: bool) -> Result<()
 }
 
 /// The tests of the tree, as its Makefile and its files have them.
-fn listing(target: &Target) -> Result<Listing> {
+pub fn listing(target: &Target) -> Result<Listing> {
     let dir = target.tree.root().join("tools/testing/selftests").join(selftests::COLLECTION);
     let read =
         |name: &str| std::fs::read(dir.join(name)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());

@@ -1,5 +1,9 @@
 //! `junit.xml`: one suite a test script, one case a subtest, as CI systems show it.
 
+mod checks;
+
+pub use checks::render as render_checks;
+
 use super::summary::Summary;
 use super::test::{Attempt, Test};
 use super::text::clean;

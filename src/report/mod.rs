@@ -1,5 +1,6 @@
 //! What a run means, and how it is shown. Everything here is a fold over events, or a rendering of one.
 
+pub mod checks;
 pub mod console;
 pub mod json;
 pub mod junit;

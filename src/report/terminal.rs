@@ -1,5 +1,9 @@
 //! The live view of a run on standard error. The only place that knows indicatif.
 
+mod table;
+
+pub use table::Table;
+
 use super::test::Attempt;
 use super::text::{clean, colour_of, duration, paint, subtest_counts};
 use super::wire;

@@ -102,6 +102,14 @@ impl Environment {
             })
     }
 
+    /// Which of how many mails a hook of `git send-email` is asked about: githooks(5), sendemail-validate. The only one
+    /// where git does not say, as before 2.41.
+    pub fn sendemail(&self) -> (u32, u32) {
+        let number = |name| self.get(name)?.to_str()?.parse().ok();
+        let both = number("GIT_SENDEMAIL_FILE_COUNTER").zip(number("GIT_SENDEMAIL_FILE_TOTAL"));
+        both.unwrap_or((1, 1))
+    }
+
     /// True in continuous integration: `CI` is set, and not to `false` or `0`.
     pub fn is_ci(&self) -> bool {
         self.get("CI").is_some_and(|value| value != "false" && value != "0")

@@ -29,6 +29,9 @@ fn the_help_names_the_commands_and_the_exit_codes() {
       module    Build kernel modules, load them, watch them, and unload them
       topology  List the networks that programs can run in, or draw one
       mptcp     Show what MPTCP is told on a guest, or on a network's hosts
+      validate  Validate a series of patches before it is sent
+      hook      Validate what git send-email and b4 are about to send
+      bisect    Find the commit that broke a test
       exec      Run a command in a guest
       shell     Open a terminal in a guest
       ps        List the guests that you are running
@@ -75,6 +78,7 @@ fn the_help_names_the_commands_and_the_exit_codes() {
       vmptcp test                          build what changed, then run that profile
       vmptcp test mptcp_join -- -f         one script, with an argument of its own
       vmptcp test 'diag/*inuse*'           only these subtests count
+      vmptcp validate                      the patches on top of the tree, before they are sent
       vmptcp config -e NET_SCH_CAKE        configure, and say of each symbol whether it took
       vmptcp sample c-echo                 a sample program, and proof of what it spoke
       vmptcp module ~/src/my-modules       kernel modules: built, loaded, watched, unloaded

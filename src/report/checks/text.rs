@@ -1,0 +1,135 @@
+//! The checks of a series for a person: a table, then what went wrong.
+
+use super::{line, reproduce, skipped, title, verdict};
+use crate::report::text::{clean, duration, paint};
+use crate::series::verdict::{CheckResult, Report, Severity, Status};
+use std::fmt::Write as _;
+
+/// How many findings of one result are shown.
+const MOST: usize = 12;
+
+/// The colour of a status.
+fn colour_of(status: Status) -> &'static str {
+    match status {
+        Status::Pass => "32",
+        Status::Moot | Status::Skip | Status::NotRun => "2",
+        Status::Warn => "33",
+        Status::Fail | Status::Error => "1;31",
+    }
+}
+
+/// The table: a line a check, a column a patch, and one for the series. `now` is what is being done.
+pub fn table(report: &Report, now: Option<(&str, Option<usize>)>, colour: bool) -> Vec<String> {
+    let numbers: Vec<usize> = report.patches.iter().map(|patch| patch.number).collect();
+    let wide = report.checks.iter().map(String::len).max().unwrap_or_default().max(5);
+    let heads: Vec<String> = numbers.iter().map(|number| format!("{number:>3}")).collect();
+    let mut lines = vec![format!("{:<wide$}{} series", "check", heads.concat())];
+    let cell = |check: &str, patch: Option<usize>| {
+        if now == Some((check, patch)) {
+            return paint(colour, "36", "▸");
+        }
+        match report.result(check, patch) {
+            Some(result) if result.status == Status::Moot => " ".to_owned(),
+            Some(result) => paint(colour, colour_of(result.status), &result.status.mark().to_string()),
+            None => " ".to_owned(),
+        }
+    };
+    for check in &report.checks {
+        let cells: Vec<String> = numbers.iter().map(|number| cell(check, Some(*number))).collect();
+        let cells = cells.join("  ");
+        lines.push(format!("{check:<wide$}  {cells}      {}", cell(check, None)).trim_end().to_owned());
+    }
+    lines
+}
+
+/// All of it.
+pub fn render(report: &Report, colour: bool) -> String {
+    let mut text = String::new();
+    let base = report.base.get(..12).unwrap_or(&report.base);
+    let count = report.patches.len();
+    let _ = writeln!(text, "{count} {} on {base}", if count == 1 { "patch" } else { "patches" });
+    for patch in &report.patches {
+        let _ = writeln!(text, "{:>3}  {}", patch.number, clean(&patch.subject));
+    }
+    let _ = writeln!(text, "\n{}\n", table(report, None, colour).join("\n"));
+    text.push_str(&ending(report, colour));
+    text
+}
+
+/// What went wrong, and the verdict.
+pub fn ending(report: &Report, colour: bool) -> String {
+    let mut text = String::new();
+    let worth = |result: &&CheckResult| matches!(result.status, Status::Fail | Status::Error | Status::Warn);
+    for result in report.results.iter().filter(worth) {
+        let word = paint(colour, colour_of(result.status), result.status.as_str());
+        let _ = writeln!(text, "{word} {}", title(result));
+        if let Some(note) = &result.note {
+            for part in note.lines() {
+                let _ = writeln!(text, "  {}", clean(part));
+            }
+        }
+        for finding in result.findings.iter().take(MOST) {
+            let mark = if finding.severity == Severity::Error { "✗" } else { "!" };
+            let _ = writeln!(text, "  {mark} {}", line(finding));
+        }
+        if let Some(more) = result.findings.len().checked_sub(MOST).filter(|&more| more > 0) {
+            let _ = writeln!(text, "  … and {more} more");
+        }
+        let _ = writeln!(text, "  alone: {}\n", reproduce(report, result));
+    }
+    for note in &report.notes {
+        let _ = writeln!(text, "note: {}", clean(note));
+    }
+    for (reason, checks) in skipped(report) {
+        let _ = writeln!(text, "skipped: {}: {reason}", checks.join(", "));
+    }
+    let code = if report.passed() { "32" } else { "1;31" };
+    let _ = writeln!(text, "{} ({})", paint(colour, code, &verdict(report)), duration(report.seconds));
+    text
+}
+
+/// A result on a line of its own, as it comes.
+pub fn progress(result: &CheckResult, colour: bool) -> String {
+    let word = paint(colour, colour_of(result.status), &format!("{:<7}", result.status));
+    let time = match (result.cached, result.seconds) {
+        (true, _) => "  (known)".to_owned(),
+        (false, seconds) if seconds < 0.05 => String::new(),
+        (false, seconds) => format!("  in {}", duration(seconds)),
+    };
+    format!("{word} {}{time}", title(result))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::report;
+    use super::*;
+
+    #[test]
+    fn a_person_sees_what_failed_where_and_how_to_see_it_again() {
+        insta::assert_snapshot!(render(&report(), false), @r"
+        2 patches on bbbbbbbbbbbb
+          1  mptcp: one
+          2  mptcp: two
+
+        check   1  2 series
+        apply   ✓  ✓
+        sparse  !  ✗
+        cover             ✓
+        yaml    -
+        tests             ·
+
+        warn patch 1 · sparse
+          ! a long word
+          alone: vmptcp validate --patch 1 --check sparse base..
+
+        fail patch 2 · sparse
+          ✗ net/mptcp/pm.c:12: context imbalance in 'f'  [i386-ipv6-mptcp]
+          alone: vmptcp validate --patch 2 --check sparse base..
+
+        skipped: yaml: yamllint is not installed
+        not ready to be sent: 1 failure, 1 warning, 1 check not done (0.0 s)
+        ");
+        assert!(table(&report(), Some(("tests", None)), false)[5].ends_with('▸'));
+        assert_eq!(progress(&report().results[3], false), "fail    patch 2 · sparse  in 1.5 s");
+    }
+}

@@ -1,0 +1,77 @@
+//! From the second version on the series says what changed, where it does not become history: in the cover letter, or
+//! below the line of dashes.
+
+use crate::series::model::Series;
+use crate::series::verdict::{Finding, Judgement};
+
+pub(super) fn check(series: &Series) -> Judgement {
+    let version = series.prefix.as_ref().map_or(1, |prefix| prefix.version);
+    if version < 2 {
+        return Judgement::moot("the first version");
+    }
+    let mut found = Vec::new();
+    let cover = series.cover.iter().flat_map(|cover| [&cover.message.text, &cover.message.notes]);
+    let notes = series.patches.iter().map(|patch| &patch.message.notes);
+    if !cover.chain(notes).any(|text| mentions(text, version)) {
+        let place = if series.cover.is_some() { "the cover letter" } else { "the text below ---" };
+        found.push(Finding::error(format!("v{version} does not say what changed: add it to {place}")));
+    }
+    for patch in &series.patches {
+        let log = |line: &str| is_heading(line, version);
+        if let Some(line) = patch.message.text.lines().find(|line| log(line)) {
+            found.push(Finding::warning(format!(
+                "patch {}: its changelog (\"{}\") is above ---, and would become history: move it below",
+                patch.number,
+                line.trim()
+            )));
+        }
+    }
+    Judgement::Done(found)
+}
+
+/// `v2:`, `Changes in v2`, `v1 -> v2`, `Changes since v1`.
+fn mentions(text: &str, version: u32) -> bool {
+    let (now, before) = (format!("v{version}"), format!("v{}", version - 1));
+    text.lines().any(|line| {
+        let lower = line.to_lowercase();
+        let words: Vec<&str> = lower.split(|char: char| !char.is_ascii_alphanumeric()).collect();
+        words.contains(&now.as_str())
+            || (words.contains(&before.as_str()) && (lower.contains("since") || lower.contains("from")))
+    })
+}
+
+/// A line that begins a changelog.
+fn is_heading(line: &str, version: u32) -> bool {
+    let line = line.trim().to_lowercase();
+    (1..=version).any(|version| {
+        let now = format!("v{version}");
+        line == format!("{now}:")
+            || line.starts_with(&format!("changes in {now}"))
+            || line.starts_with(&format!("changes since {now}"))
+            || line.starts_with(&format!("{now} -> v"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::series::model::tests::{patch, series};
+    use crate::series::subject::Prefix;
+    use crate::series::verdict::Status;
+
+    #[test]
+    fn later_versions_tell_what_changed_below_the_dashes() {
+        let status = |prefix: &str, message: &str| {
+            let mut all = series(vec![patch("a", message, "")]);
+            all.prefix = Some(Prefix::parse(prefix));
+            check(&all).status()
+        };
+        assert_eq!(status("PATCH net", "Why."), Status::Moot);
+        assert_eq!(status("PATCH net v2", "Why."), Status::Fail);
+        for notes in ["v2: new", "Changes in v2:\n- x", "v1 -> v2:", "Changes since v1: x"] {
+            assert_eq!(status("PATCH net v2", &format!("Why.\n---\n{notes}")), Status::Pass, "{notes}");
+        }
+        assert_eq!(status("PATCH net v3", "Why.\n---\nv2: new"), Status::Fail);
+        assert_eq!(status("PATCH net v2", "Why.\nv2:\n - x\n---\nv2: x"), Status::Warn);
+    }
+}

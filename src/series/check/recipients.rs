@@ -1,0 +1,81 @@
+//! Whom the mail goes to. Patches for the MPTCP trees go to its list alone: its maintainers pass them on.
+
+use crate::series::model::{Patch, Series};
+use crate::series::subject::is_mptcp;
+use crate::series::verdict::{Finding, Judgement};
+
+/// The list of MPTCP's developers.
+pub(crate) const LIST: &str = "mptcp@lists.linux.dev";
+
+/// The list of the network's developers.
+const NETDEV: &str = "netdev@vger.kernel.org";
+
+pub(super) fn check(series: &Series, patch: &Patch) -> Judgement {
+    let Some(envelope) = &patch.envelope else {
+        return Judgement::skip("commits have no recipients: give it the mails");
+    };
+    let Some(tree) = series.tree() else {
+        return Judgement::skip("which recipients are right depends on the prefix");
+    };
+    if envelope.recipients.is_empty() {
+        return Judgement::skip("the mails name no recipients yet");
+    }
+    let has = |list: &str| envelope.recipients.iter().any(|address| address.eq_ignore_ascii_case(list));
+    let mut found = Vec::new();
+    if tree.starts_with("mptcp-") {
+        if !has(LIST) {
+            found.push(Finding::error(format!(
+                "a patch for {tree} goes to {LIST}: it is not among the recipients"
+            )));
+        }
+        let own = &patch.author.email;
+        for other in envelope
+            .recipients
+            .iter()
+            .filter(|address| !address.eq_ignore_ascii_case(LIST) && !address.eq_ignore_ascii_case(own))
+        {
+            found.push(Finding::error(format!(
+                "a patch for {tree} goes to {LIST} and nobody else: take {other} out"
+            )));
+        }
+    } else {
+        if !has(NETDEV) {
+            found.push(Finding::error(format!(
+                "a patch for {tree} goes to {NETDEV}: it is not among the recipients"
+            )));
+        }
+        if patch.files().any(is_mptcp) && !has(LIST) {
+            found.push(Finding::error(format!("a patch for MPTCP goes to {LIST} as well")));
+        }
+    }
+    Judgement::Done(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::series::model::Envelope;
+    use crate::series::model::tests::{patch, series};
+    use crate::series::subject::Prefix;
+    use crate::series::verdict::Status;
+
+    #[test]
+    fn the_prefix_says_who_gets_it() {
+        let status = |tree: &str, to: &[&str]| {
+            let mut one = patch("mptcp: x", "", "diff --git a/net/mptcp/pm.c b/net/mptcp/pm.c\n");
+            let recipients = to.iter().map(|&address| address.to_owned()).collect();
+            one.envelope = Some(Envelope { recipients });
+            let mut all = series(vec![]);
+            all.prefix = Some(Prefix::parse(tree));
+            check(&all, &one).status()
+        };
+        assert_eq!(status("mptcp-next", &[LIST]), Status::Pass);
+        assert_eq!(status("mptcp-next", &[LIST, "a@example.org"]), Status::Pass, "a copy to oneself");
+        assert_eq!(status("mptcp-next", &[LIST, NETDEV]), Status::Fail);
+        assert_eq!(status("mptcp-net", &[NETDEV]), Status::Fail);
+        assert_eq!(status("net-next", &[NETDEV, LIST, "x@y.org"]), Status::Pass);
+        assert_eq!(status("net", &[NETDEV]), Status::Fail);
+        assert_eq!(status("", &[LIST]), Status::Skip);
+        assert_eq!(status("net", &[]), Status::Skip);
+    }
+}

@@ -1,0 +1,275 @@
+//! Where a series comes from: commits of the user's repository, or mails.
+
+use super::git::Git;
+use super::mail::{self, Mail};
+use super::message::Message;
+use super::model::Cover;
+use super::subject::{Prefix, split};
+use crate::error::{Error, Result};
+
+/// How far back the base is looked for.
+const FAR: usize = 300;
+
+/// The line in the message of b4's cover commit, below which it keeps its data.
+const B4_TRACKING: &str = "--- b4-submit-tracking ---";
+
+/// A series of commits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commits {
+    /// What it is built on.
+    pub base: String,
+    /// How that was found, for a person.
+    pub found_by: String,
+    /// The commits, oldest first, without b4's cover.
+    pub commits: Vec<String>,
+    /// The cover letter that b4 keeps.
+    pub cover: Option<Cover>,
+    /// The prefix that b4, or git's configuration, will give the mails.
+    pub prefix: Option<Prefix>,
+}
+
+/// A commit on the way back from the tip.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Step {
+    hash: String,
+    parents: Vec<String>,
+    subject: String,
+    /// Full names of the references that point to it.
+    refs: Vec<String>,
+    body: String,
+}
+
+/// What `tip` (a branch, or HEAD) has on top of its base: found by b4's cover commit, a marker of an `export` branch, or the upstream
+/// branch, whichever is nearest.
+pub fn on_top(git: &Git, tip: &str) -> Result<Commits> {
+    let name = tip;
+    let tip = git.commit(name)?;
+    let walk = walk(git, &tip)?;
+    let upstream = git
+        .ask(["rev-parse", "--verify", "--quiet", &format!("{name}@{{upstream}}^{{commit}}")])
+        .and_then(|upstream| git.ask(["merge-base", &tip, &upstream]));
+    let found = find_base(&walk, upstream.as_deref()).ok_or_else(|| {
+        Error::usage(
+            "cannot tell what the series is built on: no b4 cover, no export marker, no upstream branch",
+        )
+        .hint("name the commit below the first patch: vmptcp validate BASE..")
+    })?;
+    let how = found.1;
+    let mut commits = commits(git, &found.0, &tip)?;
+    how.clone_into(&mut commits.found_by);
+    Ok(commits)
+}
+
+/// The commits of a range: `BASE..TIP`, `BASE..`, or a commit alone for all that is on top of it.
+pub fn range(git: &Git, text: &str) -> Result<Commits> {
+    let (from, to) = text.split_once("..").unwrap_or((text, "HEAD"));
+    if to.starts_with('.') {
+        return Err(Error::usage(format!("{text}: a range of three dots is no series")).hint("BASE..TIP"));
+    }
+    let from = git.commit(if from.is_empty() { "HEAD" } else { from })?;
+    let to = git.commit(if to.is_empty() { "HEAD" } else { to })?;
+    let base = git.ask(["merge-base", &from, &to]).ok_or_else(|| {
+        Error::usage(format!("{text}: the two have no common history"))
+            .hint("give a base that is below the tip")
+    })?;
+    commits(git, &base, &to)
+}
+
+/// The commits between `base` and `tip`; the nearest b4 cover among them becomes the cover letter.
+fn commits(git: &Git, base: &str, tip: &str) -> Result<Commits> {
+    let list = git.read(["rev-list", "--reverse", "--topo-order", &format!("{base}..{tip}")])?;
+    let mut prefix = git.ask(["config", "--get", "format.subjectPrefix"]).map(|text| Prefix::parse(&text));
+    let (mut commits, mut cover) = (Vec::new(), None);
+    for hash in list.lines() {
+        let text = git.read(["show", "-s", "--format=%P%x00%B", hash])?;
+        let (parents, message) = text.split_once('\0').unwrap_or_default();
+        if parents.split(' ').count() > 1 {
+            return Err(Error::usage(format!("{} is a merge: a series is a line of commits", &hash[..12]))
+                .hint("rebase it first: git rebase --no-rebase-merges BASE"));
+        }
+        if let Some((letter, tracking)) = message.split_once(B4_TRACKING) {
+            let (subject, body) = letter.split_once('\n').unwrap_or((letter, ""));
+            cover = Some(Cover { subject: subject.trim().to_owned(), message: cover_message(body) });
+            prefix = b4_prefix(tracking).or(prefix);
+            continue;
+        }
+        commits.push(hash.to_owned());
+    }
+    if commits.is_empty() {
+        return Err(Error::usage(format!("there is no commit on top of {}", base.get(..12).unwrap_or(base)))
+            .hint("name the range: vmptcp validate BASE..TIP"));
+    }
+    Ok(Commits { base: base.to_owned(), found_by: "given".to_owned(), commits, cover, prefix })
+}
+
+/// b4 keeps the whole letter in one text; there is no part of it that is lost.
+fn cover_message(body: &str) -> Message {
+    Message { text: body.trim().to_owned(), notes: String::new() }
+}
+
+/// b4 keeps `"revision"` and `"prefixes"` as JSON below its line; lines of it may begin with `#`.
+fn b4_prefix(tracking: &str) -> Option<Prefix> {
+    let text: String = tracking.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
+    let data: serde_json::Value = serde_json::from_str(&text).ok()?;
+    let series = data.get("series")?;
+    let words = series.get("prefixes").and_then(serde_json::Value::as_array).into_iter().flatten();
+    let words: Vec<&str> = words.filter_map(serde_json::Value::as_str).collect();
+    let revision = series.get("revision").and_then(serde_json::Value::as_u64).unwrap_or(1);
+    Some(Prefix::parse(&format!("PATCH {} v{revision}", words.join(" "))))
+}
+
+fn walk(git: &Git, tip: &str) -> Result<Vec<Step>> {
+    let count = format!("--max-count={FAR}");
+    let format = "--format=%H%x00%P%x00%s%x00%D%x00%b%x01";
+    let text = git.read(["log", "--first-parent", "--decorate=full", &count, format, tip, "--"])?;
+    Ok(text.split('\u{1}').filter_map(step).collect())
+}
+
+fn step(text: &str) -> Option<Step> {
+    let mut fields = text.trim_start_matches('\n').splitn(5, '\0');
+    let mut next = || fields.next().map(str::to_owned);
+    let (hash, parents, subject, refs, body) = (next()?, next()?, next()?, next()?, next()?);
+    let refs = refs.split(", ").map(|name| name.trim_start_matches("tag: ").to_owned()).collect();
+    let parents = parents.split_whitespace().map(str::to_owned).collect();
+    Some(Step { hash, parents, subject, refs, body })
+}
+
+/// The base, and how it was found.
+fn find_base(walk: &[Step], upstream: Option<&str>) -> Option<(String, &'static str)> {
+    walk.iter().find_map(|step| {
+        if step.body.contains(B4_TRACKING) {
+            return Some((step.parents.first()?.clone(), "b4's cover commit"));
+        }
+        if is_marker(step) {
+            return Some((step.hash.clone(), "a marker of the export branch"));
+        }
+        (upstream == Some(step.hash.as_str())).then(|| (step.hash.clone(), "the upstream branch"))
+    })
+}
+
+/// What ends the MPTCP tree: its topmost commits are not to be merged, and its states are tagged.
+fn is_marker(step: &Step) -> bool {
+    let exported = |name: &String| {
+        name.starts_with("refs/tags/export/")
+            || name.starts_with("refs/tags/export-net/")
+            || (name.starts_with("refs/remotes/")
+                && (name.ends_with("/export") || name.ends_with("/export-net")))
+    };
+    step.subject.starts_with("DO-NOT-MERGE:") || step.refs.iter().any(exported)
+}
+
+/// A series of mails, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mails {
+    /// The cover letter.
+    pub cover: Option<Cover>,
+    /// The patches.
+    pub patches: Vec<Mail>,
+    /// The prefix, of the first patch that has a word or a version in it.
+    pub prefix: Prefix,
+    /// The commit that one of the mails names as its base.
+    pub base: Option<String>,
+}
+
+/// Reads mails, or mailboxes: each with the name that errors call it.
+pub fn mails(files: &[(String, Vec<u8>)]) -> Result<Mails> {
+    let mut read = Vec::new();
+    let mut base = None;
+    for (name, bytes) in files {
+        let parts = mail::split_mbox(bytes);
+        if parts.is_empty() {
+            return Err(
+                Error::usage(format!("{name} is empty")).hint("git format-patch makes files to validate")
+            );
+        }
+        for (at, part) in parts.iter().enumerate() {
+            let mail = mail::parse(part).map_err(|why| {
+                let place = if parts.len() > 1 { format!("{name}, mail {}", at + 1) } else { name.clone() };
+                Error::usage(format!("{}: {why}", super::safety::visible(&place)))
+                    .hint("give files of git format-patch, or a mailbox")
+            })?;
+            base = base.or_else(|| base_commit(&String::from_utf8_lossy(part)));
+            read.push(mail);
+        }
+    }
+    // They may come in any order.
+    let place = |mail: &Mail| mail.prefix.count.map_or(usize::MAX, |(place, _)| place);
+    read.sort_by_key(place);
+    let prefix =
+        read.iter().map(|mail| mail.prefix.clone()).max_by_key(|prefix| (prefix.words.len(), prefix.version));
+    let (patches, rest): (Vec<Mail>, Vec<Mail>) = read.into_iter().partition(|mail| !mail.patch.is_empty());
+    if patches.is_empty() {
+        return Err(Error::usage("none of the mails has a patch")
+            .hint("give files of git format-patch, or a mailbox"));
+    }
+    let cover = rest.into_iter().find(|mail| mail.prefix.count.is_none_or(|(place, _)| place == 0));
+    let cover = cover.map(|mail| Cover { subject: mail.subject, message: mail.message });
+    Ok(Mails { cover, patches, prefix: prefix.unwrap_or_default(), base })
+}
+
+/// `base-commit: <hash>`, as `git format-patch --base` writes it.
+fn base_commit(text: &str) -> Option<String> {
+    let hash = text.lines().find_map(|line| line.strip_prefix("base-commit: "))?.trim();
+    let hex = hash.len() >= 40 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    hex.then(|| hash.to_owned())
+}
+
+/// Reads what a person says the mails will have in their brackets.
+pub fn prefix_of(text: &str) -> Prefix {
+    let bracketed = if text.starts_with('[') { text.to_owned() } else { format!("[{text}]") };
+    split(&bracketed).0.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::git::tests::{commit, repository};
+    use super::*;
+
+    #[test]
+    fn the_nearest_of_cover_marker_and_upstream_is_the_base() {
+        let dir = tempfile::tempdir().unwrap();
+        let git = repository(dir.path(), &[("x", "1\n")]);
+        assert!(on_top(&git, "HEAD").unwrap_err().remedy().unwrap().contains("BASE.."));
+        let marker = commit(dir.path(), "DO-NOT-MERGE: git markup: features net-next", &[]);
+        assert!(on_top(&git, "HEAD").unwrap_err().to_string().contains("no commit on top"));
+        let one = commit(dir.path(), "mptcp: one", &[("x", "2\n")]);
+        let found = on_top(&git, "HEAD").unwrap();
+        assert_eq!((found.base, found.commits), (marker, vec![one.clone()]));
+        let tracking = "#\n{ \"series\": { \"revision\": 3, \"prefixes\": [\"mptcp-next\"] } }";
+        commit(dir.path(), &format!("A title\n\nEDITME: text\n\n{B4_TRACKING}\n{tracking}"), &[]);
+        let two = commit(dir.path(), "mptcp: two", &[("x", "3\n")]);
+        let found = on_top(&git, "HEAD").unwrap();
+        assert_eq!((&found.base, &found.commits), (&one, &vec![two.clone()]));
+        assert_eq!(found.found_by, "b4's cover commit");
+        assert_eq!(found.cover.unwrap().subject, "A title");
+        let prefix = found.prefix.unwrap();
+        assert_eq!((prefix.version, prefix.tree()), (3, Some("mptcp-next")));
+        assert_eq!(range(&git, "HEAD~3..").unwrap().commits, [one, two]);
+        assert!(range(&git, "HEAD...HEAD~1").is_err());
+        assert!(range(&git, "nonsense..").unwrap_err().to_string().contains("no commit \"nonsense\""));
+    }
+
+    #[test]
+    fn mails_come_in_any_order() {
+        let mail = |count: &str, patch: &str| {
+            let text = format!(
+                "From: A <a@b.org>\nSubject: [PATCH mptcp-net v2 {count}] mptcp: {count}\n\nText\n---\n{patch}\nbase-commit: {}\n",
+                "a".repeat(40)
+            );
+            (count.to_owned(), text.into_bytes())
+        };
+        let patch = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n";
+        let read = mails(&[mail("2/2", patch), mail("0/2", ""), mail("1/2", patch)]).unwrap();
+        let subjects: Vec<&str> = read.patches.iter().map(|mail| &mail.subject[..]).collect();
+        assert_eq!(subjects, ["mptcp: 1/2", "mptcp: 2/2"]);
+        assert_eq!(read.cover.unwrap().subject, "mptcp: 0/2");
+        assert_eq!((read.prefix.version, read.base.unwrap().len()), (2, 40));
+        assert!(mails(&[mail("0/2", "")]).unwrap_err().to_string().contains("none of the mails"));
+        assert!(
+            mails(&[("x".to_owned(), b"text".to_vec())])
+                .unwrap_err()
+                .to_string()
+                .starts_with("x: not a mail")
+        );
+    }
+}

@@ -1,0 +1,246 @@
+//! Runs make in the build directory of a configuration.
+
+use super::config::Config;
+use super::output::{Said, read};
+use super::targets::{Targets, includes};
+use crate::error::{Error, IoContext, Result};
+use crate::process::{Cmd, describe, find};
+use crate::series::news::Remark;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Where the warnings of more objects than this are compared, it takes longer than anybody wants.
+const MANY: usize = 60;
+
+/// How builds are done.
+#[derive(Debug, Clone)]
+pub struct Builder {
+    /// The work tree.
+    pub tree: PathBuf,
+    /// The directory with a build directory for each configuration.
+    pub builds: PathBuf,
+    /// How many jobs make may run at once.
+    pub jobs: usize,
+    /// Compile through ccache.
+    pub ccache: bool,
+}
+
+/// What came of a build.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Built {
+    /// It ended well, but for what this configuration does not have.
+    pub ok: bool,
+    /// What the compiler says.
+    pub remarks: Vec<Remark>,
+    /// What else is wrong.
+    pub other: Vec<String>,
+}
+
+impl Builder {
+    /// Why this configuration cannot be built here; none if it can.
+    pub fn missing(&self, config: Config) -> Option<String> {
+        let missing = |tool: &str| find(tool).is_err().then(|| format!("{tool} is not installed"));
+        if config.clang {
+            return missing("clang").or_else(|| missing("ld.lld")).or_else(|| missing("llvm-ar"));
+        }
+        missing(&format!("{}gcc", prefix()))
+    }
+
+    /// The build directory of a configuration.
+    pub fn out(&self, config: Config) -> PathBuf {
+        self.builds.join(config.to_string())
+    }
+
+    /// make, for this configuration. The variables make the same sources the same objects.
+    pub fn make(&self, config: Config) -> Cmd {
+        let compiler = if config.clang { "clang".to_owned() } else { format!("{}gcc", prefix()) };
+        let cmd = Cmd::new("make")
+            .arg("-C")
+            .arg(&self.tree)
+            .arg(format!("O={}", self.out(config).display()))
+            .arg(format!("ARCH={}", config.arch()))
+            .arg(format!("-j{}", self.jobs.max(1)))
+            .args(["--no-print-directory", "--output-sync=target", "-k"])
+            .args([
+                "KBUILD_BUILD_TIMESTAMP=1970-01-01",
+                "KBUILD_BUILD_USER=vmptcp",
+                "KBUILD_BUILD_HOST=vmptcp",
+            ])
+            .env("LC_ALL", "C")
+            .env("LC_MESSAGES", "C")
+            // Variables of the user's own build would change what is built.
+            .env("KCFLAGS", "")
+            .env("KCONFIG_CONFIG", ".config")
+            .env("MAKEFLAGS", "")
+            .env("LLVM", "");
+        let cmd =
+            if config.clang { cmd.arg("LLVM=1") } else { cmd.arg(format!("CROSS_COMPILE={}", prefix())) };
+        if !self.ccache {
+            return cmd.arg(format!("CC={compiler}"));
+        }
+        cmd.arg(format!("CC=ccache {compiler}"))
+            .env("CCACHE_BASEDIR", &self.tree)
+            .env("CCACHE_NOHASHDIR", "1")
+    }
+
+    /// Configures; the `.config` keeps its time if it stays the same.
+    pub fn configure(&self, config: Config) -> Result<()> {
+        let out = self.out(config);
+        fs::create_dir_all(&out).doing("create", &out)?;
+        let fragment = out.join(".vmptcp-fragment");
+        fs::write(&fragment, config.fragment()).doing("write", &fragment)?;
+        let all = format!("KCONFIG_ALLCONFIG={}", fragment.display());
+        let mut said = Vec::new();
+        let make = self.make(config).arg(all).arg("allnoconfig");
+        let status = make.stream(|line| said.push(line.to_owned()))?;
+        let dot = out.join(".config");
+        let text = fs::read_to_string(&dot).unwrap_or_default();
+        let lacks = config.must_have().into_iter().find(|line| !text.lines().any(|found| found == line));
+        if !status.success() {
+            let last = said[said.len().saturating_sub(5)..].join("\n  ");
+            return Err(Error::build(format!("the tree's kconfig failed ({}):\n  {last}", describe(status))));
+        }
+        match lacks {
+            Some(line) => Err(Error::build(format!("{config} cannot be configured: {line} does not take"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Compiles with every warning of the compiler an error.
+    pub fn compile(&self, config: Config, targets: &Targets) -> Result<Built> {
+        let arguments = targets.arguments(self.archive());
+        let make = self.make(config).arg("KCFLAGS=-Werror").args(&arguments);
+        let (said, ok) = self.run(&make, &targets.objects, false)?;
+        // Without an error of its own, what failed is that there is no such object here.
+        let absent =
+            !said.absent.is_empty() && said.other.is_empty() && said.compiler.iter().all(|one| !one.error);
+        Ok(Built { ok: ok || absent, remarks: said.compiler, other: said.other })
+    }
+
+    /// Builds the whole kernel.
+    pub fn all(&self, config: Config) -> Result<Built> {
+        let (said, ok) = self.run(&self.make(config).args(["KCFLAGS=-Werror", "all"]), &[], false)?;
+        Ok(Built { ok, remarks: said.compiler, other: said.other })
+    }
+
+    /// What W=1 and, if it is installed and wanted, sparse say of these objects. They are compiled anew: make says nothing
+    /// of what is up to date.
+    pub fn examine(
+        &self,
+        config: Config,
+        objects: &[String],
+        sparse: bool,
+    ) -> Result<(Vec<Remark>, Vec<Remark>)> {
+        for object in objects {
+            let file = self.out(config).join(object);
+            let _ = fs::remove_file(&file);
+        }
+        let mut make = self.make(config).arg("W=1");
+        if sparse {
+            make = make.args(["C=1", "CHECK=sparse"]);
+        }
+        let (said, _) = self.run(&make.args(objects), objects, sparse)?;
+        Ok((said.compiler, said.sparse))
+    }
+
+    /// The objects whose warnings a patch can change: those of its sources, and those that include its headers, as far as
+    /// they are built in this configuration and lie in directories of MPTCP or of the patch.
+    pub fn examined(&self, config: Config, targets: &Targets) -> Vec<String> {
+        let mut objects = targets.objects.clone();
+        if !targets.headers.is_empty() {
+            let mut dirs: Vec<String> = targets.dirs.clone();
+            dirs.push("net/mptcp/".to_owned());
+            dirs.sort();
+            dirs.dedup();
+            for dir in dirs {
+                objects.extend(self.including(config, &dir, &targets.headers));
+            }
+        }
+        objects.sort();
+        objects.dedup();
+        objects.truncate(MANY);
+        objects
+    }
+
+    fn including(&self, config: Config, dir: &str, headers: &[String]) -> Vec<String> {
+        let place = self.out(config).join(dir);
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&place).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let Some(object) = name.strip_prefix('.').and_then(|name| name.strip_suffix(".cmd")) else {
+                continue;
+            };
+            let Some(stem) = object.strip_suffix(".o") else { continue };
+            let text = fs::read_to_string(entry.path()).unwrap_or_default();
+            if self.tree.join(dir).join(format!("{stem}.c")).is_file() && includes(&text, headers) {
+                found.push(format!("{dir}{object}"));
+            }
+        }
+        found
+    }
+
+    /// Builds the MPTCP selftests with the headers of the tree.
+    pub fn selftests(&self, out: &Path) -> Result<Built> {
+        fs::create_dir_all(out).doing("create", out)?;
+        let make = || {
+            Cmd::new("make")
+                .arg("-C")
+                .arg(&self.tree)
+                .arg(format!("O={}", out.display()))
+                .arg(format!("-j{}", self.jobs.max(1)))
+                .args(["--no-print-directory", "--output-sync=target"])
+                .env("LC_ALL", "C")
+                .env("MAKEFLAGS", "")
+        };
+        let (said, ok) = self.run(&make().arg("headers"), &[], false)?;
+        if !ok {
+            return Ok(Built { ok, remarks: said.compiler, other: said.other });
+        }
+        // The makefiles do not know which headers a program was made from.
+        let old = out.join("kselftest/net/mptcp");
+        if old.exists() {
+            fs::remove_dir_all(&old).doing("remove", &old)?;
+        }
+        let tests = self.tree.join("tools/testing/selftests");
+        let tests = make().arg("-C").arg(tests).args(["TARGETS=net/mptcp", "FORCE_TARGETS=1"]);
+        let (said, ok) = self.run(&tests, &[], false)?;
+        let place = "tools/testing/selftests/net/mptcp/";
+        let in_tree = |mut remark: Remark| {
+            // They are compiled in their own directory.
+            if !remark.file.contains('/') {
+                remark.file.insert_str(0, place);
+            }
+            remark
+        };
+        Ok(Built { ok, remarks: said.compiler.into_iter().map(in_tree).collect(), other: said.other })
+    }
+
+    /// What make calls all objects without linking them; trees before 6.1 have no such target.
+    fn archive(&self) -> &'static str {
+        let text = fs::read_to_string(self.tree.join("Makefile")).unwrap_or_default();
+        if text.lines().any(|line| line.starts_with("vmlinux.a:")) { "vmlinux.a" } else { "vmlinux" }
+    }
+
+    fn run(&self, make: &Cmd, targets: &[String], sparse: bool) -> Result<(Said, bool)> {
+        let mut lines: Vec<String> = Vec::new();
+        let status = make.stream(|line| {
+            // What says nothing is not kept: a whole build prints thousands of lines.
+            if !line.starts_with("  ") {
+                lines.push(line.to_owned());
+            }
+        })?;
+        let tree = self.tree.display().to_string();
+        let mut said = read(lines.iter().map(String::as_str), &tree, targets, sparse);
+        let quiet =
+            said.other.is_empty() && said.absent.is_empty() && said.compiler.iter().all(|one| !one.error);
+        if !status.success() && quiet && said.sparse.is_empty() {
+            said.other = lines[lines.len().saturating_sub(3)..].to_vec();
+        }
+        Ok((said, status.success()))
+    }
+}
+
+/// What the names of the compilers for x86 begin with on this machine.
+fn prefix() -> &'static str {
+    if std::env::consts::ARCH == "x86_64" { "" } else { "x86_64-linux-gnu-" }
+}

@@ -1,0 +1,27 @@
+//! A patch series, before it is sent: where it comes from, and what there is to say against it.
+
+pub mod bisect;
+pub mod cache;
+pub mod check;
+pub mod compare;
+mod diff;
+pub mod engine;
+pub mod git;
+pub mod impact;
+pub mod input;
+pub mod load;
+mod mail;
+pub mod make;
+mod message;
+mod model;
+mod news;
+pub mod safety;
+mod subject;
+mod tool;
+pub mod verdict;
+pub mod workspace;
+
+pub use engine::{Engine, Observer, Options};
+pub use load::Loaded;
+pub use model::{Origin, Patch, Series};
+pub use workspace::Workspace;

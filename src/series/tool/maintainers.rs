@@ -1,0 +1,67 @@
+//! For net and net-next: those whom the tree's `get_maintainer.pl` names are among the recipients.
+
+use super::{Tools, program};
+use crate::error::{IoContext, Result};
+use crate::series::mail::addresses;
+use crate::series::model::{Patch, Series};
+use crate::series::verdict::{Finding, Judgement};
+
+pub(super) fn check(tools: &Tools<'_>, series: &Series, patch: &Patch) -> Result<Judgement> {
+    let Some(tree) = series.tree().filter(|tree| !tree.starts_with("mptcp-")) else {
+        return Ok(Judgement::moot("only for net and net-next"));
+    };
+    let recipients = match &patch.envelope {
+        Some(envelope) if !envelope.recipients.is_empty() => &envelope.recipients,
+        _ => return Ok(Judgement::skip("no recipients are known: give it the mails")),
+    };
+    let Some(script) = tools.script("get_maintainer.pl") else {
+        return Ok(Judgement::skip("the base has no scripts/get_maintainer.pl"));
+    };
+    let perl = match program("perl") {
+        Ok(perl) => perl,
+        Err(missing) => return Ok(missing),
+    };
+    let scratch = tools.scratch()?;
+    let file = scratch.path().join("patch");
+    std::fs::write(&file, &patch.text).doing("write", &file)?;
+    let options =
+        ["--no-git", "--no-git-fallback", "--norolestats", "--noroles", "--nokeywords", "--no-fixes"];
+    let named = perl.arg(script).args(options).arg(&file).cwd(&tools.root).output()?;
+    if !named.status.success() {
+        let why = named.stderr.lines().next().unwrap_or("no reason").to_owned();
+        return Ok(Judgement::skip(format!("get_maintainer.pl says: {why}")));
+    }
+    Ok(Judgement::Done(missing(&named.stdout, recipients, &patch.author.email, tree)))
+}
+
+/// Those who are named and are no recipients. Everybody reads the list of all kernel developers, so nobody has to send there.
+fn missing(named: &str, recipients: &[String], author: &str, tree: &str) -> Vec<Finding> {
+    let there = |address: &String| {
+        recipients.iter().any(|other| other.eq_ignore_ascii_case(address))
+            || address.eq_ignore_ascii_case(author)
+    };
+    let named = named.lines().flat_map(addresses).filter(|address| address != "linux-kernel@vger.kernel.org");
+    named
+        .filter(|address| !there(address))
+        .map(|address| {
+            Finding::warning(format!(
+                "get_maintainer names {address} for a patch to {tree}: not among the recipients"
+            ))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_named_and_not_written_to_is_told() {
+        let named =
+            "A B <a@b.org>\nC <c@d.org>\nmptcp@lists.linux.dev\nlinux-kernel@vger.kernel.org\nme@x.org\n";
+        let to = ["A@b.org".to_owned(), "mptcp@lists.linux.dev".to_owned()];
+        let said: Vec<String> =
+            missing(named, &to, "me@x.org", "net").into_iter().map(|one| one.text).collect();
+        assert_eq!(said, ["get_maintainer names c@d.org for a patch to net: not among the recipients"]);
+    }
+}

@@ -1,0 +1,160 @@
+//! Checks that ask an external tool. Scripts of the kernel's own are taken from the base: the series has no say in them.
+
+mod checkpatch;
+mod kernel_doc;
+mod lint;
+mod maintainers;
+mod shellcheck;
+
+use super::cache::identity;
+use super::check::names;
+use super::diff::{Change, Kind};
+use super::model::{Patch, Series};
+use super::news::{Remark, new_ones};
+use super::verdict::{Finding, Judgement, Severity};
+use super::workspace::Workspace;
+use crate::error::{IoContext, Result};
+use crate::process::{Cmd, find};
+use std::path::{Path, PathBuf};
+
+/// What the tools need of the base.
+const SCRIPTS: &[&str] = &[
+    "scripts",
+    "tools/lib/python",
+    "tools/docs",
+    "MAINTAINERS",
+    "COPYING",
+    "CREDITS",
+    "Kbuild",
+    "Kconfig",
+    "Makefile",
+    "README",
+    ".mailmap",
+    ".get_maintainer.ignore",
+];
+
+/// What checkpatch and `get_maintainer` look for to know a kernel tree; they may be empty.
+const DIRS: &[&str] =
+    &["Documentation", "arch", "include", "drivers", "fs", "init", "ipc", "kernel", "lib", "net"];
+
+/// The tools, and where they work.
+#[derive(Debug)]
+pub struct Tools<'a> {
+    workspace: &'a Workspace,
+    /// The base's scripts.
+    root: PathBuf,
+    base: &'a str,
+}
+
+impl<'a> Tools<'a> {
+    /// Takes the scripts out of the base.
+    pub fn of(workspace: &'a Workspace, base: &'a str) -> Result<Self> {
+        let tree =
+            |path: &str| workspace.git().ask(["rev-parse", &format!("{base}:{path}")]).unwrap_or_default();
+        let (scripts, maintainers) = (tree("scripts"), tree("MAINTAINERS"));
+        let name = format!("{scripts:.12}-{maintainers:.12}");
+        let tools = workspace.dir("tools")?;
+        let root = tools.join(&name);
+        if !root.join(".whole").exists() {
+            // Those of an earlier base.
+            for entry in std::fs::read_dir(&tools).into_iter().flatten().flatten() {
+                let _ = std::fs::remove_dir_all(entry.path());
+            }
+            workspace.export(base, SCRIPTS, &root)?;
+            for dir in DIRS {
+                let dir = root.join(dir);
+                std::fs::create_dir_all(&dir).doing("create", &dir)?;
+            }
+            let whole = root.join(".whole");
+            std::fs::write(&whole, "").doing("write", &whole)?;
+        }
+        Ok(Self { workspace, root, base })
+    }
+
+    /// Does one of the tools' checks.
+    pub fn check(&self, name: &str, series: &Series, patch: &Patch) -> Result<Judgement> {
+        match name {
+            names::CHECKPATCH => checkpatch::check(self, patch),
+            names::MAINTAINERS => maintainers::check(self, series, patch),
+            names::SHELLCHECK => shellcheck::check(self, patch),
+            names::KERNEL_DOC => kernel_doc::check(self, patch),
+            names::PYTHON => lint::python(self, patch),
+            names::YAML => lint::yaml(self, patch),
+            _ => Ok(Judgement::skip("no such tool")),
+        }
+    }
+
+    /// What an answer of this check depends on, besides the patch itself.
+    pub fn key(&self, name: &str) -> String {
+        let program = |name: &str| find(name).map_or_else(|_| "none".to_owned(), |tool| identity(&tool.path));
+        let scripts = self.root.display().to_string();
+        match name {
+            names::CHECKPATCH => {
+                let dictionary = checkpatch::dictionary().map(|path| identity(&path)).unwrap_or_default();
+                format!("{scripts} {dictionary} {}", self.base)
+            }
+            names::SHELLCHECK => program("shellcheck"),
+            names::PYTHON => lint::PYTHON.iter().map(|name| program(name)).collect(),
+            names::YAML => program("yamllint"),
+            _ => scripts,
+        }
+    }
+
+    /// A script of the base's.
+    fn script(&self, name: &str) -> Option<PathBuf> {
+        let path = self.root.join("scripts").join(name);
+        path.is_file().then_some(path)
+    }
+
+    /// A directory for files of one check.
+    fn scratch(&self) -> Result<tempfile::TempDir> {
+        let dir = self.workspace.dir("scratch")?;
+        tempfile::tempdir_in(&dir).doing("create a directory in", &dir)
+    }
+
+    /// Writes a file of a commit to where a tool can read it, with nothing else around it. `None` if it is not there.
+    fn write(&self, commit: &str, path: &str, into: &Path) -> Result<Option<PathBuf>> {
+        let Some(text) = self.workspace.git().file(commit, path) else { return Ok(None) };
+        let name = Path::new(path).file_name().unwrap_or_default();
+        let file = into.join(name);
+        std::fs::write(&file, text).doing("write", &file)?;
+        Ok(Some(file))
+    }
+
+    /// Asks a tool of each of these files before and after the patch, and judges what is new.
+    fn compare(
+        &self,
+        patch: &Patch,
+        changes: &[&Change],
+        ask: impl Fn(&Path, &str) -> Result<Vec<Remark>>,
+    ) -> Result<Judgement> {
+        let mut found: Vec<Finding> = Vec::new();
+        for change in changes {
+            let dir = self.scratch()?;
+            let remarks = |commit: &str, path: &str| match self.write(commit, path, dir.path())? {
+                Some(file) => ask(&file, &change.path),
+                None => Ok(Vec::new()),
+            };
+            let old = change.old_path.as_deref().unwrap_or(&change.path);
+            let before = if change.kind == Kind::Added { Vec::new() } else { remarks(&patch.parent, old)? };
+            let after = remarks(&patch.commit, &change.path)?;
+            let new =
+                new_ones(&before, &after, |_, line| change.added.iter().any(|added| added.number == line));
+            found.extend(new.iter().map(|remark| remark.finding(Severity::Warning)));
+        }
+        Ok(Judgement::Done(found))
+    }
+}
+
+/// The changes that leave a file with one of these endings.
+fn files(patch: &Patch, wanted: impl Fn(&Change) -> bool) -> Vec<&Change> {
+    patch.changes.iter().filter(|change| change.kind != Kind::Deleted && wanted(change)).collect()
+}
+
+/// A program, or the judgement that it is missing.
+fn program(name: &str) -> Result<Cmd, Judgement> {
+    match find(name) {
+        Ok(tool) => Ok(Cmd::new(tool.path).env("LC_ALL", "C.UTF-8")),
+        Err(_) => Err(Judgement::skip(format!("{name} is not installed: vmptcp doctor names its package"))),
+    }
+}

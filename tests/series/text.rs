@@ -1,0 +1,94 @@
+//! The series that take no compiler, in a tree of a few files.
+
+use crate::corpus::of_text;
+use crate::lab::{Draft, Edit, Lab};
+use std::fs;
+
+#[test]
+fn each_defect_is_found_by_its_check_and_by_no_other() {
+    let lab = Lab::small();
+    for case in of_text() {
+        case.check(&lab);
+    }
+}
+
+#[test]
+fn the_checkout_the_index_the_stash_and_the_branches_stay_as_they_are() {
+    let lab = Lab::small();
+    let draft = Draft {
+        subject: "mptcp: ctrl: say it".to_owned(),
+        body: "Why.\n\nSigned-off-by: Ann Author <ann@example.org>".to_owned(),
+        edits: vec![("net/mptcp/ctrl.c", Edit::Append("int d;\n".to_owned()))],
+    };
+    lab.branch("topic", &[draft]);
+    fs::write(lab.tree.join("net/mptcp/ctrl.c"), "changed, staged\n").unwrap();
+    lab.git(&["add", "-A"]);
+    lab.git(&["stash", "-q"]);
+    fs::write(lab.tree.join("net/mptcp/ctrl.c"), "changed\n").unwrap();
+    lab.git(&["add", "net/mptcp/ctrl.c"]);
+    fs::write(lab.tree.join("net/mptcp/ctrl.c"), "changed again\n").unwrap();
+    let state = || {
+        let refs = lab.git(&["for-each-ref"]);
+        let index = fs::read(lab.tree.join(".git/index")).unwrap();
+        let objects = lab.git(&["count-objects", "-v"]);
+        let file = fs::read(lab.tree.join("net/mptcp/ctrl.c")).unwrap();
+        (refs, index, objects, file, lab.git(&["worktree", "list"]))
+    };
+    let before = state();
+    assert_eq!(lab.found(&["--quick"]), Vec::<String>::new());
+    assert!(state() == before);
+}
+
+#[test]
+fn a_bisection_that_makes_no_sense_says_so_and_leaves_nothing() {
+    let lab = Lab::small();
+    let drafts: Vec<Draft> = (1..=2)
+        .map(|number| Draft {
+            subject: format!("mptcp: ctrl: {number}"),
+            body: "Why.".to_owned(),
+            edits: vec![("net/mptcp/ctrl.c", Edit::Append(format!("int d{number};\n")))],
+        })
+        .collect();
+    lab.branch("topic", &drafts);
+    let ran = lab.vmptcp(&["bisect", "topic", "base", "--", "diag"]);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("the good commit has to be an ancestor of the bad one"), "{}", ran.stderr);
+    let ran = lab.vmptcp(&["bisect", "base", "nonsense", "--", "diag"]);
+    assert!(ran.code == 2 && ran.stderr.contains("no commit \"nonsense\""), "{}", ran.stderr);
+    assert_eq!(lab.vmptcp(&["bisect", "base", "topic"]).code, 2, "no tests");
+    let ran = lab.vmptcp(&["bisect", "--reset"]);
+    assert!(ran.code == 0 && ran.stderr.contains("no bisection was begun"), "{}", ran.stderr);
+}
+
+#[test]
+fn only_what_was_asked_for_is_done_and_the_way_back_to_it_is_told() {
+    let lab = Lab::small();
+    let draft = |subject: &str, body: &str, text: &str| Draft {
+        subject: subject.to_owned(),
+        body: body.to_owned(),
+        edits: vec![("net/mptcp/ctrl.c", Edit::Append(text.to_owned()))],
+    };
+    lab.branch(
+        "topic",
+        &[draft("mptcp: ctrl: one", "Why.", "int d;\n"), draft("mptcp: ctrl: two", "Why.", "int e;\n")],
+    );
+    let ran = lab.vmptcp(&["validate", "--patch", "2", "--check", "signed-off-by", "base.."]);
+    assert_eq!(ran.code, 1);
+    insta::assert_snapshot!(ran.stdout.lines().skip(1).take_while(|line| !line.starts_with("not ready")).collect::<Vec<_>>().join("\n"), @r"
+      1  mptcp: ctrl: one
+      2  mptcp: ctrl: two
+
+    check          1  2 series
+    signed-off-by     ✗
+
+    fail patch 2 · signed-off-by
+      ✗ no Signed-off-by: add one with git commit --amend -s (author: Ann Author <ann@example.org>)
+      alone: vmptcp validate --patch 2 --check signed-off-by base..
+    ");
+    let ran = lab.vmptcp(&["validate", "--check", "spelling"]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.stderr.contains("there is no check \"spelling\""), "{}", ran.stderr);
+    let ran = lab.vmptcp(&["validate", "--quick", "nonsense"]);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert_eq!(lab.vmptcp(&["validate", "--list"]).code, 0);
+}
