@@ -18,6 +18,7 @@ const OWN: &[(&str, &str)] = &[
     ("guest", include_str!("../../kconfig/guest.config")),
     ("mptcp", include_str!("../../kconfig/mptcp.config")),
     ("minimal", include_str!("../../kconfig/minimal.config")),
+    ("oldroot", include_str!("../../kconfig/oldroot.config")),
     ("debug", include_str!("../../kconfig/debug.config")),
     ("btf", include_str!("../../kconfig/btf.config")),
     ("gcov", include_str!("../../kconfig/gcov.config")),
@@ -75,6 +76,10 @@ pub fn configure(
     let mut own = vec!["guest", "mptcp"];
     if settings.kernel.base == Base::Minimal {
         own.push("minimal");
+        let version = tree.version();
+        if (version.major, version.minor) < (6, 5) {
+            own.push("oldroot");
+        }
     }
     own.extend(variant.fragments());
     fragments.extend(own.into_iter().filter_map(own_fragment));

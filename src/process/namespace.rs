@@ -12,17 +12,22 @@ pub enum Identity {
     Ourselves,
 }
 
+/// Mounts something, which nobody else sees.
+const PROBE: [&str; 4] = ["mount", "--bind", "/dev/null", "/dev/zero"];
+
 /// The command that runs another one, its further arguments, in a mount namespace of its own; none if this system grants
 /// none. Fails if `unshare` is missing.
 pub fn mount_namespace(identity: Identity) -> Result<Option<Cmd>> {
     let unshare = find("unshare")?.path;
     let user: &[&str] = match identity {
         Identity::Root => &["--user", "--map-root-user", "--mount"],
-        Identity::Ourselves => &["--user", "--map-current-user", "--mount"],
+        // Nobody but root keeps what it takes to mount, across an exec.
+        Identity::Ourselves => &["--user", "--map-current-user", "--keep-caps", "--mount"],
     };
     for options in [&["--mount"][..], user] {
         let cmd = Cmd::new(&unshare).args(options);
-        if cmd.clone().arg("true").output()?.status.success() {
+        // That there is a namespace does not mean that one may mount in it.
+        if cmd.clone().args(PROBE).output()?.status.success() {
             return Ok(Some(cmd));
         }
     }
