@@ -10,8 +10,11 @@ use std::time::Duration;
 /// How long a guest that answers may take to tell what it knows; under emulation that takes its time.
 pub(super) const TIME: Duration = Duration::from_secs(60);
 
-/// The number of the agent's job that collects.
+/// The number of the agent's job that looks at a hang.
 pub(super) const JOB: JobId = JobId::MAX;
+
+/// The number of the one that watches a rerun: its end is not that of the other.
+pub(super) const WATCH_JOB: JobId = JobId::MAX - 1;
 
 /// What the console shows between these two is asked for, and no splat.
 pub(super) const BEGIN: &str = "vmptcp: begin of a post-mortem";
@@ -71,24 +74,25 @@ pub(super) struct Evidence {
 impl Evidence {
     /// Begins to collect about a test that hangs. The job is for the agent.
     pub fn of_a_hang(test: &TestId, journal: &Journal) -> Result<(Self, protocol::Job)> {
-        Self::begin(test, journal, "post-mortem", HANG)
+        Self::begin(test, journal, "post-mortem", JOB, HANG)
     }
 
     /// Begins to watch a test that failed before.
     pub fn of_a_rerun(test: &TestId, journal: &Journal) -> Result<(Self, protocol::Job)> {
-        Self::begin(test, journal, "network", WATCH)
+        Self::begin(test, journal, "network", WATCH_JOB, WATCH)
     }
 
     fn begin(
         test: &TestId,
         journal: &Journal,
         what: &'static str,
+        id: JobId,
         script: &str,
     ) -> Result<(Self, protocol::Job)> {
         let file = format!("tests/{}.{what}.txt", test.stem());
         let log = CappedLog::create(&journal.path().join(&file))?;
         let job = protocol::Job {
-            id: JOB,
+            id,
             argv: vec!["sh".to_owned(), "-c".to_owned(), format!("{NETWORK}{script}")],
             cwd: "/".to_owned(),
             env: Vec::new(),

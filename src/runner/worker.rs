@@ -217,7 +217,7 @@ impl Worker {
                 return Ok(Wish::Work);
             }
             FromGuest::Trouble { text } => journal.warn(format!("VM {}: {text}", self.id), None)?,
-            FromGuest::Output { id: evidence::JOB, data, .. } => {
+            FromGuest::Output { id: evidence::JOB | evidence::WATCH_JOB, data, .. } => {
                 if let State::Running(running) | State::Dying { running: Some(running), .. } = &mut self.state
                     && let Some(evidence) = &mut running.evidence
                 {
@@ -277,7 +277,9 @@ impl Worker {
         running.refused = refused;
         let text = end_mark(&running.job);
         if running.evidence.is_some() {
-            self.session.send(ToGuest::Signal { id: evidence::JOB, signal: nix::libc::SIGKILL });
+            for id in [evidence::JOB, evidence::WATCH_JOB] {
+                self.session.send(ToGuest::Signal { id, signal: nix::libc::SIGKILL });
+            }
         }
         self.session.send(ToGuest::Mark { text });
     }
@@ -344,7 +346,8 @@ impl Worker {
                     running.stop = Stop::Examined(now + evidence::TIME);
                     let (evidence, look) = Evidence::of_a_hang(&running.job.id, journal)?;
                     if let Some(before) = running.evidence.replace(evidence) {
-                        self.session.send(ToGuest::Signal { id: evidence::JOB, signal: nix::libc::SIGKILL });
+                        self.session
+                            .send(ToGuest::Signal { id: evidence::WATCH_JOB, signal: nix::libc::SIGKILL });
                         before.close(&running.job.id, journal)?;
                     }
                     self.session.send(ToGuest::Mark { text: evidence::BEGIN.to_owned() });

@@ -10,6 +10,7 @@ use super::spec::{self, Spec};
 use crate::error::{Error, IoContext, Result};
 use crate::guest::protocol::{Decoder, FromGuest, ToGuest, encode};
 use crate::process::{Child, Stdio, read_lines};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use std::fs::File;
 use std::io::{ErrorKind, PipeReader, Read, Write};
@@ -96,6 +97,7 @@ impl Session {
         let control = listen(&control_of(&name))?;
         let muted = Arc::new(AtomicBool::new(false));
         let inbox = Inbox { id, sender, muted: Arc::clone(&muted) };
+        raise_limit_of_files();
         let mut child = spec.command(&name).spawn(Stdio::Merged)?;
         let console = child.take_output().ok_or_else(|| Error::cannot_run("the guest has no console"))?;
         let (outbox, letters) = mpsc::channel();
@@ -148,6 +150,14 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.muted.store(true, Ordering::Relaxed);
+    }
+}
+
+/// QEMU holds every file open that a guest has open below its root: the usual limit of 1024 is soon reached.
+fn raise_limit_of_files() {
+    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // Where that is refused, a guest has what there is.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
     }
 }
 
