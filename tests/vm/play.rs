@@ -117,7 +117,7 @@ fn what_is_wrong_with_a_program_is_told_and_the_rest_goes_on() {
             &[
                 (
                     "server.py",
-                    "import socket\na = socket.create_server(('', 80), reuse_port=False)\nsocket.create_server(('', 80))\n",
+                    "import socket\nheld = socket.socket()\nheld.bind(('', 80))\nsocket.create_server(('', 80))\n",
                 ),
                 ("client.py", CLIENT),
             ],

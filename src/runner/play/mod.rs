@@ -1,5 +1,6 @@
 //! Plays sample programs and kernel modules on a stage, each in its own network, and says how that ended.
 
+mod judge;
 mod modules;
 mod network;
 mod prepare;
