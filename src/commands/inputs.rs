@@ -7,7 +7,7 @@ use crate::error::{IoContext, Result};
 use crate::kernel::alias::Alias;
 use crate::kernel::build::{self, BuildRequest, ENVIRONMENT};
 use crate::kernel::kconfig::{self, ConfigureRequest, Fragment, Source};
-use crate::kernel::{Flavour, Tree, Variant, WorkDir};
+use crate::kernel::{Flavour, Tree, Variant, WorkDir, hash};
 use crate::settings::{Base, Ccache, Loaded, Settings, Variant as Named};
 use crate::store::write_whole;
 use std::path::{Path, PathBuf};
@@ -183,10 +183,5 @@ fn identity(path: &Path) -> String {
     let modified = path.metadata().and_then(|data| data.modified()).ok();
     let nanos =
         modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map_or(0, |time| time.as_nanos());
-    let place: u64 = path
-        .as_os_str()
-        .as_encoded_bytes()
-        .iter()
-        .fold(5381, |hash: u64, byte| hash.wrapping_mul(33) ^ u64::from(*byte));
-    format!("{place:x}-{nanos:x}")
+    format!("{:x}-{nanos:x}", hash::stable(path.as_os_str().as_encoded_bytes()))
 }

@@ -2,13 +2,12 @@
 
 use super::job::{self, Running};
 use super::port::{self, Voice};
-use super::protocol::{Decoder, FromGuest, Job, JobId, ToGuest, VERSION};
+use super::protocol::{FromGuest, Job, JobId, ToGuest, VERSION, read_messages};
 use crate::error::{Error, Result};
 use nix::mount::{MsFlags, mount};
 use nix::sys::reboot::{RebootMode, reboot};
 use std::collections::HashMap;
 use std::fs;
-use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,25 +15,16 @@ type Jobs = Arc<Mutex<HashMap<JobId, Running>>>;
 
 /// Serves the host until it closes its end, then restarts the guest, which ends QEMU: it runs with `-no-reboot`.
 pub fn run() -> Result<()> {
-    let (mut port, voice) = port::open()?;
+    let (port, voice) = port::open()?;
     voice.say(&ready());
     let jobs = Jobs::default();
-    let mut decoder = Decoder::default();
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        let count = match port.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => count,
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(_) => break,
-        };
-        for message in decoder.feed(&buffer[..count]) {
-            match message {
-                Ok(message) => obey(message, &jobs, &voice),
-                Err(text) => voice.say(&FromGuest::Trouble { text: format!("not understood: {text}") }),
-            }
+    read_messages(port, |message| {
+        match message {
+            Ok(message) => obey(message, &jobs, &voice),
+            Err(text) => voice.say(&FromGuest::Trouble { text: format!("not understood: {text}") }),
         }
-    }
+        true
+    });
     // Only root may; for anybody else the end of this process is the end of virtme-ng's script, and so of the guest.
     let _ = reboot(RebootMode::RB_AUTOBOOT);
     Ok(())

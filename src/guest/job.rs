@@ -3,12 +3,12 @@
 use super::port::Voice;
 use super::protocol::{Bytes, Exit, FromGuest, Io, Job, Size, Stream};
 use crate::error::{Error, Result};
-use crate::process::{Child, Cmd, Stdio};
+use crate::process::{Child, Cmd, Stdio, read_pieces};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::pty::{OpenptyResult, Winsize, openpty};
 use nix::sys::signal::Signal;
 use std::fs::File;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -155,26 +155,14 @@ impl Reader {
         let busy = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&busy);
         let thread = thread::spawn(move || {
-            carry_output(source, |data| {
+            read_pieces(source, CHUNK, |data| {
                 flag.store(true, Ordering::SeqCst);
-                say(data);
+                say(Bytes(data.to_vec()));
                 flag.store(false, Ordering::SeqCst);
+                true
             });
         });
         Self { thread, busy }
-    }
-}
-
-fn carry_output(mut source: Box<dyn Read + Send>, mut say: impl FnMut(Bytes)) {
-    let mut buffer = vec![0; CHUNK];
-    loop {
-        match source.read(&mut buffer) {
-            // A terminal whose last user is gone says EIO.
-            Ok(0) => return,
-            Ok(count) => say(Bytes(buffer[..count].to_vec())),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(_) => return,
-        }
     }
 }
 

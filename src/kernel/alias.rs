@@ -5,6 +5,7 @@
 //! user namespace), where the tree is also at a path without spaces. Nobody else sees that mount, and it is gone
 //! when make ends.
 
+use super::hash;
 use crate::error::{Error, IoContext, Result};
 use crate::process::{Cmd, Identity, mount_namespace};
 use std::ffi::OsStr;
@@ -37,7 +38,7 @@ impl Alias {
                 continue;
             }
             let place =
-                cache.join("alias").join(format!("{:016x}", fingerprint(real.as_os_str().as_bytes())));
+                cache.join("alias").join(format!("{:016x}", hash::stable(real.as_os_str().as_bytes())));
             if !suits_make(&place) {
                 return Err(Error::cannot_run(format!(
                     "make cannot take the path {}, nor that of the cache, {}",
@@ -95,13 +96,6 @@ fn namespace(tree: &Path) -> Result<Cmd> {
 fn suits_make(path: &Path) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || !byte.is_ascii() || b"/._+@-".contains(&byte);
     path.as_os_str().as_bytes().iter().copied().all(plain)
-}
-
-/// FNV-1a: the name of an alias must not change with the compiler's hasher, or all is built again.
-fn fingerprint(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]

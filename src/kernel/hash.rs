@@ -1,7 +1,8 @@
 //! Short names for long ones.
 
-/// 64 bits of FNV-1a over `bytes`: the same in every release, as it becomes part of the names of directories.
-pub(super) fn stable(bytes: &[u8]) -> u64 {
+/// 64 bits of FNV-1a over `bytes`: the same in every release and with any compiler, as it becomes part of the names
+/// of directories and of what results are compared by.
+pub fn stable(bytes: &[u8]) -> u64 {
     bytes
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))

@@ -2,7 +2,7 @@
 
 pub mod alias;
 pub mod build;
-mod hash;
+pub mod hash;
 pub mod kconfig;
 pub mod lock;
 pub mod source;

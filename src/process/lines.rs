@@ -1,4 +1,4 @@
-//! Bytes to lines with bounded memory.
+//! Streams to their end, in pieces or in lines, with bounded memory.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 
@@ -36,6 +36,20 @@ pub fn read_lines(input: impl Read, mut on_line: impl FnMut(&[u8]) -> bool) {
     }
     if !line.is_empty() {
         on_line(&line);
+    }
+}
+
+/// Reads `input` to its end and hands over what comes, at most `size` bytes at a time. Returns early, without an error, if
+/// `on_piece` returns false.
+pub fn read_pieces(mut input: impl Read, size: usize, mut on_piece: impl FnMut(&[u8]) -> bool) {
+    let mut buffer = vec![0; size];
+    loop {
+        match input.read(&mut buffer) {
+            Ok(count @ 1..) if on_piece(&buffer[..count]) => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // As above, any error is the end.
+            _ => return,
+        }
     }
 }
 

@@ -12,7 +12,7 @@ mod supervise;
 mod tool;
 
 pub use child::{Child, Pipes, Stdio};
-pub use lines::{LINE_LIMIT, read_lines};
+pub use lines::{LINE_LIMIT, read_lines, read_pieces};
 pub use namespace::{Identity, mount_namespace};
 pub use tool::{Tool, find};
 

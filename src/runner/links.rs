@@ -1,6 +1,7 @@
 //! Paths of plain characters, for programs that take no others.
 
 use crate::error::{Error, IoContext, Result};
+use crate::kernel::hash;
 use crate::vm::spec::is_plain;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -23,10 +24,7 @@ pub fn plain(target: &Path, cache: &Path) -> Result<PathBuf> {
         return Err(Error::cannot_run(format!("{} belongs to somebody else", dir.display()))
             .hint("choose a cache directory of plain characters, so that it is not needed: XDG_CACHE_HOME"));
     }
-    let hash = target.as_os_str().as_encoded_bytes().iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    let link = dir.join(format!("{hash:016x}"));
+    let link = dir.join(format!("{:016x}", hash::stable(target.as_os_str().as_encoded_bytes())));
     match fs::read_link(&link) {
         Ok(known) if known == target => {}
         // Two targets with the same hash, or somebody else's directory in /var/tmp.

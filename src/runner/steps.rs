@@ -8,9 +8,9 @@ use super::{Host, Journal};
 use crate::doctor::{self, Scope};
 use crate::error::{Error, Result};
 use crate::event::{Event, StepStatus, TestId};
-use crate::kernel::Lock;
 use crate::kernel::build::{self, BuildRequest, Built};
 use crate::kernel::kconfig::{self, ConfigureRequest, Severity};
+use crate::kernel::{Lock, hash};
 use crate::plan::{self, Capacity, GuestPlan, Plan, Step, TestPlan};
 use crate::process::{Child, Cmd, Identity, Stdio, mount_namespace};
 use crate::suite::selftests::COLLECTION;
@@ -319,17 +319,13 @@ pub(super) fn facts(
 ) -> Result<BTreeMap<String, String>> {
     let mut facts = doctor::versions(&["virtme-ng", "QEMU", "gcc", "clang", "iproute2"], &host.venv)?;
     let config = std::fs::read(&built.config).map_err(|error| Error::io("read", &built.config, &error))?;
-    // FNV-1a: it tells configurations apart, and is the same with any version of anything.
-    let hash = config.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
     let host_kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let root =
         guest.root.as_ref().map_or_else(|| "/ (the host's)".to_owned(), |root| root.display().to_string());
     let known = [
         ("kernel", built.kernel_release.clone()),
-        ("config hash", format!("{hash:016x}")),
+        ("config hash", format!("{:016x}", hash::stable(&config))),
         ("accelerator", accelerator.to_string()),
         ("vms", vms.to_string()),
         ("vcpus", guest.cpus.to_string()),

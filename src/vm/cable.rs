@@ -4,16 +4,14 @@
 //! is no order in which guests have to start, no port that could be taken, no file that could be left behind, and a cable may
 //! have any number of ends.
 
-use crate::error::{Error, Result};
-use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use super::socket::{Listener, unused_name};
+use crate::error::Result;
 use std::io::{ErrorKind, Read, Write};
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
 
 /// How many packets may wait for a guest that does not take them. More are lost, as a switch would lose them.
 const QUEUE: usize = 1024;
@@ -37,20 +35,13 @@ type Ends = Arc<Mutex<Queues>>;
 impl Cables {
     /// Lays so many cables.
     pub fn lay(count: usize) -> Result<Self> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let failed =
-            |error| Error::cannot_run(format!("cannot open a socket for the guests' network: {error}"));
         let cut = Arc::new(AtomicBool::new(false));
         let mut names = Vec::new();
         for _ in 0..count {
-            let nonce = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id());
-            let number = COUNT.fetch_add(1, Ordering::Relaxed);
-            let name = format!("vmptcp-net-{}-{number}-{nonce:x}", std::process::id());
-            let address = SocketAddr::from_abstract_name(&name).map_err(failed)?;
-            let listener = UnixListener::bind_addr(&address).map_err(failed)?;
-            listener.set_nonblocking(true).map_err(failed)?;
+            let name = unused_name("vmptcp-net");
+            let listener = Listener::open(&name)?;
             let cut = Arc::clone(&cut);
-            thread::spawn(move || accept(&listener, &cut));
+            thread::spawn(move || let_in(&listener, &cut));
             names.push(name);
         }
         Ok(Self { names, cut })
@@ -74,22 +65,13 @@ impl Drop for Cables {
     }
 }
 
-/// Lets in whoever belongs to us: abstract sockets have no permissions.
-fn accept(listener: &UnixListener, cut: &AtomicBool) {
-    let us = nix::unistd::geteuid().as_raw();
+/// Plugs in every card that comes, until the cable is cut.
+fn let_in(listener: &Listener, cut: &AtomicBool) {
     let ends = Ends::default();
     let mut count = 0;
-    while !cut.load(Ordering::Relaxed) {
-        match listener.accept() {
-            Ok((stream, _)) if getsockopt(&stream, PeerCredentials).is_ok_and(|peer| peer.uid() == us) => {
-                if stream.set_nonblocking(false).is_ok() {
-                    count += 1;
-                    plug(stream, count, &ends);
-                }
-            }
-            Ok(_) => {}
-            Err(_) => thread::sleep(Duration::from_millis(20)),
-        }
+    while let Some(stream) = listener.accept_until(cut) {
+        count += 1;
+        plug(stream, count, &ends);
     }
 }
 
@@ -152,10 +134,10 @@ fn read_whole(source: &mut impl Read, buffer: &mut [u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn connect(cables: &Cables, cable: usize) -> UnixStream {
-        let address = SocketAddr::from_abstract_name(&cables.names[cable]).unwrap();
-        let stream = UnixStream::connect_addr(&address).unwrap();
+        let stream = crate::vm::socket::connect(&cables.names[cable]).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         stream
     }

@@ -3,11 +3,12 @@
 //! A client connects to a socket of the owner and speaks the agent's own protocol. Its jobs get numbers of their own, which
 //! nobody else uses, and when it is gone they are ended.
 
-use crate::guest::protocol::{Decoder, FromGuest, JobId, ToGuest, encode};
+use super::socket::Listener;
+use crate::guest::protocol::{FromGuest, JobId, ToGuest, encode, read_messages};
 use std::collections::HashMap;
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -52,16 +53,9 @@ impl Exchange {
     }
 
     /// Lets clients in until `closed`; `outbox` leads to the agent.
-    pub fn serve(
-        self: &Arc<Self>,
-        listener: &UnixListener,
-        outbox: &mpsc::Sender<ToGuest>,
-        closed: &AtomicBool,
-    ) {
+    pub fn serve(self: &Arc<Self>, listener: &Listener, outbox: &mpsc::Sender<ToGuest>, closed: &AtomicBool) {
         let mut base = 0;
-        while !closed.load(Ordering::Relaxed) {
-            thread::sleep(Duration::from_millis(50));
-            let Some(stream) = super::session::accept_own(listener) else { continue };
+        while let Some(stream) = listener.accept_until(closed) {
             base = if base + BLOCK < LAST { base + BLOCK } else { BLOCK };
             let (exchange, outbox, base) = (Arc::clone(self), outbox.clone(), base);
             thread::spawn(move || exchange.client(stream, base, &outbox));
@@ -69,7 +63,7 @@ impl Exchange {
         self.clients().clear();
     }
 
-    fn client(&self, mut stream: UnixStream, base: JobId, outbox: &mpsc::Sender<ToGuest>) {
+    fn client(&self, stream: UnixStream, base: JobId, outbox: &mpsc::Sender<ToGuest>) {
         let ready = || self.ready.lock().unwrap_or_else(PoisonError::into_inner).clone();
         while ready().is_none() {
             thread::sleep(Duration::from_millis(50));
@@ -82,26 +76,19 @@ impl Exchange {
         }
         self.clients().insert(base, writer);
         let mut jobs = Vec::new();
-        let mut decoder = Decoder::default();
-        let mut buffer = vec![0; 64 * 1024];
-        loop {
-            let count = match stream.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(count) => count,
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(_) => break,
-            };
-            for message in decoder.feed::<ToGuest>(&buffer[..count]).into_iter().flatten() {
-                // A client has jobs of its own, and nothing else.
-                if message.job().is_some_and(|id| id < BLOCK) {
-                    let message = message.renumbered(|id| id + base);
-                    if let ToGuest::Run(job) = &message {
-                        jobs.push(job.id);
-                    }
-                    let _ = outbox.send(message);
+        read_messages(stream, |message: Result<ToGuest, _>| {
+            // A client has jobs of its own, and nothing else.
+            if let Ok(message) = message
+                && message.job().is_some_and(|id| id < BLOCK)
+            {
+                let message = message.renumbered(|id| id + base);
+                if let ToGuest::Run(job) = &message {
+                    jobs.push(job.id);
                 }
+                let _ = outbox.send(message);
             }
-        }
+            true
+        });
         self.clients().remove(&base);
         for id in jobs {
             let _ = outbox.send(ToGuest::Signal { id, signal: nix::libc::SIGKILL });

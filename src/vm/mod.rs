@@ -9,6 +9,7 @@ mod monitor;
 pub mod registry;
 mod remote;
 pub mod session;
+mod socket;
 pub mod spec;
 
 pub use remote::Remote;

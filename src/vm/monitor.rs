@@ -1,10 +1,11 @@
 //! QEMU's monitor: what it knows of a guest that says nothing any more. Protocol: QMP, `docs/interop/qmp-spec` of QEMU.
 
+use super::socket::Listener;
 use crate::error::{Error, Result};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 /// How long QEMU may take to answer.
@@ -16,12 +17,12 @@ const QUESTIONS: [&str; 3] = ["info status", "info cpus", "info registers -a"];
 /// The end of the monitor that QEMU connects to.
 #[derive(Debug)]
 pub(super) struct Monitor {
-    listener: UnixListener,
+    listener: Listener,
 }
 
 impl Monitor {
     /// QEMU will connect to this, which does not block.
-    pub fn new(listener: UnixListener) -> Self {
+    pub fn new(listener: Listener) -> Self {
         Self { listener }
     }
 
@@ -50,13 +51,9 @@ impl Monitor {
 
     fn connection(&self) -> Result<UnixStream> {
         let deadline = Instant::now() + PATIENCE;
-        while Instant::now() < deadline {
-            if let Some(stream) = super::session::accept_own(&self.listener) {
-                return Ok(stream);
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Err(Error::cannot_run("QEMU did not connect its monitor"))
+        self.listener
+            .accept(|| Instant::now() >= deadline)
+            .ok_or_else(|| Error::cannot_run("QEMU did not connect its monitor"))
     }
 }
 

@@ -1,11 +1,11 @@
 //! A guest that another process started, as its client: the other end of `exchange`.
 
 use super::session::{Message, VmId, control_of};
+use super::socket::connect;
 use crate::error::{Error, Result};
-use crate::guest::protocol::{Decoder, FromGuest, ToGuest, encode};
-use std::io::{Read, Write};
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixStream};
+use crate::guest::protocol::{FromGuest, ToGuest, encode, read_messages};
+use std::io::Write;
+use std::os::unix::net::UnixStream;
 use std::sync::mpsc::SyncSender;
 use std::thread;
 
@@ -22,19 +22,12 @@ impl Remote {
             Error::cannot_run(format!("cannot talk to the process that runs the guest: {error}"))
                 .hint("see which guests there are: vmptcp ps")
         };
-        let address = SocketAddr::from_abstract_name(control_of(socket)).map_err(failed)?;
-        let stream = UnixStream::connect_addr(&address).map_err(failed)?;
-        let mut reader = stream.try_clone().map_err(failed)?;
+        let stream = connect(&control_of(socket)).map_err(failed)?;
+        let reader = stream.try_clone().map_err(failed)?;
         thread::spawn(move || {
-            let mut decoder = Decoder::default();
-            let mut buffer = vec![0; 64 * 1024];
-            while let Ok(count @ 1..) = reader.read(&mut buffer) {
-                for message in decoder.feed::<FromGuest>(&buffer[..count]) {
-                    if sender.send((id, message.map_or_else(Message::Noise, Message::Agent))).is_err() {
-                        return;
-                    }
-                }
-            }
+            read_messages(reader, |message: std::result::Result<FromGuest, _>| {
+                sender.send((id, message.map_or_else(Message::Noise, Message::Agent))).is_ok()
+            });
             let _ = sender.send((id, Message::AgentGone));
         });
         Ok(Self { stream })

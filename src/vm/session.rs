@@ -6,20 +6,19 @@
 use super::exchange::Exchange;
 use super::monitor::Monitor;
 use super::registry::{self, Guest, Registration};
+use super::socket::{Listener, unused_name};
 use super::spec::{self, Spec};
 use crate::error::{Error, IoContext, Result};
-use crate::guest::protocol::{Decoder, FromGuest, ToGuest, encode};
+use crate::guest::protocol::{FromGuest, ToGuest, encode, read_messages};
 use crate::process::{Child, Stdio, read_lines};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use std::fs::File;
-use std::io::{ErrorKind, PipeReader, Read, Write};
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::io::{PipeReader, Write};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::ExitStatus;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::thread;
 use std::time::Duration;
@@ -91,10 +90,10 @@ impl Session {
         sender: SyncSender<(VmId, Message)>,
     ) -> Result<Self> {
         let log = File::create(console_log).doing("create", console_log)?;
-        let name = unused_name();
-        let listener = listen(&name)?;
-        let monitor = Monitor::new(listen(&spec::monitor_of(&name))?);
-        let control = listen(&control_of(&name))?;
+        let name = unused_name("vmptcp");
+        let listener = Listener::open(&name)?;
+        let monitor = Monitor::new(Listener::open(&spec::monitor_of(&name))?);
+        let control = Listener::open(&control_of(&name))?;
         let muted = Arc::new(AtomicBool::new(false));
         let inbox = Inbox { id, sender, muted: Arc::clone(&muted) };
         raise_limit_of_files();
@@ -161,22 +160,6 @@ fn raise_limit_of_files() {
     }
 }
 
-/// A name for a socket that nobody can guess.
-fn unused_name() -> String {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let nonce = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id());
-    format!("vmptcp-{}-{}-{nonce:x}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
-}
-
-/// An abstract socket has no file that could be left behind, and its name is free again when we are gone.
-fn listen(name: &str) -> Result<UnixListener> {
-    let failed = |error| Error::cannot_run(format!("cannot open a socket for the guest: {error}"));
-    let address = SocketAddr::from_abstract_name(name).map_err(failed)?;
-    let listener = UnixListener::bind_addr(&address).map_err(failed)?;
-    listener.set_nonblocking(true).map_err(failed)?;
-    Ok(listener)
-}
-
 /// The name of the socket for clients, from that of the agent's port.
 pub(super) fn control_of(socket: &str) -> String {
     format!("{socket}-control")
@@ -196,61 +179,17 @@ fn follow_console(console: PipeReader, mut log: File, inbox: &Inbox) {
     inbox.put(Message::ConsoleEnded);
 }
 
-fn serve_agent(
-    listener: &UnixListener,
-    letters: mpsc::Receiver<ToGuest>,
-    inbox: &Inbox,
-    exchange: &Exchange,
-) {
-    let Some(stream) = accept(listener, inbox) else { return };
+fn serve_agent(listener: &Listener, letters: mpsc::Receiver<ToGuest>, inbox: &Inbox, exchange: &Exchange) {
+    let Some(stream) = listener.accept_until(&inbox.muted) else { return };
     let Ok(writer) = stream.try_clone() else { return };
     thread::spawn(move || write_letters(writer, letters));
-    let mut stream = stream;
-    let mut decoder = Decoder::default();
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        let count = match stream.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => count,
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(_) => break,
-        };
-        for message in decoder.feed(&buffer[..count]) {
-            let message = match message {
-                Ok(message) => match exchange.sort(message) {
-                    Some(message) => Message::Agent(message),
-                    None => continue,
-                },
-                Err(text) => Message::Noise(text),
-            };
-            if !inbox.put(message) {
-                return;
-            }
-        }
-    }
+    read_messages(stream, |message| match message.map(|message| exchange.sort(message)) {
+        Ok(None) => true,
+        Ok(Some(message)) => inbox.put(Message::Agent(message)),
+        Err(text) => inbox.put(Message::Noise(text)),
+    });
+    // Nobody hears it where nobody wanted to hear more.
     inbox.put(Message::AgentGone);
-}
-
-/// Waits for QEMU to connect.
-fn accept(listener: &UnixListener, inbox: &Inbox) -> Option<UnixStream> {
-    while !inbox.muted.load(Ordering::Relaxed) {
-        if let Some(stream) = accept_own(listener) {
-            return Some(stream);
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
-    None
-}
-
-/// Somebody who has connected, if he is of our own user: abstract sockets have no permissions. Never waits.
-pub(super) fn accept_own(listener: &UnixListener) -> Option<UnixStream> {
-    let us = nix::unistd::geteuid().as_raw();
-    while let Ok((stream, _)) = listener.accept() {
-        if getsockopt(&stream, PeerCredentials).is_ok_and(|peer| peer.uid() == us) {
-            return stream.set_nonblocking(false).is_ok().then_some(stream);
-        }
-    }
-    None
 }
 
 fn write_letters(mut stream: UnixStream, letters: mpsc::Receiver<ToGuest>) {
