@@ -3,7 +3,7 @@
 mod fleet;
 pub mod play;
 
-pub use fleet::{Capacity, FleetPlan};
+pub use fleet::{Capacity, FleetPlan, share_of_cores};
 
 use crate::kernel::alias::Alias;
 use crate::kernel::build::{self, BuildRequest};

@@ -87,7 +87,7 @@ const FEW: [(&str, &[&str]); 17] = [
     ("suite", &["error", "event"]),
     ("kernel", &FOR_ALL),
     ("series", &FOR_ALL),
-    ("vm", &["error", "event", "process", "guest::protocol"]),
+    ("vm", &["error", "event", "process", "guest::protocol", "guest::stream"]),
     ("doctor", &["error", "process", "vm"]),
     ("store", &["error", "event"]),
     // What the checks of a series found is data, as events are.

@@ -1,7 +1,7 @@
 //! `vmptcp build`: configures and builds.
 
 use super::context::Context;
-use super::flags::{Asked, KernelFlags};
+use super::flags::BuildFlags;
 use super::inputs;
 use super::pipeline::Target;
 use crate::error::Result;
@@ -18,15 +18,13 @@ Examples:
   vmptcp build --clang -e NET_SCH_CAKE")]
 pub struct Args {
     #[command(flatten)]
-    kernel: KernelFlags,
-    #[command(flatten)]
-    asked: Asked,
+    flags: BuildFlags,
 }
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<u8> {
-    let target = Target::open(context, args.kernel.overrides())?;
-    let plan = plan(context, &target, args.asked.sources()?)?;
+    let target = Target::open(context, args.flags.overrides())?;
+    let plan = plan(context, &target, args.flags.sources()?)?;
     target.carry_out(&plan, &target.sessions(), context)?.into_result()
 }
 

@@ -1,7 +1,7 @@
 //! `vmptcp config`: configures, and says of each symbol whether it took.
 
 use super::context::Context;
-use super::flags::{Asked, KernelFlags};
+use super::flags::BuildFlags;
 use super::inputs;
 use super::pipeline::Target;
 use crate::error::{ExitCode, Result};
@@ -31,16 +31,14 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    kernel: KernelFlags,
-    #[command(flatten)]
-    asked: Asked,
+    flags: BuildFlags,
 }
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<u8> {
-    let target = Target::open(context, args.kernel.overrides())?;
+    let target = Target::open(context, args.flags.overrides())?;
     let request =
-        inputs::configure(context, &target.tree, &target.work, &target.loaded, args.asked.sources()?)?;
+        inputs::configure(context, &target.tree, &target.work, &target.loaded, args.flags.sources()?)?;
     let mut proved = None;
     let ended = target.journaled(vec!["configure".to_owned()], &target.sessions(), context, |journal| {
         let _lock = target.lock(journal)?;

@@ -17,6 +17,7 @@ Examples:
   vmptcp doctor
   vmptcp doctor --fix                  install what is missing, after asking
   vmptcp doctor --fix --yes            the same in a script
+  vmptcp doctor --fix --with sparse,clang
   vmptcp doctor --json --reprobe")]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Args {
@@ -26,6 +27,9 @@ pub struct Args {
     /// With --fix: do not ask
     #[arg(long, short, requires = "fix")]
     pub yes: bool,
+    /// Count these as wanted: tools for one feature only, which are not installed unasked
+    #[arg(long, value_name = "TOOL", value_delimiter = ',')]
+    pub with: Vec<String>,
     /// Print the findings as JSON
     #[arg(long)]
     pub json: bool,
@@ -54,6 +58,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
         work: target.as_ref().map(|target| target.work.root()),
         image: built.as_ref().map(|built| &*built.image),
         reprobe: args.reprobe,
+        with: &args.with,
     };
     let ask: Option<&dyn Fn(&str) -> bool> =
         if context.is_interactive() { Some(&console::ask) } else { None };
@@ -64,7 +69,6 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
 
 /// Examines, installs if asked to, and returns the text for standard output and the exit code.
 fn examine(args: &Args, scope: &Scope, talk: &mut Talk) -> Result<(String, ExitCode)> {
-    let scope = &Scope { reprobe: scope.reprobe || args.reprobe, ..*scope };
     let mut diagnosis = doctor::examine(scope)?;
     if args.fix {
         diagnosis = repair(args, scope, diagnosis, talk)?;

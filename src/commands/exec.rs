@@ -1,7 +1,7 @@
 //! `vmptcp exec`: one command in a guest.
 
 use super::context::Context;
-use super::flags::{Asked, KernelFlags, VmFlags, variable_of};
+use super::flags::{GuestFlags, variable_of};
 use super::pipeline::Target;
 use crate::error::{Error, ExitCode, IoContext, Kind, Result};
 use crate::event::{Event, GUEST_STEP, StepStatus};
@@ -41,11 +41,7 @@ pub struct Args {
     #[arg(last = true, required = true, value_name = "CMD", allow_hyphen_values = true)]
     command: Vec<String>,
     #[command(flatten)]
-    vm: VmFlags,
-    #[command(flatten)]
-    kernel: KernelFlags,
-    #[command(flatten)]
-    asked: Asked,
+    guest: GuestFlags,
 }
 
 /// Runs the command.
@@ -54,10 +50,10 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
     if args.tty && !std::io::stdin().is_terminal() {
         return Err(Error::usage("--tty needs a terminal as its standard input").hint("leave --tty out"));
     }
-    let target = Target::open(context, args.vm.overrides().and(args.kernel.overrides()))?;
+    let target = Target::open(context, args.guest.overrides())?;
     let request =
         Request { argv: args.command.clone(), env, terminal: args.tty, build: args.build, greeting: None };
-    attach(context, &target, &args.asked, request)
+    attach(context, &target, &args.guest, request)
 }
 
 /// What opens a shell in a guest, whatever root file system it has.
@@ -78,14 +74,14 @@ pub(super) struct Request {
 }
 
 /// Runs a command in a guest of the target, and returns its exit code.
-pub(super) fn attach(context: &Context, target: &Target, asked: &Asked, request: Request) -> Result<u8> {
+pub(super) fn attach(context: &Context, target: &Target, flags: &GuestFlags, request: Request) -> Result<u8> {
     let host = Host { cache: context.cache()?, venv: context.venv()? };
     // What is wrong with the request is found before a kernel is built for it.
     let guest = target.guest(context)?;
     let mut ended = None;
     let outcome = target.journaled(vec![GUEST_STEP.to_owned()], &target.sessions(), context, |journal| {
         // Held until the guest is gone: nobody changes its kernel meanwhile.
-        let (_lock, built) = kernel(context, target, asked, request.build, journal)?;
+        let (_lock, built) = kernel(context, target, flags, request.build, journal)?;
         ended = Some(enter(context, guest, request, &built, &host, journal)?);
         Ok(())
     })?;
@@ -99,7 +95,7 @@ pub(super) fn attach(context: &Context, target: &Target, asked: &Asked, request:
 pub(super) fn kernel(
     context: &Context,
     target: &Target,
-    asked: &Asked,
+    flags: &GuestFlags,
     build: bool,
     journal: &mut Journal,
 ) -> Result<(Lock, Built)> {
@@ -110,7 +106,7 @@ pub(super) fn kernel(
             let lock = target.lock(journal)?;
             let built = match build::last(&target.out()) {
                 Some(built) if !build => built,
-                _ => build_it(context, target, asked, journal)?,
+                _ => build_it(context, target, flags, journal)?,
             };
             lock.relax()?;
             Ok((lock, built))
@@ -118,8 +114,8 @@ pub(super) fn kernel(
     }
 }
 
-fn build_it(context: &Context, target: &Target, asked: &Asked, journal: &mut Journal) -> Result<Built> {
-    let plan = super::build::plan(context, target, asked.sources()?)?;
+fn build_it(context: &Context, target: &Target, flags: &GuestFlags, journal: &mut Journal) -> Result<Built> {
+    let plan = super::build::plan(context, target, flags.sources()?)?;
     steps::prepare(&plan, journal)
 }
 

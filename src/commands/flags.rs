@@ -320,6 +320,48 @@ impl TestFlags {
     }
 }
 
+/// The flags of a build: of what kernel, and with what symbols.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct BuildFlags {
+    #[command(flatten)]
+    kernel: KernelFlags,
+    #[command(flatten)]
+    asked: Asked,
+}
+
+impl BuildFlags {
+    /// The settings that they override.
+    pub fn overrides(&self) -> Overrides {
+        self.kernel.overrides()
+    }
+
+    /// The symbols that they ask for.
+    pub fn sources(&self) -> Result<Vec<Source>> {
+        self.asked.sources()
+    }
+}
+
+/// The flags of a guest and of the kernel in it.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct GuestFlags {
+    #[command(flatten)]
+    vm: VmFlags,
+    #[command(flatten)]
+    build: BuildFlags,
+}
+
+impl GuestFlags {
+    /// The settings that they override.
+    pub fn overrides(&self) -> Overrides {
+        self.vm.overrides().and(self.build.overrides())
+    }
+
+    /// The symbols that they ask for.
+    pub fn sources(&self) -> Result<Vec<Source>> {
+        self.build.sources()
+    }
+}
+
 /// The flags of a whole run.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct RunFlags {

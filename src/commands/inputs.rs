@@ -10,6 +10,7 @@ use crate::kernel::kconfig::{self, ConfigureRequest, Fragment, Source};
 use crate::kernel::{Flavour, Tree, Variant, WorkDir, hash};
 use crate::settings::{Base, Ccache, Loaded, Settings, Variant as Named};
 use crate::store::write_whole;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -125,7 +126,7 @@ pub fn build(context: &Context, tree: &Tree, work: &WorkDir, loaded: &Loaded) ->
         log: out.join("build.log"),
         alias: alias(context, tree, &out)?,
         variant,
-        jobs: kernel.jobs.map_or_else(cores, |jobs| jobs.get() as usize),
+        jobs: kernel.jobs.map_or_else(doctor::cores, NonZero::get) as usize,
         ccache: build::use_ccache(ccache, &out)?,
         selftests: true,
         make_variables: if variant.gcov { counted_files(tree)? } else { Vec::new() },
@@ -152,11 +153,6 @@ fn counted_files(tree: &Tree) -> Result<Vec<String>> {
 pub fn alias(context: &Context, tree: &Tree, out: &Path) -> Result<Alias> {
     let dirs: Vec<&Path> = if out.exists() { vec![tree.root(), out] } else { vec![tree.root()] };
     Alias::new(&dirs, &context.cache()?)
-}
-
-/// How many jobs run side by side.
-pub fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// What virtme-ng's own tool says that it needs, remembered for as long as that tool is the same file.

@@ -1,13 +1,13 @@
 //! `vmptcp module`: kernel modules, built out of the tree, loaded, watched and unloaded.
 
 use super::context::Context;
-use super::flags::{Asked, KernelFlags, VmFlags};
+use super::flags::GuestFlags;
 use super::pipeline::{Ended, Target};
 use super::sample::{expectation, name_of, own_dir, play, topology, unpack_own, unused};
 use super::{inputs, own, test};
 use crate::error::{Error, ExitCode, Result};
 use crate::plan::Step;
-use crate::plan::play::{Kind, Modules, Piece, PlayPlan};
+use crate::plan::play::{Kind, Modules, Piece};
 use crate::report::console;
 use crate::report::text::clean;
 use crate::suite::Suite;
@@ -61,17 +61,13 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    vm: VmFlags,
-    #[command(flatten)]
-    kernel: KernelFlags,
-    #[command(flatten)]
-    asked: Asked,
+    guest: GuestFlags,
 }
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<u8> {
     let params = args.param.iter().map(|text| parameter(text)).collect::<Result<Vec<_>>>()?;
-    let target = Target::open(context, args.vm.overrides().and(args.kernel.overrides()))?;
+    let target = Target::open(context, args.guest.overrides())?;
     let mut pieces = if args.what.is_empty() { own_pieces(context, &target)? } else { Vec::new() };
     for word in &args.what {
         let path = context.absolute(Path::new(word));
@@ -103,8 +99,8 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
             modules.params.extend(params.clone());
         }
     }
-    let mut plan = super::build::plan(context, &target, args.asked.sources()?)?;
-    plan.steps.push(Step::Play(PlayPlan { ..play(context, &target, Suite::Modules, pieces)? }));
+    let mut plan = super::build::plan(context, &target, args.guest.sources()?)?;
+    plan.steps.push(Step::Play(play(context, &target, Suite::Modules, pieces)?));
     if args.dry_run {
         console::out(&plan.render())?;
         return Ok(ExitCode::Passed as u8);

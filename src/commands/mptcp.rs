@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::exec;
-use super::flags::{Asked, KernelFlags, VmFlags};
+use super::flags::GuestFlags;
 use super::pipeline::Target;
 use super::sample::topology;
 use crate::error::{Error, ExitCode, Result};
@@ -49,23 +49,19 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    vm: VmFlags,
-    #[command(flatten)]
-    kernel: KernelFlags,
-    #[command(flatten)]
-    asked: Asked,
+    guest: GuestFlags,
 }
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<u8> {
     let settings = args.sysctl.iter().map(|text| setting(text)).collect::<Result<Vec<_>>>()?;
-    let target = Target::open(context, args.vm.overrides().and(args.kernel.overrides()))?;
+    let target = Target::open(context, args.guest.overrides())?;
     let network = args.topology.as_ref().map(|name| topology(name, &target.loaded)).transpose()?;
     let guest = GuestPlan { cached_root: true, ..target.guest(context)? };
     let host = Host { cache: context.cache()?, venv: context.venv()? };
     let mut states = None;
     let ended = target.journaled(vec![GUEST_STEP.to_owned()], &target.sessions(), context, |journal| {
-        let (_lock, built) = exec::kernel(context, &target, &args.asked, args.build, journal)?;
+        let (_lock, built) = exec::kernel(context, &target, &args.guest, args.build, journal)?;
         states = Some(journal.step(GUEST_STEP, |journal| {
             let states = show(&guest, &built, network.as_ref(), &settings, &host, journal)?;
             let count = states.len();

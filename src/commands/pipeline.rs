@@ -3,11 +3,12 @@
 use super::context::Context;
 use super::flags::Overrides;
 use super::inputs;
+use crate::doctor;
 use crate::error::{Error, ExitCode, IoContext, Kind, Result};
 use crate::event::{Event, SCHEMA};
 use crate::kernel::lock::{Busy, Holder, Lock};
 use crate::kernel::{Tree, Variant, WorkDir};
-use crate::plan::{GuestPlan, Plan, Step};
+use crate::plan::{GuestPlan, Plan, Step, share_of_cores};
 use crate::report::{self, Summary};
 use crate::runner::{Host, Journal, steps};
 use crate::settings::{Accelerator as Wanted, Auto, Loaded, Size};
@@ -85,7 +86,7 @@ impl Target {
             }
         }
         Ok(GuestPlan {
-            vng: crate::doctor::vng(&context.venv()?)?,
+            vng: doctor::vng(&context.venv()?)?,
             kernel: self.out(),
             accelerator: match vm.accelerator {
                 Wanted::Auto => None,
@@ -93,7 +94,7 @@ impl Target {
                 Wanted::Tcg => Some(Accelerator::Tcg),
             },
             slow_kernel: self.variant.is_slow(),
-            cpus: vm.cpus.map_or_else(default_cpus, std::num::NonZero::get),
+            cpus: vm.cpus.map_or_else(|| share_of_cores(doctor::cores(), 1), std::num::NonZero::get),
             memory_mib: vm.memory.unwrap_or_else(|| default_memory(self.variant)).mib(),
             cached_root: false,
             lean: vm.lean,
@@ -228,11 +229,6 @@ impl Ended {
             _ => Ok(code),
         }
     }
-}
-
-/// The guest uses little more than two, and a fleet has more of them rather than larger ones.
-fn default_cpus() -> u32 {
-    u32::try_from(inputs::cores()).unwrap_or(1).min(4)
 }
 
 fn default_memory(variant: Variant) -> Size {

@@ -1,7 +1,7 @@
 //! `vmptcp sample`: sample programs in a network of their own, and proof of what they spoke.
 
 use super::context::Context;
-use super::flags::{Asked, KernelFlags, Overrides, VmFlags};
+use super::flags::{GuestFlags, Overrides};
 use super::pipeline::Target;
 use super::{own, test};
 use crate::error::{Error, ExitCode, Result};
@@ -70,11 +70,7 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    vm: VmFlags,
-    #[command(flatten)]
-    kernel: KernelFlags,
-    #[command(flatten)]
-    asked: Asked,
+    guest: GuestFlags,
 }
 
 /// Reads an expectation, for clap.
@@ -91,7 +87,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
         console::out(&list(&all(Path::new("samples"), &loaded)?, args.json))?;
         return Ok(ExitCode::Passed as u8);
     }
-    let target = Target::open(context, args.vm.overrides().and(args.kernel.overrides()))?;
+    let target = Target::open(context, args.guest.overrides())?;
     let known = all(&own_dir(&target), &target.loaded)?;
     let mut chosen = choose(&args.what, &known, context)?;
     for sample in &mut chosen {
@@ -104,7 +100,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
         .into_iter()
         .map(|sample| piece(sample, &args.expect, how, &target.loaded))
         .collect::<Result<_>>()?;
-    let mut plan = super::build::plan(context, &target, args.asked.sources()?)?;
+    let mut plan = super::build::plan(context, &target, args.guest.sources()?)?;
     plan.steps
         .push(Step::Play(PlayPlan { pcap: args.pcap, ..play(context, &target, Suite::Samples, pieces)? }));
     finish(context, &target, &plan, args.dry_run, args.json)

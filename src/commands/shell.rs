@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::exec::{Request, SHELL, attach};
-use super::flags::{Asked, KernelFlags, VmFlags};
+use super::flags::GuestFlags;
 use super::pipeline::Target;
 use crate::error::{Error, Result};
 use std::io::IsTerminal;
@@ -24,11 +24,7 @@ pub struct Args {
     #[arg(long)]
     build: bool,
     #[command(flatten)]
-    vm: VmFlags,
-    #[command(flatten)]
-    kernel: KernelFlags,
-    #[command(flatten)]
-    asked: Asked,
+    guest: GuestFlags,
 }
 
 /// Runs the command.
@@ -37,7 +33,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
         return Err(Error::usage("vmptcp shell needs a terminal as its standard input")
             .hint("for a command without one: vmptcp exec -- CMD"));
     }
-    let target = Target::open(context, args.vm.overrides().and(args.kernel.overrides()))?;
+    let target = Target::open(context, args.guest.overrides())?;
     let request = Request {
         argv: ["sh", "-c", SHELL].map(str::to_owned).to_vec(),
         env: Vec::new(),
@@ -45,5 +41,5 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
         build: args.build,
         greeting: Some("in the guest: leave with Ctrl-D or, if it hangs, Ctrl-] three times"),
     };
-    attach(context, &target, &args.asked, request)
+    attach(context, &target, &args.guest, request)
 }

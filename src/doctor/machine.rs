@@ -1,6 +1,6 @@
 //! What the machine itself must offer: an accelerator, memory, disk space.
 
-use super::{Finding, Need, Scope, Status};
+use super::{Finding, Need, Scope, Status, available_memory};
 use crate::error::Result;
 use crate::vm::accel::{self, Accelerator, Answer, Question};
 use std::path::{Path, PathBuf};
@@ -73,16 +73,14 @@ fn judge_accelerator(answer: Option<Answer>, has_qemu: bool) -> Finding {
 
 /// The memory, if the kernel tells it.
 pub(super) fn memory() -> Option<Finding> {
-    judge_memory(&std::fs::read_to_string("/proc/meminfo").ok()?)
+    available_memory().map(judge_memory)
 }
 
-fn judge_memory(meminfo: &str) -> Option<Finding> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let available = line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024;
+fn judge_memory(available: u64) -> Finding {
     let mut finding = finding("memory", Need::Required, "guests and the linker");
     finding.version = Some(format!("{} available", size(available)));
     judge_amount(&mut finding, available, MEMORY_LEAST, MEMORY_GOOD, "end other programs, or add memory");
-    Some(finding)
+    finding
 }
 
 /// The disk space where trees are cached and where builds go; one finding a file system.
@@ -142,14 +140,13 @@ mod tests {
 
     #[test]
     fn memory_is_judged_by_what_is_available() {
-        let judged = |kb: u64| judge_memory(&format!("MemTotal: 1 kB\nMemAvailable:   {kb} kB\n")).unwrap();
+        let judged = |kb: u64| judge_memory(kb * 1024);
         assert_eq!(judged(8 << 20).status, Status::Ok);
         assert_eq!(judged(8 << 20).version.as_deref(), Some("8 GiB available"));
         assert_eq!(judged(2 << 20).status, Status::Warning);
         let little = judged(512 << 10);
         assert_eq!(little.status, Status::TooLittle);
         assert_eq!(little.note.as_deref(), Some("3 GiB or more are good, 1 GiB is the least"));
-        assert_eq!(judge_memory("MemTotal: 1 kB"), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Can the main job run on this machine, and if not, what is missing?
 
+mod capacity;
 mod checks;
 mod fix;
 mod machine;
@@ -8,6 +9,7 @@ mod report;
 mod venv;
 mod version;
 
+pub use capacity::{available_memory, cores};
 pub use fix::{Fixed, fix};
 pub use packages::{Catalogue, Distribution, Family, Need, Spec};
 pub use version::Version;
@@ -93,6 +95,8 @@ pub struct Scope<'a> {
     pub image: Option<&'a Path>,
     /// Probe the accelerator even though its answer is remembered.
     pub reprobe: bool,
+    /// Tools that are for one feature only, and wanted.
+    pub with: &'a [String],
 }
 
 /// All that was found.
@@ -112,7 +116,8 @@ pub struct Diagnosis {
 
 /// Checks every tool and the machine. Takes about a second, and up to half a minute the first time a kernel is booted.
 pub fn examine(scope: &Scope) -> Result<Diagnosis> {
-    let catalogue = Catalogue::embedded()?;
+    let mut catalogue = Catalogue::embedded()?;
+    catalogue.want(scope.with)?;
     let distribution = distribution();
     let family = catalogue.family_of(&distribution).ok().map(str::to_owned);
     let mut findings = checks::tools(&catalogue, family.as_deref(), scope.venv);

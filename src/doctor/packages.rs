@@ -121,6 +121,22 @@ impl Catalogue {
             .ok_or_else(|| Error::cannot_run(format!("no tool {name} in images/packages.toml")))
     }
 
+    /// Installs the extra tools of these names too, whatever their case. An error if there is no such tool.
+    pub fn want(&mut self, names: &[String]) -> Result<()> {
+        for name in names {
+            let Some(tool) = self.tools.iter_mut().find(|tool| tool.name.eq_ignore_ascii_case(name)) else {
+                let extra = self.tools.iter().filter(|tool| tool.need == Need::Extra);
+                let extra: Vec<&str> = extra.map(|tool| tool.name.as_str()).collect();
+                return Err(Error::usage(format!("--with {name}: no such tool"))
+                    .hint(format!("what is not installed unasked: {}", extra.join(", "))));
+            };
+            if tool.need == Need::Extra {
+                tool.need = Need::Optional;
+            }
+        }
+        Ok(())
+    }
+
     /// The name of the family that `distribution` belongs to.
     pub fn family_of(&self, distribution: &Distribution) -> Result<&str> {
         let family = |id: &String| self.family.iter().find(|(_, family)| family.ids.contains(id));
@@ -190,6 +206,19 @@ mod tests {
     fn family(os_release: &str) -> String {
         let catalogue = Catalogue::embedded().unwrap();
         catalogue.family_of(&Distribution::parse(os_release)).unwrap().to_owned()
+    }
+
+    #[test]
+    fn an_extra_tool_is_installed_where_it_is_wanted() {
+        let mut catalogue = Catalogue::embedded().unwrap();
+        catalogue.want(&["Sparse".to_owned(), "gcc".to_owned()]).unwrap();
+        let need = |name| catalogue.tool(name).unwrap().need;
+        assert_eq!(
+            (need("sparse"), need("gcc"), need("clang")),
+            (Need::Optional, Need::Required, Need::Extra)
+        );
+        let error = catalogue.want(&["sparce".to_owned()]).unwrap_err().to_string();
+        assert!(error.contains("--with sparce: no such tool"), "{error}");
     }
 
     #[test]

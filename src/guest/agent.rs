@@ -2,7 +2,8 @@
 
 use super::job::{self, Running};
 use super::port::{self, Voice};
-use super::protocol::{FromGuest, Job, JobId, ToGuest, VERSION, read_messages};
+use super::protocol::{FromGuest, Job, JobId, ToGuest, VERSION};
+use super::stream::read_messages;
 use crate::error::{Error, Result};
 use nix::mount::{MsFlags, mount};
 use nix::sys::reboot::{RebootMode, reboot};

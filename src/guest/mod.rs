@@ -4,3 +4,4 @@ pub mod agent;
 mod job;
 mod port;
 pub mod protocol;
+pub mod stream;

@@ -54,9 +54,14 @@ impl FleetPlan {
             by_cores.min(u32::try_from(by_memory).unwrap_or(u32::MAX))
         });
         let vms = vms.min(u32::try_from(jobs).unwrap_or(u32::MAX)).max(1);
-        let cpus = self.cpus.unwrap_or_else(|| (cores / vms).clamp(1, USEFUL_CPUS));
-        (vms, cpus)
+        (vms, self.cpus.unwrap_or_else(|| share_of_cores(cores, vms)))
     }
+}
+
+/// How many virtual CPUs each of so many guests gets: together not more than the host has cores, or they would come up
+/// one after the other.
+pub fn share_of_cores(cores: u32, guests: u32) -> u32 {
+    (cores / guests.max(1)).clamp(1, USEFUL_CPUS)
 }
 
 #[cfg(test)]

@@ -176,8 +176,11 @@ impl Fleet<'_> {
     /// Starts VMs while there is work for them.
     fn muster(&mut self, journal: &mut Journal) -> Result<()> {
         self.give_up_after_a_failure(journal);
-        let failed = || journal.summary().tests.iter().any(Test::failed);
-        if self.queue.is_empty() && self.orders.until_fail && self.attempts < REPEATS && !failed() {
+        if self.queue.is_empty()
+            && self.orders.until_fail
+            && self.attempts < REPEATS
+            && !a_test_failed(journal)
+        {
             self.attempts += 1;
             let mut round = self.round.clone();
             for job in &mut round {
@@ -209,9 +212,7 @@ impl Fleet<'_> {
     }
 
     fn give_up_after_a_failure(&mut self, journal: &Journal) {
-        if (self.orders.fail_fast || self.orders.until_fail)
-            && journal.summary().tests.iter().any(Test::failed)
-        {
+        if (self.orders.fail_fast || self.orders.until_fail) && a_test_failed(journal) {
             self.queue.clear();
         }
     }
@@ -248,4 +249,8 @@ impl Fleet<'_> {
         }
         Ok(())
     }
+}
+
+fn a_test_failed(journal: &Journal) -> bool {
+    journal.summary().tests.iter().any(Test::failed)
 }

@@ -20,6 +20,7 @@ use crate::vm::accel::Accelerator;
 use crate::vm::spec::BOOT_PROGRAMS;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// What a plan would configure and build, where it is there already.
 #[derive(Debug)]
@@ -146,8 +147,14 @@ pub fn accelerator(
     if let Some(accelerator) = guest.accelerator {
         return Ok(accelerator);
     }
-    let scope =
-        Scope { cache: &host.cache, venv: &host.venv, work: None, image: Some(image), reprobe: false };
+    let scope = Scope {
+        cache: &host.cache,
+        venv: &host.venv,
+        work: None,
+        image: Some(image),
+        reprobe: false,
+        with: &[],
+    };
     if let Some(answer) = doctor::accelerator(&scope)? {
         return Ok(answer.accelerator);
     }
@@ -243,29 +250,27 @@ fn test(tests: &TestPlan, built: &Built, host: &Host, journal: &mut Journal) -> 
 
 /// What this host has to offer just now.
 fn capacity() -> Capacity {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let available = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
-    let kib = available.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
-    // Where that is not told, nothing is to be said against any number.
     Capacity {
-        cores: u32::try_from(cores).unwrap_or(1),
-        memory_mib: kib.map_or(u64::MAX / 100, |kib| kib / 1024),
+        cores: doctor::cores(),
+        // Where that is not told, nothing is to be said against any number.
+        memory_mib: doctor::available_memory().map_or(u64::MAX / 100, |bytes| bytes / 1024 / 1024),
     }
 }
 
 /// Something that keeps each core of the host busy until it is dropped.
 fn stress() -> Result<Vec<Child>> {
     let burn = || Cmd::new("sh").args(["-c", "while :; do :; done"]).spawn(Stdio::Merged);
-    (0..capacity().cores).map(|_| burn()).collect()
+    (0..doctor::cores()).map(|_| burn()).collect()
 }
 
 fn jobs(tests: &TestPlan, vms: u32, slowdown: u32, history: &History) -> Vec<Job> {
     let timeouts = tests.timeouts.scaled(slowdown);
+    let target = history.shard_target(&tests.selections, vms);
+    let divide = vms > 1 && tests.fleet.shards;
     let once: Vec<Job> = tests
         .selections
         .iter()
-        .flat_map(|selection| split(selection, tests, vms, &timeouts, history))
+        .flat_map(|selection| split(selection, divide.then_some(target), &timeouts, history))
         .collect();
     let attempt = |attempt| {
         let numbered = move |job: &Job| Job { id: TestId { attempt, ..job.id.clone() }, ..job.clone() };
@@ -274,23 +279,18 @@ fn jobs(tests: &TestPlan, vms: u32, slowdown: u32, history: &History) -> Vec<Job
     (1..=tests.repeat).flat_map(attempt).collect()
 }
 
-/// The parts of a test, or the whole.
+/// The parts of a test, each of about `target` if there is one, or the whole.
 fn split(
     selection: &Selection,
-    tests: &TestPlan,
-    vms: u32,
+    target: Option<Duration>,
     timeouts: &Timeouts,
     history: &History,
 ) -> Vec<Job> {
     let timeout = timeouts.for_test(&selection.test);
     let name = &selection.test.name;
     let whole = TestId::new(name.clone(), 1);
-    let target = history.shard_target(&tests.selections, vms);
-    let parts = if vms > 1 && tests.fleet.shards {
-        shard::shards(selection, |group| history.group(name, group), target)
-    } else {
-        Vec::new()
-    };
+    let parts = target
+        .map_or_else(Vec::new, |target| shard::shards(selection, |group| history.group(name, group), target));
     if parts.is_empty() {
         let expected = history.test(selection);
         return vec![Job { id: whole, selection: selection.clone(), shard: None, timeout, expected }];

@@ -4,7 +4,8 @@
 //! nobody else uses, and when it is gone they are ended.
 
 use super::socket::Listener;
-use crate::guest::protocol::{FromGuest, JobId, ToGuest, encode, read_messages};
+use crate::guest::protocol::{FromGuest, JobId, ToGuest, encode};
+use crate::guest::stream::read_messages;
 use std::collections::HashMap;
 use std::io::Write;
 use std::os::unix::net::UnixStream;

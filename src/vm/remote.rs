@@ -3,7 +3,8 @@
 use super::session::{Message, VmId, control_of};
 use super::socket::connect;
 use crate::error::{Error, Result};
-use crate::guest::protocol::{FromGuest, ToGuest, encode, read_messages};
+use crate::guest::protocol::{FromGuest, ToGuest, encode};
+use crate::guest::stream::read_messages;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::SyncSender;

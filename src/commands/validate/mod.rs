@@ -8,6 +8,7 @@ pub(super) use place::{Place, run_tests};
 
 use super::context::Context;
 use super::flags::RunFlags;
+use crate::doctor;
 use crate::error::{ExitCode, Result};
 use crate::report::{checks, console, junit, terminal::Table};
 use crate::series::check::{CHECKS, Needs, names};
@@ -17,6 +18,7 @@ use crate::settings::Ccache;
 use crate::store::write_whole;
 use clap::ValueEnum;
 use std::fmt::Write as _;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
 /// Validate a series of patches before it is sent
@@ -155,7 +157,7 @@ fn validate(args: &Args, context: &Context, place: &Place, loaded: &Loaded) -> R
         configs: args.config.clone(),
         quick: args.quick,
         strict: args.werror,
-        jobs: kernel.jobs.map_or_else(super::inputs::cores, |jobs| jobs.get() as usize),
+        jobs: kernel.jobs.map_or_else(doctor::cores, NonZero::get) as usize,
         ccache: kernel.ccache != Ccache::Never && crate::process::find("ccache").is_ok(),
     };
     options.check(loaded.series.patches.len())?;

@@ -4,9 +4,9 @@
 //! its choice; the agent answers every [`ToGuest::Run`] with exactly one [`FromGuest::Ended`] or [`FromGuest::Failed`].
 //! When the host closes its end the agent powers the guest off.
 
-mod stream;
+mod line;
 
-pub use stream::{MESSAGE_LIMIT, encode, read_messages};
+pub use line::{Decoder, MESSAGE_LIMIT, encode};
 
 use serde::{Deserialize, Serialize};
 

@@ -11,11 +11,12 @@ pub use show::{HostState, show};
 
 use super::stage::{Stage, Trouble};
 use super::{Host, Journal, steps};
+use crate::doctor;
 use crate::error::{Error, IoContext, Kind as ErrorKind, Result};
 use crate::event::{Event, Outcome, StepStatus, TestId};
 use crate::kernel::build::Built;
-use crate::plan::GuestPlan;
 use crate::plan::play::{Kind, Piece, PlayPlan};
+use crate::plan::{GuestPlan, share_of_cores};
 use crate::suite::selftests::COLLECTION;
 use crate::topology::Realisation;
 use crate::topology::realise::cards;
@@ -226,7 +227,9 @@ impl Theatre<'_> {
         match (&piece.topology, piece.realisation) {
             (Some((_, topology)), Realisation::Guests) => {
                 let laid = Cables::lay(topology.link.len())?;
-                guest.cpus = self.plan.cpus.unwrap_or_else(|| share_of_cores(topology.host.len()));
+                guest.cpus = self.plan.cpus.unwrap_or_else(|| {
+                    share_of_cores(doctor::cores(), u32::try_from(topology.host.len()).unwrap_or(1))
+                });
                 for host in topology.host.keys() {
                     let mut guest = guest.clone();
                     for card in cards(topology, host) {
@@ -241,11 +244,4 @@ impl Theatre<'_> {
         let stage = Stage::open(&specs, patience, journal)?;
         Ok(Open { stage, spent: specs.len() > 1, _cables: cables })
     }
-}
-
-/// How many virtual CPUs each of so many guests gets: together not more than the host has, or they would come up one after
-/// the other.
-fn share_of_cores(guests: usize) -> u32 {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    u32::try_from(cores / guests.max(1)).unwrap_or(1).clamp(1, 4)
 }

@@ -1,8 +1,6 @@
-//! Messages on a stream: one JSON object a line.
+//! A message is a JSON object on a line of its own.
 
-use crate::process::read_pieces;
 use serde::{Deserialize, Serialize};
-use std::io::Read;
 
 /// One message as a line, line feed included.
 pub fn encode<T: Serialize>(message: &T) -> Vec<u8> {
@@ -18,7 +16,7 @@ pub const MESSAGE_LIMIT: usize = 1024 * 1024;
 
 /// Turns the bytes of a stream back into messages.
 #[derive(Debug, Default)]
-struct Decoder {
+pub struct Decoder {
     pending: Vec<u8>,
     skipping: bool,
 }
@@ -26,7 +24,7 @@ struct Decoder {
 impl Decoder {
     /// Takes more bytes and returns the messages that they complete. A line that is no message comes back as its
     /// text, shortened: the other side, or its kernel, is not well.
-    fn feed<T: for<'a> Deserialize<'a>>(&mut self, mut bytes: &[u8]) -> Vec<Result<T, String>> {
+    pub fn feed<T: for<'a> Deserialize<'a>>(&mut self, mut bytes: &[u8]) -> Vec<Result<T, String>> {
         let mut messages = Vec::new();
         while let Some(at) = bytes.iter().position(|&byte| byte == b'\n') {
             self.pending.extend_from_slice(&bytes[..at]);
@@ -49,16 +47,6 @@ impl Decoder {
         }
         messages
     }
-}
-
-/// Reads a stream to its end and hands over each message, or the text of what is none. Returns early if `on_message`
-/// returns false.
-pub fn read_messages<T: for<'a> Deserialize<'a>>(
-    stream: impl Read,
-    mut on_message: impl FnMut(Result<T, String>) -> bool,
-) {
-    let mut decoder = Decoder::default();
-    read_pieces(stream, 64 * 1024, |piece| decoder.feed(piece).into_iter().all(&mut on_message));
 }
 
 #[cfg(test)]
