@@ -56,9 +56,12 @@ impl Git {
     /// Our own repository in `place`, sharing the objects of `source`. Neither the user's configuration nor that of the
     /// machine counts in it, and no attribute of the tree makes git run or rewrite anything.
     pub fn own(place: &Path, work_tree: &Path, source: &Self) -> Result<Self> {
+        std::fs::create_dir_all(work_tree).doing("create", work_tree)?;
         let git = Self {
             cmd: quiet(
                 Cmd::new("git")
+                    // Before git 2.40 some commands want to be at the top.
+                    .cwd(work_tree)
                     .env("GIT_DIR", place)
                     .env("GIT_WORK_TREE", work_tree)
                     .env("GIT_INDEX_FILE", place.join("index"))
