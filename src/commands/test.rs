@@ -147,7 +147,9 @@ pub fn listing(target: &Target) -> Result<Listing> {
     let mut listing = selftests::list(&makefile, settings.as_deref(), &files)?;
     for test in &mut listing.tests {
         // A program that is no script has no source of its name here; then it has no groups either.
-        test.groups = read(&test.program).map(|text| shard::groups(&text)).unwrap_or_default();
+        let text = read(&test.program).unwrap_or_default();
+        test.groups = shard::groups(&text);
+        test.captures = selftests::captures(&text, |other| read(other).ok());
     }
     Ok(listing)
 }

@@ -242,6 +242,7 @@ mod tests {
             args: vec![],
             limit: Limit::Unspecified,
             groups: Vec::new(),
+            captures: false,
         }
     }
 

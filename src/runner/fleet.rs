@@ -11,6 +11,7 @@ use crate::suite::Selection;
 use crate::vm::session::VmId;
 use crate::vm::{Message, Session, Spec};
 use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
@@ -49,6 +50,8 @@ pub struct Job {
 pub struct Orders {
     /// The guests.
     pub spec: Spec,
+    /// The one in which a test is run again: it may write its captures to the host, in this directory.
+    pub alone: Option<(Spec, PathBuf)>,
     /// How many there may be at the same time.
     pub vms: usize,
     /// Every test gets one of its own.
@@ -190,19 +193,19 @@ impl Fleet<'_> {
         }
         if self.queue.is_empty() && self.workers.is_empty() && !self.doubtful.is_empty() {
             // Alone, in a fresh guest, on a host that has nothing else to do.
-            return self.start(journal);
+            let spec = self.orders.alone.as_ref().map_or(&self.orders.spec, |(spec, _)| spec);
+            return self.start(spec, journal);
         }
         let busy = self.workers.iter().filter(|worker| !worker.is_idle()).count();
         while self.workers.len() < self.orders.vms.max(1) && self.workers.len() - busy < self.queue.len() {
-            self.start(journal)?;
+            self.start(&self.orders.spec, journal)?;
         }
         Ok(())
     }
 
-    fn start(&mut self, journal: &mut Journal) -> Result<()> {
+    fn start(&mut self, spec: &Spec, journal: &mut Journal) -> Result<()> {
         self.started += 1;
         let console = format!("console-{}.log", self.started);
-        let spec = &self.orders.spec;
         let log = journal.path().join(&console);
         let accelerator = if spec.kvm { "kvm" } else { "tcg" }.to_owned();
         journal.add(Event::VmStarted { vm: self.started, accelerator, console })?;

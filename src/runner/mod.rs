@@ -10,10 +10,12 @@ mod history;
 pub mod journal;
 mod links;
 mod log;
+mod packets;
 pub mod play;
 mod running;
 pub mod stage;
 pub mod steps;
+mod testing;
 mod watch;
 mod worker;
 

@@ -4,6 +4,7 @@ use super::capture::Capture;
 use super::evidence::Evidence;
 use super::fleet::Job;
 use super::journal::Journal;
+use super::packets::Place;
 use crate::error::Result;
 use crate::event::{Event, Outcome};
 use crate::guest::protocol::{Exit, JobId};
@@ -29,6 +30,8 @@ pub(super) struct Running {
     pub splat: Option<String>,
     /// What is being collected about it.
     pub evidence: Option<Evidence>,
+    /// Where it runs, if it captures packets.
+    pub place: Option<Place>,
 }
 
 /// The end of a test, as the agent tells it.
@@ -80,6 +83,14 @@ impl Running {
         }
         if let Some(evidence) = self.evidence.take() {
             evidence.close(&self.job.id, journal)?;
+        }
+        if let Some(captured) = self.place.take().map(Place::close).transpose()?.flatten() {
+            let file = captured.strip_prefix(journal.path()).unwrap_or(&captured).display().to_string();
+            journal.add(Event::Evidence {
+                test: Some(self.job.id.clone()),
+                what: "packets".to_owned(),
+                file,
+            })?;
         }
         Ok(count)
     }

@@ -1,26 +1,19 @@
 //! Carries out the steps of a plan, one after the other.
 
-use super::decode;
-use super::fleet::{self, Job, Orders};
-use super::history::History;
-use super::links;
-use super::{Host, Journal};
+use super::{Host, Journal, links, testing};
 use crate::doctor::{self, Scope};
 use crate::error::{Error, Result};
-use crate::event::{Event, StepStatus, TestId};
+use crate::event::StepStatus;
 use crate::kernel::build::{self, BuildRequest, Built};
 use crate::kernel::kconfig::{self, ConfigureRequest, Severity};
 use crate::kernel::{Lock, hash};
-use crate::plan::{self, Capacity, GuestPlan, Plan, Step, TestPlan};
-use crate::process::{Child, Cmd, Identity, Stdio, mount_namespace};
-use crate::suite::selftests::COLLECTION;
-use crate::suite::{Selection, Timeouts, shard};
+use crate::plan::{GuestPlan, Plan, Step};
+use crate::process::{Cmd, Identity, mount_namespace};
 use crate::vm::Spec;
 use crate::vm::accel::Accelerator;
 use crate::vm::spec::BOOT_PROGRAMS;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// What a plan would configure and build, where it is there already.
 #[derive(Debug)]
@@ -71,7 +64,7 @@ pub fn carry_out(
             (Step::Test(tests), _) => {
                 let built = built.as_ref().ok_or_else(|| Error::cannot_run("nothing was built to test"))?;
                 lock.relax()?;
-                test(tests, built, host, journal)?;
+                testing::run(tests, built, host, journal)?;
             }
             (Step::Play(plan), _) => {
                 let built =
@@ -191,122 +184,6 @@ fn boot_programs(root: Option<&Path>) -> Result<Option<(Cmd, Vec<PathBuf>)>> {
         return Ok(None);
     }
     Ok(mount_namespace(Identity::Ourselves)?.map(|unshare| (unshare, files)))
-}
-
-fn test(tests: &TestPlan, built: &Built, host: &Host, journal: &mut Journal) -> Result<()> {
-    journal.step("test", |journal| {
-        let installed =
-            built.kselftest_dir.as_ref().map(|dir| dir.join(COLLECTION)).filter(|dir| dir.is_dir());
-        let Some(directory) = installed else {
-            return Err(Error::cannot_run(format!("the selftests of {COLLECTION} are not installed")));
-        };
-        let config = journal.path().join(".config");
-        std::fs::copy(&built.config, &config)
-            .map_err(|error| Error::io("copy the configuration to", &config, &error))?;
-        let accelerator = accelerator(&tests.guest, &built.image, host, journal)?;
-        let slow = tests.slow.unwrap_or(accelerator == Accelerator::Tcg || tests.guest.slow_kernel);
-        let mut env = tests.env.clone();
-        if slow && !env.iter().any(|(name, _)| name == "KSFT_MACHINE_SLOW") {
-            env.push(("KSFT_MACHINE_SLOW".to_owned(), "yes".to_owned()));
-        }
-        let slowdown = plan::slowdown(accelerator) * tests.guest.slowness();
-        let kind = format!("{} {accelerator}", built.out_dir.file_name().unwrap_or_default().display());
-        let mut history = History::read(&tests.history, &kind, slowdown);
-        let mut guest = tests.guest.clone();
-        // What can be split counts as many.
-        let most = tests.selections.iter().map(|selection| selection.test.groups.len().max(1)).sum::<usize>();
-        let most = most.saturating_mul(tests.repeat as usize);
-        let (vms, cpus) = tests.fleet.size(accelerator, capacity(), guest.memory_mib, most);
-        guest.cpus = cpus;
-        journal.add(Event::Provenance { facts: facts(&guest, vms, accelerator, built, host)? })?;
-        let orders = Orders {
-            spec: spec(&guest, accelerator, &journal.tmp()?, host)?,
-            vms: vms as usize,
-            fresh: tests.fleet.fresh,
-            confirm: tests.fleet.confirm,
-            until_fail: tests.fleet.until_fail,
-            boot_timeout: guest.boot_timeout(accelerator),
-            directory: directory.display().to_string(),
-            env,
-            fail_fast: tests.fail_fast,
-        };
-        let load = if tests.fleet.stress { stress()? } else { Vec::new() };
-        let outcome = fleet::run(jobs(tests, vms, slowdown, &history), &orders, journal);
-        drop(load);
-        let plain = |name: &str| {
-            let mut tests = tests.selections.iter().map(|selection| &selection.test);
-            tests.any(|test| test.name == name && test.args.is_empty())
-        };
-        if let Err(error) = history.learn(journal.summary(), plain) {
-            journal.warn(format!("cannot remember how long the tests took: {error}"), None)?;
-        }
-        outcome?;
-        decode::splats(&tests.tree, built, journal)?;
-        let summary = journal.summary();
-        let passed = summary.tests.iter().filter(|test| test.result.outcome.is_ok()).count();
-        Ok(((), StepStatus::Done, format!("{passed} of {} passed", summary.tests.len())))
-    })
-}
-
-/// What this host has to offer just now.
-fn capacity() -> Capacity {
-    Capacity {
-        cores: doctor::cores(),
-        // Where that is not told, nothing is to be said against any number.
-        memory_mib: doctor::available_memory().map_or(u64::MAX / 100, |bytes| bytes / 1024 / 1024),
-    }
-}
-
-/// Something that keeps each core of the host busy until it is dropped.
-fn stress() -> Result<Vec<Child>> {
-    let burn = || Cmd::new("sh").args(["-c", "while :; do :; done"]).spawn(Stdio::Merged);
-    (0..doctor::cores()).map(|_| burn()).collect()
-}
-
-fn jobs(tests: &TestPlan, vms: u32, slowdown: u32, history: &History) -> Vec<Job> {
-    let timeouts = tests.timeouts.scaled(slowdown);
-    let target = history.shard_target(&tests.selections, vms);
-    let divide = vms > 1 && tests.fleet.shards;
-    let once: Vec<Job> = tests
-        .selections
-        .iter()
-        .flat_map(|selection| split(selection, divide.then_some(target), &timeouts, history))
-        .collect();
-    let attempt = |attempt| {
-        let numbered = move |job: &Job| Job { id: TestId { attempt, ..job.id.clone() }, ..job.clone() };
-        once.iter().map(numbered)
-    };
-    (1..=tests.repeat).flat_map(attempt).collect()
-}
-
-/// The parts of a test, each of about `target` if there is one, or the whole.
-fn split(
-    selection: &Selection,
-    target: Option<Duration>,
-    timeouts: &Timeouts,
-    history: &History,
-) -> Vec<Job> {
-    let timeout = timeouts.for_test(&selection.test);
-    let name = &selection.test.name;
-    let whole = TestId::new(name.clone(), 1);
-    let parts = target
-        .map_or_else(Vec::new, |target| shard::shards(selection, |group| history.group(name, group), target));
-    if parts.is_empty() {
-        let expected = history.test(selection);
-        return vec![Job { id: whole, selection: selection.clone(), shard: None, timeout, expected }];
-    }
-    let part = |(number, shard): (u32, shard::Shard)| {
-        let mut selection = selection.clone();
-        selection.test.args = shard.args;
-        Job {
-            id: TestId { shard: Some(number), ..whole.clone() },
-            selection,
-            shard: Some(shard.name),
-            timeout,
-            expected: shard.known.unwrap_or_else(|| history.unknown_group()),
-        }
-    };
-    (1..).zip(parts).map(part).collect()
 }
 
 /// What the results depend on and is known only now.

@@ -4,6 +4,7 @@ use super::capture::Capture;
 use super::evidence::{self, Evidence};
 use super::fleet::{Job, Orders};
 use super::journal::Journal;
+use super::packets::Place;
 use super::running::{Ended, Running, Stop, begin_mark, end_mark};
 use super::watch::Watch;
 use crate::error::Result;
@@ -11,10 +12,11 @@ use crate::event::{Event, Outcome};
 use crate::guest::protocol;
 use crate::guest::protocol::{Exit, FromGuest, Io, JobId, ToGuest};
 use crate::store::write_whole;
+use crate::suite::selftests::COLLECTION;
 use crate::vm::console::Splat;
 use crate::vm::session::VmId;
 use crate::vm::{Message, Session, Spec};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How often the agent is asked whether it is there.
@@ -139,15 +141,18 @@ impl Worker {
             Capture::create(&journal.path().join(&output), &journal.path().join(format!("{stem}.tap")))?;
         let test = &job.selection.test;
         let mut argv = vec![format!("./{}", test.program)];
+        let (mut cwd, mut env, mut place) = (orders.directory.clone(), orders.env.clone(), None);
+        if let Some((_, captures)) = orders.alone.as_ref().filter(|_| job.id.rerun > 0 && test.captures) {
+            let made = Place::furnish(captures, &job.id, Path::new(&orders.directory), COLLECTION)?;
+            cwd = made.cwd().display().to_string();
+            argv.push("-c".to_owned());
+            // The scripts let tcpdump write as this user; without it, it may not write here.
+            env.push(("SUDO_USER".to_owned(), "root".to_owned()));
+            place = Some(made);
+        }
         argv.extend(test.args.iter().cloned());
         self.session.send(ToGuest::Mark { text: begin_mark(&job) });
-        self.session.send(ToGuest::Run(protocol::Job {
-            id: self.jobs,
-            argv,
-            cwd: orders.directory.clone(),
-            env: orders.env.clone(),
-            io: Io::Merged,
-        }));
+        self.session.send(ToGuest::Run(protocol::Job { id: self.jobs, argv, cwd, env, io: Io::Merged }));
         let mut evidence = None;
         if job.id.rerun > 0 {
             let (begun, watch) = Evidence::of_a_rerun(&job.id, journal)?;
@@ -167,6 +172,7 @@ impl Worker {
             refused: None,
             splat: None,
             evidence,
+            place,
         }));
         Ok(())
     }

@@ -68,6 +68,8 @@ pub struct TestCase {
     pub limit: Limit,
     /// The groups of subtests that it can run alone; empty if it has none.
     pub groups: Vec<Group>,
+    /// It captures packets if it is given `-c`.
+    pub captures: bool,
 }
 
 impl TestCase {
@@ -91,6 +93,7 @@ pub(crate) mod tests {
             args: Vec::new(),
             limit: Limit::Unspecified,
             groups: Vec::new(),
+            captures: false,
         };
         names.iter().map(test).collect()
     }

@@ -46,6 +46,7 @@ pub fn list(makefile: &str, settings: Option<&str>, installed: &[impl AsRef<str>
             let name = if taken.insert(short) { short } else { program };
             tests.push(TestCase {
                 groups: Vec::new(),
+                captures: false,
                 suite: Suite::Selftests,
                 name: name.to_owned(),
                 program: program.to_owned(),
@@ -66,6 +67,18 @@ pub fn list(makefile: &str, settings: Option<&str>, installed: &[impl AsRef<str>
         )
     };
     Err(Error::cannot_run(what).hint("choose a tree with MPTCP selftests, and build them: vmptcp build"))
+}
+
+/// True if a script says that it captures packets when it is given `-c`, or hands its arguments to one that does. `other`
+/// gives the text of another script of the suite.
+pub fn captures(script: &str, other: impl Fn(&str) -> Option<String>) -> bool {
+    let offers = |text: &str| text.lines().any(|line| line.contains("-c") && line.contains("capture p"));
+    let handed_to = |line: &str| {
+        let call =
+            line.trim().strip_prefix("\"$(dirname \"${0}\")/").filter(|call| call.contains("\"${@}\""))?;
+        other(call.split('"').next()?)
+    };
+    offers(script) || script.lines().filter_map(handed_to).any(|text| offers(&text))
 }
 
 /// The words of the variables that name tests. Of a Makefile's language this understands assignments, continued lines
@@ -194,6 +207,19 @@ include ../../lib.mk
 
     fn names(listing: &Listing) -> Vec<&str> {
         listing.tests.iter().map(|test| test.name.as_str()).collect()
+    }
+
+    #[test]
+    fn a_script_offers_to_capture_packets_or_hands_its_arguments_on() {
+        let connect = "usage() {\n\techo -e \"\\t-c: capture packets for each test using tcpdump\"\n}\n";
+        let other = |name: &str| (name == "mptcp_connect.sh").then(|| connect.to_owned());
+        assert!(captures(connect, other));
+        assert!(captures("  echo \"  -c capture pcap files\"\n", other));
+        let wrapper =
+            "MPTCP_LIB_KSFT_TEST=x \\\n\t\"$(dirname \"${0}\")/mptcp_connect.sh\" -m mmap \"${@}\"\n";
+        assert!(captures(wrapper, other));
+        assert!(!captures(wrapper, |_| None));
+        assert!(!captures("cond=\"grep -c token:\"\n", other));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::lab::{lab, ran};
 use crate::scripts::Scripts;
 use std::fs;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 use vmptcp::event::{Outcome, TestId};
@@ -71,17 +72,35 @@ fn a_test_in_parts_reads_like_the_whole() {
     assert_eq!(parts.summary.vms.len(), 2);
 }
 
+/// Fails, and captures a packet if it is asked to.
+const BROKEN: &str = r#"
+usage() { echo "  -c capture packets"; }
+if [ "$1" = -c ]; then
+    ip link set lo up
+    tcpdump -i lo -U -c 1 -w broken.pcap -Z "$SUDO_USER" &
+    for _ in 1 2 3 4 5 6 7 8 9 10; do ping -c 1 127.0.0.1 > /dev/null; sleep 0.5; done
+fi
+exit 1"#;
+
 #[test]
 #[ignore = "boots a kernel several times"]
 fn a_failure_that_does_not_come_again_is_a_flake() {
     // The file is in the guest's memory, and each rerun gets a fresh guest: so it is the host's directory that remembers.
-    let mut scripts = Scripts::new(&[("flaky", "exit 0"), ("broken", "exit 1"), ("fine", "exit 0")], 60);
-    let memory = scripts.dir.path().join("memory");
-    fs::create_dir(&memory).expect("a directory");
-    let share = vmptcp::vm::Share { host: memory.clone(), guest: memory.clone(), writable: true };
-    scripts.orders.spec.shares.push(share);
-    let flaky = format!("cd {}; [ -e failed ] || {{ touch failed; exit 1; }}", memory.display());
-    fs::write(scripts.dir.path().join("flaky.sh"), format!("#!/bin/sh\n{flaky}\n")).expect("a script");
+    let mut scripts = Scripts::new(&[("flaky", "exit 0"), ("broken", BROKEN), ("fine", "exit 0")], 60);
+    let shared = |name: &str| {
+        let place = scripts.dir.path().join(name);
+        fs::create_dir(&place).expect("a directory");
+        vmptcp::vm::Share { host: place.clone(), guest: place, writable: true }
+    };
+    let (memory, captures) = (shared("memory"), shared("captures"));
+    let flaky = format!("cd {}; [ -e failed ] || {{ touch failed; exit 1; }}", memory.host.display());
+    let program = Path::new(&scripts.orders.directory).join("flaky.sh");
+    fs::write(program, format!("#!/bin/sh\n{flaky}\n")).expect("a script");
+    scripts.orders.spec.shares.push(memory);
+    let mut alone = scripts.orders.spec.clone();
+    let place = captures.host.clone();
+    alone.shares.push(captures);
+    scripts.orders.alone = Some((alone, place.clone()));
     scripts.orders.confirm = 2;
     scripts.orders.vms = 2;
     let done = scripts.run();
@@ -93,6 +112,11 @@ fn a_failure_that_does_not_come_again_is_a_flake() {
     assert_eq!(reruns, [1, 2, 0], "a flake is known after one, a failure after all");
     assert_eq!(done.summary.vms.len(), 5, "each rerun has a guest of its own");
     assert_eq!(done.summary.exit_code_so_far() as u8, 1);
+    for rerun in ["broken.1.rerun-1", "broken.1.rerun-2"] {
+        let packets = fs::read(place.join(rerun).join("broken.pcap")).expect("a capture");
+        assert!(packets.len() > 24, "{rerun}: more than the header of the file");
+    }
+    assert_eq!(fs::read_dir(&place).expect("a directory").count(), 2, "those of the others were not kept");
 }
 
 #[test]

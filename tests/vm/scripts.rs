@@ -12,7 +12,7 @@ use vmptcp::runner::Journal;
 use vmptcp::runner::fleet::{self, Job, Orders};
 use vmptcp::settings::Environment;
 use vmptcp::store::RunDir;
-use vmptcp::suite::{Limit, Selection, Suite, TestCase, shard};
+use vmptcp::suite::{Limit, Selection, Suite, TestCase, selftests, shard};
 use vmptcp::vm::{Spec, registry};
 
 /// Tests of our own, and how they shall run.
@@ -41,7 +41,9 @@ impl Scripts {
             fn progress(&mut self, _: &Progress) {}
         }
         let dir = tempfile::tempdir().expect("a directory");
-        let jobs = scripts.iter().map(|(name, script)| job(dir.path(), name, script, timeout)).collect();
+        let suite = dir.path().join("suite").join(selftests::COLLECTION);
+        fs::create_dir_all(&suite).expect("a directory");
+        let jobs = scripts.iter().map(|(name, script)| job(&suite, name, script, timeout)).collect();
         let run = RunDir::create(&dir.path().join("runs")).expect("a run directory");
         let journal = Journal::new(run, Box::new(Nobody));
         let venv = Environment::from_process().cache_dir().expect("a cache").join("venv");
@@ -63,12 +65,13 @@ impl Scripts {
                 guests: dir.path().join("guests"),
                 purpose: "a test".to_owned(),
             },
+            alone: None,
             vms: 1,
             fresh: false,
             confirm: 0,
             until_fail: false,
             boot_timeout: Duration::from_secs(180),
-            directory: dir.path().display().to_string(),
+            directory: suite.display().to_string(),
             env: vec![],
             fail_fast: false,
         };
@@ -88,9 +91,15 @@ fn job(dir: &Path, name: &str, script: &str, timeout: u64) -> Job {
     let path = dir.join(&program);
     fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("a script");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("executable");
-    let (args, limit) = (vec![], Limit::Unspecified);
-    let groups = shard::groups(&fs::read_to_string(&path).expect("a script"));
-    let test = TestCase { suite: Suite::Selftests, name: name.to_owned(), program, args, limit, groups };
+    let test = TestCase {
+        suite: Suite::Selftests,
+        name: name.to_owned(),
+        program,
+        args: vec![],
+        limit: Limit::Unspecified,
+        groups: shard::groups(script),
+        captures: selftests::captures(script, |_| None),
+    };
     Job {
         id: TestId::new(name, 1),
         shard: None,
