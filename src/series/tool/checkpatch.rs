@@ -1,7 +1,8 @@
 //! The tree's own `scripts/checkpatch.pl`.
 
-use super::{Tools, program};
-use crate::error::{Error, IoContext, Result};
+use super::Tools;
+use crate::error::{Error, Result};
+use crate::process::Cmd;
 use crate::series::model::Patch;
 use crate::series::verdict::{Finding, Judgement, Severity};
 use std::path::PathBuf;
@@ -10,33 +11,23 @@ use std::path::PathBuf;
 const OURS: &str = "MISSING_SIGN_OFF,NO_AUTHOR_SIGN_OFF,BAD_FIXES_TAG,MISSING_FIXES_TAG,GERRIT_CHANGE_ID,COMMIT_MESSAGE,\
 COMMIT_LOG_LONG_LINE,BAD_STABLE_ADDRESS_STYLE";
 
+/// How it is asked.
+const OPTIONS: [&str; 6] =
+    ["--strict", "--max-line-length=80", "--show-types", "--no-summary", "--color=never", "--quiet"];
+
 pub(super) fn check(tools: &Tools<'_>, patch: &Patch) -> Result<Judgement> {
-    let Some(script) = tools.script("checkpatch.pl") else {
-        return Ok(Judgement::skip("the base has no scripts/checkpatch.pl"));
+    let arguments = |perl: Cmd| {
+        let perl = tools.workspace.git().lend(perl).arg(format!("--root={}", tools.root.display()));
+        let perl = perl.args(OPTIONS).args(["--ignore", OURS]);
+        match dictionary() {
+            Some(dictionary) => perl.arg("--codespell").arg("--codespellfile").arg(dictionary),
+            None => perl,
+        }
     };
-    let perl = match program("perl") {
-        Ok(perl) => perl,
-        Err(missing) => return Ok(missing),
+    let output = match tools.run_perl("checkpatch.pl", patch, arguments)? {
+        Ok(output) => output,
+        Err(judgement) => return Ok(judgement),
     };
-    let scratch = tools.scratch()?;
-    let file = scratch.path().join("patch");
-    std::fs::write(&file, &patch.text).doing("write", &file)?;
-    let perl = tools.workspace.git().lend(perl).arg(script).arg(format!("--root={}", tools.root.display()));
-    let mut perl = perl
-        .args([
-            "--strict",
-            "--max-line-length=80",
-            "--show-types",
-            "--no-summary",
-            "--color=never",
-            "--quiet",
-        ])
-        .args(["--ignore", OURS])
-        .cwd(&tools.root);
-    if let Some(dictionary) = dictionary() {
-        perl = perl.arg("--codespell").arg("--codespellfile").arg(dictionary);
-    }
-    let output = perl.arg(&file).output()?;
     let mut found = read(&output.stdout);
     if found.is_empty() && !output.status.success() {
         let why = output.stderr.lines().chain(output.stdout.lines()).find(|line| !line.trim().is_empty());

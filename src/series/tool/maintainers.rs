@@ -1,7 +1,7 @@
 //! For net and net-next: those whom the tree's `get_maintainer.pl` names are among the recipients.
 
-use super::{Tools, program};
-use crate::error::{IoContext, Result};
+use super::Tools;
+use crate::error::Result;
 use crate::series::mail::addresses;
 use crate::series::model::{Patch, Series};
 use crate::series::verdict::{Finding, Judgement};
@@ -14,19 +14,12 @@ pub(super) fn check(tools: &Tools<'_>, series: &Series, patch: &Patch) -> Result
         Some(envelope) if !envelope.recipients.is_empty() => &envelope.recipients,
         _ => return Ok(Judgement::skip("no recipients are known: give it the mails")),
     };
-    let Some(script) = tools.script("get_maintainer.pl") else {
-        return Ok(Judgement::skip("the base has no scripts/get_maintainer.pl"));
-    };
-    let perl = match program("perl") {
-        Ok(perl) => perl,
-        Err(missing) => return Ok(missing),
-    };
-    let scratch = tools.scratch()?;
-    let file = scratch.path().join("patch");
-    std::fs::write(&file, &patch.text).doing("write", &file)?;
     let options =
         ["--no-git", "--no-git-fallback", "--norolestats", "--noroles", "--nokeywords", "--no-fixes"];
-    let named = perl.arg(script).args(options).arg(&file).cwd(&tools.root).output()?;
+    let named = match tools.run_perl("get_maintainer.pl", patch, |perl| perl.args(options))? {
+        Ok(named) => named,
+        Err(judgement) => return Ok(judgement),
+    };
     if !named.status.success() {
         let why = named.stderr.lines().next().unwrap_or("no reason").to_owned();
         return Ok(Judgement::skip(format!("get_maintainer.pl says: {why}")));

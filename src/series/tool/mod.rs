@@ -14,7 +14,7 @@ use super::news::{Remark, new_ones};
 use super::verdict::{Finding, Judgement, Severity};
 use super::workspace::Workspace;
 use crate::error::{IoContext, Result};
-use crate::process::{Cmd, find};
+use crate::process::{Cmd, Output, find};
 use std::path::{Path, PathBuf};
 
 /// What the tools need of the base.
@@ -104,6 +104,26 @@ impl<'a> Tools<'a> {
     fn script(&self, name: &str) -> Option<PathBuf> {
         let path = self.root.join("scripts").join(name);
         path.is_file().then_some(path)
+    }
+
+    /// Runs a Perl script of the base's on a patch, as a mail, at the top of the base. A judgement if that cannot be done.
+    fn run_perl(
+        &self,
+        name: &str,
+        patch: &Patch,
+        arguments: impl FnOnce(Cmd) -> Cmd,
+    ) -> Result<std::result::Result<Output, Judgement>> {
+        let Some(script) = self.script(name) else {
+            return Ok(Err(Judgement::skip(format!("the base has no scripts/{name}"))));
+        };
+        let perl = match program("perl") {
+            Ok(perl) => perl,
+            Err(missing) => return Ok(Err(missing)),
+        };
+        let scratch = self.scratch()?;
+        let file = scratch.path().join("patch");
+        std::fs::write(&file, &patch.text).doing("write", &file)?;
+        arguments(perl.arg(script)).arg(&file).cwd(&self.root).output().map(Ok)
     }
 
     /// A directory for files of one check.
