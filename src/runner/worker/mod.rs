@@ -1,5 +1,8 @@
 //! One VM of the fleet: what it does now, and what follows from what it says.
 
+mod clock;
+mod end;
+
 use super::capture::Capture;
 use super::evidence::{self, Evidence};
 use super::fleet::{Job, Orders};
@@ -11,26 +14,12 @@ use crate::error::Result;
 use crate::event::{Event, Outcome};
 use crate::guest::protocol;
 use crate::guest::protocol::{Exit, FromGuest, Io, JobId, ToGuest};
-use crate::store::write_whole;
 use crate::suite::selftests::COLLECTION;
 use crate::vm::console::Splat;
 use crate::vm::session::VmId;
 use crate::vm::{Message, Session, Spec};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-
-/// How often the agent is asked whether it is there.
-const PING_EVERY: Duration = Duration::from_secs(10);
-
-/// A guest that says nothing for so long, though it was asked, hangs. Slow machines need their time, and its own watchdogs,
-/// which know more, go first: on those they wait for up to 120 seconds.
-const SILENCE: Duration = Duration::from_secs(180);
-
-/// A guest that says nothing for so long when it is asked about a test that hangs, hangs too.
-const DEAF: Duration = Duration::from_secs(25);
-
-/// How long a test may take to end after each of terminate and kill.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// How long the console may lag behind the agent.
 const CONSOLE_LAG: Duration = Duration::from_secs(5);
@@ -318,172 +307,5 @@ impl Worker {
             running.job.id.clone()
         });
         self.watch.record(self.id, splat, test, journal)
-    }
-
-    /// Sets all clocks back: nobody looked at them, or listened to the guest, for so long.
-    pub fn forgive(&mut self, stall: Duration) {
-        self.heard += stall;
-        match &mut self.state {
-            State::Booting { until } | State::Dying { until, .. } => *until += stall,
-            State::Running(running) => running.forgive(stall),
-            State::Idle => {}
-        }
-    }
-
-    /// Looks at the clocks.
-    pub fn tick(&mut self, journal: &mut Journal) -> Result<Wish> {
-        let now = Instant::now();
-        if !matches!(self.state, State::Dying { .. }) && self.session.ended()?.is_some() {
-            self.die("virtme-ng ended", CONSOLE_LAG);
-        }
-        match &mut self.state {
-            State::Booting { until } if now >= *until => {
-                let waited = (now - self.started).as_secs();
-                self.hang(&format!("the guest did not come up within {waited} s"), journal)?;
-            }
-            State::Idle | State::Running(_) if now - self.heard > SILENCE => {
-                let silence = SILENCE.as_secs();
-                let reason = format!("the guest hangs: its agent has not answered for {silence} s");
-                self.hang(&reason, journal)?;
-            }
-            State::Running(running) => match (&running.ended, running.stop) {
-                (Some(ended), _) if now >= ended.lag => return self.conclude(journal),
-                (None, Stop::NotYet(due)) if now >= due => {
-                    running.stop = Stop::Examined(now + evidence::TIME);
-                    let (evidence, look) = Evidence::of_a_hang(&running.job.id, journal)?;
-                    if let Some(before) = running.evidence.replace(evidence) {
-                        self.session
-                            .send(ToGuest::Signal { id: evidence::WATCH_JOB, signal: nix::libc::SIGKILL });
-                        before.close(&running.job.id, journal)?;
-                    }
-                    self.session.send(ToGuest::Mark { text: evidence::BEGIN.to_owned() });
-                    self.session.send(ToGuest::Run(look));
-                }
-                (None, Stop::Examined(due))
-                    if now + evidence::TIME > due + DEAF && self.heard + DEAF < now =>
-                {
-                    let deaf = DEAF.as_secs();
-                    self.hang(&format!("the guest hangs: its agent has not answered for {deaf} s"), journal)?;
-                }
-                (None, Stop::Examined(due)) if now >= due => {
-                    running.stop = Stop::Terminated(now + GRACE);
-                    let id = running.id;
-                    self.session.send(ToGuest::Signal { id, signal: nix::libc::SIGTERM });
-                }
-                (None, Stop::Terminated(due)) if now >= due => {
-                    running.stop = Stop::Killed(now + GRACE);
-                    let id = running.id;
-                    self.session.send(ToGuest::Signal { id, signal: nix::libc::SIGKILL });
-                }
-                (None, Stop::Killed(due)) if now >= due => {
-                    self.hang("the guest hangs: it could not stop a test that timed out", journal)?;
-                }
-                _ => {}
-            },
-            State::Dying { until, .. } if now >= *until => return self.bury(journal),
-            State::Booting { .. } | State::Idle | State::Dying { .. } => {}
-        }
-        if now - self.asked > PING_EVERY && self.booted {
-            self.asked = now;
-            self.session.send(ToGuest::Ping);
-        }
-        Ok(Wish::Nothing)
-    }
-
-    /// The guest is there, and of no use any more: QEMU is asked what its CPUs do.
-    fn hang(&mut self, reason: &str, journal: &mut Journal) -> Result<()> {
-        let symbols = std::fs::read_to_string(&self.symbols).ok();
-        let text = self.session.examine(symbols.as_deref()).unwrap_or_else(|error| format!("{error}\n"));
-        let file = format!("vm-{}.registers.txt", self.id);
-        write_whole(&journal.path().join(&file), text.as_bytes())?;
-        let test = match &self.state {
-            State::Running(running) => Some(running.job.id.clone()),
-            _ => None,
-        };
-        journal.add(Event::Evidence { test, what: "CPUs".to_owned(), file })?;
-        self.die(reason, Duration::ZERO);
-        Ok(())
-    }
-
-    /// The guest is gone, or as good as. The first reason holds.
-    fn die(&mut self, reason: &str, lag: Duration) {
-        if matches!(self.state, State::Dying { .. }) {
-            return;
-        }
-        let until = Instant::now() + lag;
-        let running = match std::mem::replace(&mut self.state, State::Idle) {
-            State::Running(running) => Some(running),
-            _ => None,
-        };
-        self.state = State::Dying { until, reason: reason.to_owned(), running };
-    }
-
-    /// A test is over, and the console too has reached its end.
-    fn conclude(&mut self, journal: &mut Journal) -> Result<Wish> {
-        if let Some(splat) = self.watch.flush() {
-            self.splat(splat, journal)?;
-        }
-        let State::Running(mut running) = std::mem::replace(&mut self.state, State::Idle) else {
-            return Ok(Wish::Nothing);
-        };
-        let Some(Ended { exit, took, .. }) = running.ended else { return Ok(Wish::Nothing) };
-        let results = running.finish(journal)?;
-        let seconds = took.as_secs_f64();
-        let timed_out = running.timed_out();
-        let (outcome, reason) = running.verdict(exit);
-        if results > 0 && outcome == Outcome::Pass && !running.capture.problems().is_empty() {
-            let odd = running.capture.problems().join("; ");
-            journal.note(format!("{}: {odd}", running.job.id.name))?;
-        }
-        let exit_code = match exit {
-            Exit::Code(code) => Some(code),
-            Exit::Signal(_) => None,
-        };
-        let test = running.job.id.clone();
-        journal.add(Event::TestEnded { test, outcome, reason, exit_code, seconds })?;
-        self.done = Some(Done { splat: running.splat.is_some(), job: running.job, outcome });
-        if timed_out {
-            // What it left behind, nobody knows: the next test gets a fresh guest.
-            self.end(false, "replaced after a timeout", journal)?;
-            return Ok(Wish::Retire { booted: true });
-        }
-        Ok(Wish::Work)
-    }
-
-    /// The guest is gone, and its console is read to the end.
-    fn bury(&mut self, journal: &mut Journal) -> Result<Wish> {
-        if let Some(splat) = self.watch.flush() {
-            self.splat(splat, journal)?;
-        }
-        let State::Dying { reason, running, .. } = std::mem::replace(&mut self.state, State::Idle) else {
-            return Ok(Wish::Nothing);
-        };
-        if let Some(mut running) = running {
-            running.finish(journal)?;
-            let seconds = running.began.elapsed().as_secs_f64();
-            let (outcome, why) = running.lost(&reason);
-            let test = running.job.id.clone();
-            journal.add(Event::TestEnded { test, outcome, reason: Some(why), exit_code: None, seconds })?;
-            self.done = Some(Done { splat: running.splat.is_some(), job: running.job, outcome });
-        }
-        self.end(true, &reason, journal)?;
-        Ok(Wish::Retire { booted: self.booted })
-    }
-
-    fn end(&mut self, crashed: bool, reason: &str, journal: &mut Journal) -> Result<()> {
-        let console_tail = if crashed { self.watch.tail().cloned().collect() } else { Vec::new() };
-        journal.add(Event::VmEnded { vm: self.id, crashed, reason: reason.to_owned(), console_tail })
-    }
-
-    /// The work is done: stops the VM.
-    pub fn dismiss(mut self, journal: &mut Journal) -> Result<()> {
-        self.end(false, "done", journal)?;
-        self.session.stop();
-        Ok(())
-    }
-
-    /// Stops the VM without a word.
-    pub fn stop(self) {
-        self.session.stop();
     }
 }
