@@ -54,9 +54,10 @@ done
 network
 "#;
 
-/// The same look at the network again and again, as long as a test runs.
+/// The same look at the network again and again, as long as a test runs, which goes first.
 const WATCH: &str = r#"
 exec 2>&1
+renice -n 19 -p $$ > /dev/null
 while :; do
     echo "==== $(cut -d' ' -f1 /proc/uptime) s after the boot"
     network

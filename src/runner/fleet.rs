@@ -50,8 +50,8 @@ pub struct Job {
 pub struct Orders {
     /// The guests.
     pub spec: Spec,
-    /// The one in which a test is run again: it may write its captures to the host, in this directory.
-    pub alone: Option<(Spec, PathBuf)>,
+    /// The one in which a test is run again; none for one like the others.
+    pub alone: Option<Alone>,
     /// How many there may be at the same time.
     pub vms: usize,
     /// Every test gets one of its own.
@@ -68,6 +68,15 @@ pub struct Orders {
     pub env: Vec<(String, String)>,
     /// Start nothing more after the first test that fails.
     pub fail_fast: bool,
+}
+
+/// A guest that has the host for itself.
+#[derive(Debug, Clone)]
+pub struct Alone {
+    /// The guest.
+    pub spec: Spec,
+    /// A directory of the host that it may write to, for tests that capture packets.
+    pub captures: Option<PathBuf>,
 }
 
 /// Runs `jobs`. Their outcomes are in the journal; an error means that not all of them could be run.
@@ -193,7 +202,7 @@ impl Fleet<'_> {
         }
         if self.queue.is_empty() && self.workers.is_empty() && !self.doubtful.is_empty() {
             // Alone, in a fresh guest, on a host that has nothing else to do.
-            let spec = self.orders.alone.as_ref().map_or(&self.orders.spec, |(spec, _)| spec);
+            let spec = self.orders.alone.as_ref().map_or(&self.orders.spec, |alone| &alone.spec);
             return self.start(spec, journal);
         }
         let busy = self.workers.iter().filter(|worker| !worker.is_idle()).count();

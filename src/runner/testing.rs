@@ -1,19 +1,17 @@
 //! The step in which selftests run: how large the fleet is, what each guest gets, and in which parts.
 
-use super::fleet::{self, Job, Orders};
+use super::fleet::{self, Alone, Job, Orders};
 use super::history::History;
 use super::{Host, Journal, decode, steps};
 use crate::doctor;
 use crate::error::{Error, IoContext, Result};
 use crate::event::{Event, StepStatus, TestId};
 use crate::kernel::build::Built;
-use crate::plan::{self, Capacity, GuestPlan, TestPlan};
+use crate::plan::{self, Capacity, GuestPlan, TestPlan, share_of_cores};
 use crate::process::{Child, Cmd, Stdio, find};
 use crate::suite::selftests::COLLECTION;
 use crate::suite::{Selection, Timeouts, shard};
-use crate::vm::Spec;
 use crate::vm::accel::Accelerator;
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// Carries out the test step. Outcomes are in the journal; an error means that not all tests could be run.
@@ -58,9 +56,9 @@ pub(super) fn run(tests: &TestPlan, built: &Built, host: &Host, journal: &mut Jo
         let load = if tests.fleet.stress { stress()? } else { Vec::new() };
         let outcome = fleet::run(jobs(tests, vms, slowdown, &history), &orders, journal);
         drop(load);
-        if let Some((_, place)) = &orders.alone {
+        if let Some(captures) = orders.alone.as_ref().and_then(|alone| alone.captures.as_ref()) {
             // It goes unless something was captured.
-            let _ = std::fs::remove_dir(place);
+            let _ = std::fs::remove_dir(captures);
         }
         let plain = |name: &str| {
             let mut tests = tests.selections.iter().map(|selection| &selection.test);
@@ -77,27 +75,31 @@ pub(super) fn run(tests: &TestPlan, built: &Built, host: &Host, journal: &mut Jo
     })
 }
 
-/// The guest in which a test is run again, and where it writes its captures; none if no test captures packets.
+/// The guest in which a test is run again: it has all cores, and may write captures to the host if a test makes some.
 fn alone(
     tests: &TestPlan,
     guest: &GuestPlan,
     accelerator: Accelerator,
     host: &Host,
     journal: &Journal,
-) -> Result<Option<(Spec, PathBuf)>> {
+) -> Result<Option<Alone>> {
+    if tests.fleet.confirm == 0 {
+        return Ok(None);
+    }
+    let mut guest = guest.clone();
+    guest.cpus = tests.fleet.cpus.unwrap_or_else(|| share_of_cores(doctor::cores(), 1));
     let has_tcpdump = match &guest.root {
         None => find("tcpdump").is_ok(),
         Some(root) => ["usr/bin/tcpdump", "usr/sbin/tcpdump"].iter().any(|file| root.join(file).exists()),
     };
-    let captures = tests.selections.iter().any(|selection| selection.test.captures);
-    if tests.fleet.confirm == 0 || !captures || !has_tcpdump {
-        return Ok(None);
+    let mut captures = None;
+    if has_tcpdump && tests.selections.iter().any(|selection| selection.test.captures) {
+        let place = journal.path().join("captures");
+        std::fs::create_dir_all(&place).doing("create", &place)?;
+        guest.rw.push(place.clone());
+        captures = Some(place);
     }
-    let place = journal.path().join("captures");
-    std::fs::create_dir_all(&place).doing("create", &place)?;
-    let mut guest = guest.clone();
-    guest.rw.push(place.clone());
-    Ok(Some((steps::spec(&guest, accelerator, &journal.tmp()?, host)?, place)))
+    Ok(Some(Alone { spec: steps::spec(&guest, accelerator, &journal.tmp()?, host)?, captures }))
 }
 
 /// What this host has to offer just now.

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 use vmptcp::event::{Outcome, TestId};
-use vmptcp::runner::fleet::Job;
+use vmptcp::runner::fleet::{Alone, Job};
 use vmptcp::suite::shard;
 
 /// A script with groups, made like `mptcp_join.sh`.
@@ -100,7 +100,7 @@ fn a_failure_that_does_not_come_again_is_a_flake() {
     let mut alone = scripts.orders.spec.clone();
     let place = captures.host.clone();
     alone.shares.push(captures);
-    scripts.orders.alone = Some((alone, place.clone()));
+    scripts.orders.alone = Some(Alone { spec: alone, captures: Some(place.clone()) });
     scripts.orders.confirm = 2;
     scripts.orders.vms = 2;
     let done = scripts.run();

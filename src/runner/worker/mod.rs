@@ -131,7 +131,8 @@ impl Worker {
         let test = &job.selection.test;
         let mut argv = vec![format!("./{}", test.program)];
         let (mut cwd, mut env, mut place) = (orders.directory.clone(), orders.env.clone(), None);
-        if let Some((_, captures)) = orders.alone.as_ref().filter(|_| job.id.rerun > 0 && test.captures) {
+        let captures = orders.alone.as_ref().and_then(|alone| alone.captures.as_ref());
+        if let Some(captures) = captures.filter(|_| job.id.rerun > 0 && test.captures) {
             let made = Place::furnish(captures, &job.id, Path::new(&orders.directory), COLLECTION)?;
             cwd = made.cwd().display().to_string();
             argv.push("-c".to_owned());
