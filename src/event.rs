@@ -346,3 +346,18 @@ pub enum Unit {
     /// Steps of a build: compiled, linked or generated files.
     Steps,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_read_back_are_those_that_were_written() {
+        // What a replay shows is compared with what the run showed.
+        for seconds in [45.736_578_109_999_996, 3.862_441_688_999_999_7, 0.1] {
+            let event = Event::VmReady { vm: 1, kernel: "6.12".to_owned(), seconds };
+            let text = serde_json::to_string(&event).unwrap();
+            assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event, "{text}");
+        }
+    }
+}
