@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// Where the script runs, below the directory of its captures.
 const WORK: &str = "work";
 
-/// The directory of a rerun. Dropping it leaves what was captured, and nothing else.
+/// The directory of a rerun. Dropped, it leaves what `close` has kept, and nothing else.
 #[derive(Debug)]
 pub(super) struct Place {
     dir: PathBuf,
@@ -44,26 +44,25 @@ impl Place {
         &self.cwd
     }
 
-    /// Tidies up. The directory with the captures, if there are any.
+    /// Keeps what was captured. The directory where that is, if there is any.
     pub fn close(self) -> Result<Option<PathBuf>> {
+        let mut captured = None;
         for entry in fs::read_dir(&self.cwd).doing("read", &self.cwd)? {
             let entry = entry.doing("read", &self.cwd)?;
             if entry.file_type().doing("read", entry.path())?.is_file() {
-                let kept = self.dir.join(entry.file_name());
-                fs::rename(entry.path(), &kept).doing("move", entry.path())?;
+                fs::rename(entry.path(), self.dir.join(entry.file_name())).doing("move", entry.path())?;
+                captured = Some(self.dir.clone());
             }
         }
-        let work = self.dir.join(WORK);
-        fs::remove_dir_all(&work).doing("remove", &work)?;
-        // It is removed only if it is empty.
-        Ok(fs::remove_dir(&self.dir).is_err().then(|| self.dir.clone()))
+        Ok(captured)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // After `close` there is nothing; when the run was interrupted, links are of no use to anybody.
+        // Links are of no use to anybody; nor are captures of a rerun that was interrupted.
         let _ = fs::remove_dir_all(self.dir.join(WORK));
+        // It is removed only if it is empty.
         let _ = fs::remove_dir(&self.dir);
     }
 }
