@@ -150,8 +150,8 @@ impl GuestPlan {
         }
     }
 
-    /// Parameters of the kernel without which it takes a slow machine for a broken one, or is slower. What the user appends comes later
-    /// and wins.
+    /// Parameters of the kernel without which it takes a slow machine for a broken one, or is slower. What the user
+    /// appends comes later and wins.
     fn usual_parameters(&self, accelerator: Accelerator) -> Vec<String> {
         let mut parameters: Vec<&str> = Vec::new();
         if accelerator == Accelerator::Tcg {

@@ -119,13 +119,10 @@ fn stress() -> Result<Vec<Child>> {
 
 fn jobs(tests: &TestPlan, vms: u32, slowdown: u32, history: &History) -> Vec<Job> {
     let timeouts = tests.timeouts.scaled(slowdown);
-    let target = history.shard_target(&tests.selections, vms);
     let divide = vms > 1 && tests.fleet.shards;
-    let once: Vec<Job> = tests
-        .selections
-        .iter()
-        .flat_map(|selection| split(selection, divide.then_some(target), &timeouts, history))
-        .collect();
+    let target = divide.then(|| history.shard_target(&tests.selections, vms));
+    let once: Vec<Job> =
+        tests.selections.iter().flat_map(|selection| split(selection, target, &timeouts, history)).collect();
     let attempt = |attempt| {
         let numbered = move |job: &Job| Job { id: TestId { attempt, ..job.id.clone() }, ..job.clone() };
         once.iter().map(numbered)
