@@ -14,9 +14,10 @@ mod scripts;
 
 use lab::{VMPTCP, lab, ran};
 use scripts::Scripts;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use vmptcp::event::Outcome;
@@ -145,26 +146,30 @@ fn ctrl_c_stops_the_guest_and_says_so() {
     assert_eq!(report.code, 130, "{}", report.stdout);
 }
 
-/// What there is of ours on this machine. Equal before and after a fault.
-#[derive(Debug, PartialEq, Eq)]
-struct Traces {
-    processes: Vec<String>,
-    sockets: usize,
-    mounts: String,
-}
+/// What there is of ours on this machine: processes, sockets and mounts, each as a line that names it.
+#[derive(Debug)]
+struct Traces(BTreeSet<String>);
 
 impl Traces {
     fn now() -> Self {
         let out = lab().out().display().to_string();
-        let processes = Path::new("/proc").read_dir().expect("procfs").flatten();
-        let line = |path: PathBuf| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
         let ours = |line: &String| line.contains(&out) || line.contains("vmptcp.agent");
+        let processes = Path::new("/proc").read_dir().expect("procfs").flatten().filter_map(|entry| {
+            let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            let line = String::from_utf8_lossy(&line).replace('\0', " ");
+            ours(&line).then(|| format!("process {} {line}", entry.file_name().display()))
+        });
         let sockets = fs::read_to_string("/proc/net/unix").expect("procfs");
-        Self {
-            processes: processes.map(|entry| line(entry.path().join("cmdline"))).filter(ours).collect(),
-            sockets: sockets.lines().filter(|line| line.contains("@vmptcp-")).count(),
-            mounts: fs::read_to_string("/proc/self/mounts").expect("procfs"),
-        }
+        let sockets =
+            sockets.lines().filter_map(|line| Some(format!("socket {}", line.split_once("@vmptcp-")?.1)));
+        let mounts = fs::read_to_string("/proc/self/mounts").expect("procfs");
+        let mounts = mounts.lines().map(|line| format!("mount {line}"));
+        Self(processes.chain(sockets).chain(mounts).collect())
+    }
+
+    /// What is there now and was not then.
+    fn left_since(&self) -> Vec<String> {
+        Self::now().0.difference(&self.0).cloned().collect()
     }
 }
 
@@ -172,7 +177,13 @@ impl Traces {
 fn leaves_nothing(fault: impl FnOnce()) {
     let before = Traces::now();
     fault();
-    wait_for(Duration::from_secs(20), || Traces::now() == before);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let mut left = before.left_since();
+    while !left.is_empty() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(100));
+        left = before.left_since();
+    }
+    assert_eq!(left, [""; 0], "these were left");
     // The lock is free: else this would wait.
     let next = lab().run(&["build"]);
     assert_eq!(next.code, 0, "{}", next.stderr);
