@@ -111,7 +111,7 @@ fn try_out(args: &Args, context: &Context, place: &Place, commit: &str) -> Resul
         }
         Kind::CannotRun | Kind::Interrupted => Err(error),
     };
-    let target = match place.check_out(context, commit) {
+    let target = match place.check_out(context, commit, place.target.variant) {
         Ok(target) => target,
         Err(error) => return skip(error),
     };

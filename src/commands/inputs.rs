@@ -56,6 +56,18 @@ pub fn variant(settings: &Settings) -> Variant {
     Variant { flavour, gcov: kernel.gcov, clang: kernel.clang }
 }
 
+/// Asks for another variant in these settings: [`variant`] of them is that one then.
+pub fn ask_for(variant: Variant, settings: &mut Settings) {
+    let kernel = &mut settings.kernel;
+    kernel.variant = match variant.flavour {
+        Flavour::Normal => Named::Normal,
+        Flavour::Debug => Named::Debug,
+        Flavour::Btf => Named::Btf,
+    };
+    kernel.gcov = variant.gcov;
+    kernel.clang = variant.clang;
+}
+
 /// How the kernel of `tree` is to be configured. `asked` are the symbols of the command line.
 pub fn configure(
     context: &Context,

@@ -40,9 +40,8 @@ impl Variant {
                 (_, "clang") if !variant.clang => variant.clang = true,
                 _ => {
                     return Err(Error::usage(format!(
-                        "unknown variant {name:?}: {word:?} is no part of one"
-                    ))
-                    .hint("say normal, debug or btf, then -gcov and -clang as needed: debug-clang"));
+                        "unknown variant {name:?}: say normal, debug or btf, then -gcov and -clang as needed, as in debug-clang"
+                    )));
                 }
             }
         }

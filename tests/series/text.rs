@@ -88,6 +88,13 @@ fn only_what_was_asked_for_is_done_and_the_way_back_to_it_is_told() {
     let ran = lab.vmptcp(&["validate", "--check", "spelling"]);
     assert_eq!(ran.code, 2);
     assert!(ran.stderr.contains("there is no check \"spelling\""), "{}", ran.stderr);
+    let ran = lab.vmptcp(&["validate", "--also", "fast"]);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("unknown variant \"fast\"") && ran.stderr.contains("debug-clang"),
+        "{}",
+        ran.stderr
+    );
     let ran = lab.vmptcp(&["validate", "--quick", "nonsense"]);
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     assert_eq!(lab.vmptcp(&["validate", "--list"]).code, 0);

@@ -10,6 +10,7 @@ use super::context::Context;
 use super::flags::RunFlags;
 use crate::doctor;
 use crate::error::{ExitCode, Result};
+use crate::kernel::Variant;
 use crate::report::{checks, console, junit, terminal::Table};
 use crate::series::check::{CHECKS, Needs, names};
 use crate::series::verdict::Report;
@@ -37,6 +38,7 @@ Examples:
   vmptcp validate series.mbx --onto export
   b4 am -o- MESSAGE-ID | vmptcp validate -
   vmptcp validate --patch 2 --check sparse
+  vmptcp validate --also debug         the tests on a kernel with KASAN, lockdep and the like too
   vmptcp validate --markdown           to paste below the cover letter's ---
   vmptcp validate --list               what is checked
 
@@ -69,6 +71,9 @@ pub struct Args {
     /// Run all selftests at the tip, and not only those of the profile or of what was touched
     #[arg(long)]
     full: bool,
+    /// Run the tests at the tip on this kernel as well: normal, debug or btf, also as in debug-clang
+    #[arg(long, value_name = "VARIANT", value_parser = Variant::parse, conflicts_with = "no_tests")]
+    also: Vec<Variant>,
     /// Warnings stand against the series as well
     #[arg(long)]
     werror: bool,
@@ -169,7 +174,9 @@ fn validate(args: &Args, context: &Context, place: &Place, loaded: &Loaded) -> R
     let mut engine = Engine::new(&place.workspace, loaded, &options, &mut table)?;
     let outcome = engine.run().and_then(|()| {
         if engine.is_open(names::TESTS, None) && !args.no_tests {
-            return tip::test(&mut engine, context, place, loaded, args.full);
+            let mut variants = vec![place.target.variant];
+            variants.extend(args.also.iter().filter(|also| **also != place.target.variant));
+            return tip::test(&mut engine, context, place, loaded, &variants, args.full);
         }
         Ok(())
     });

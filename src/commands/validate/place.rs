@@ -2,11 +2,12 @@
 
 use crate::commands::context::Context;
 use crate::commands::flags::RunFlags;
+use crate::commands::inputs;
 use crate::commands::pipeline::{Ended, Target};
 use crate::commands::test;
 use crate::error::{Error, IoContext, Kind, Result};
 use crate::kernel::lock::{Busy, Holder, Lock};
-use crate::kernel::{Tree, WorkDir, workdir};
+use crate::kernel::{Tree, Variant, WorkDir, workdir};
 use crate::report::{Summary, console};
 use crate::series::Workspace;
 use crate::series::git::Git;
@@ -57,15 +58,17 @@ impl Place {
         ))
     }
 
-    /// Our work tree at a commit, as a tree to build and test. Its settings are the user's: a series has no say in them.
-    pub fn check_out(&self, context: &Context, commit: &str) -> Result<Target> {
+    /// Our work tree at a commit, as a tree to build this variant of and to test. Its settings are the user's: a series has
+    /// no say in them.
+    pub fn check_out(&self, context: &Context, commit: &str, variant: Variant) -> Result<Target> {
         self.workspace.check_out(commit)?;
         let tree = Tree::open(&self.workspace.tree())?;
         tree.require_mptcp_selftests()?;
-        let loaded = context.settings(Some(&self.target.tree), self.flags.overrides()?)?;
+        let mut loaded = context.settings(Some(&self.target.tree), self.flags.overrides()?)?;
+        inputs::ask_for(variant, &mut loaded.settings);
         // Where a tree of the user's has it: ccache then knows what was built there before.
         let work = WorkDir::at(&self.workspace.tree().join(workdir::NAME));
-        Ok(Target { tree, loaded, work, variant: self.target.variant })
+        Ok(Target { tree, loaded, work, variant })
     }
 }
 

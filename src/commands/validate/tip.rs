@@ -6,6 +6,7 @@ use crate::commands::pipeline::Target;
 use crate::commands::test;
 use crate::error::{Kind, Result};
 use crate::event::Outcome;
+use crate::kernel::Variant;
 use crate::report::Summary;
 use crate::series::check::names;
 use crate::series::compare::{Comparison, Outcomes, compare, is_bad};
@@ -17,12 +18,13 @@ use std::time::Instant;
 /// The name under which what a kernel's log shows counts as a test.
 const KERNEL_LOG: &str = "kernel log";
 
-/// Does the check `tests`.
+/// Does the check `tests`, on each of these kernels.
 pub(super) fn test(
     engine: &mut Engine<'_>,
     context: &Context,
     place: &Place,
     loaded: &Loaded,
+    variants: &[Variant],
     full: bool,
 ) -> Result<()> {
     let began = Instant::now();
@@ -33,15 +35,27 @@ pub(super) fn test(
     } else {
         engine.begins(names::TESTS, "");
         engine.give_way();
-        match (Lab { engine, context, place, loaded }).judge(full) {
-            // That it cannot be configured, or built as a whole, is what the series does.
-            Err(error) if error.kind() == Kind::Build => {
-                Ok(Judgement::Done(vec![Finding::error(error.to_string())]))
-            }
-            outcome => outcome,
-        }
+        on_each(variants, |variant| (Lab { engine, context, place, loaded, variant }).judge(full))
     };
     engine.conclude(names::TESTS, outcome, began.elapsed().as_secs_f64())
+}
+
+/// What is found on all these kernels. With several, each finding says on which it shows.
+fn on_each(variants: &[Variant], mut judge: impl FnMut(Variant) -> Result<Judgement>) -> Result<Judgement> {
+    let mut all = Vec::new();
+    for variant in variants {
+        let found = match judge(*variant) {
+            Ok(Judgement::Done(found)) => found,
+            // That it cannot be configured, or built as a whole, is what the series does.
+            Err(error) if error.kind() == Kind::Build => vec![Finding::error(error.to_string())],
+            // There is nothing to test, on none of them.
+            other => return other,
+        };
+        let several = variants.len() > 1;
+        let on = |finding: Finding| if several { finding.in_config(variant.to_string()) } else { finding };
+        all.extend(found.into_iter().map(on));
+    }
+    Ok(Judgement::Done(all))
 }
 
 fn is_build(check: &str) -> bool {
@@ -53,13 +67,14 @@ struct Lab<'l, 'e> {
     context: &'l Context,
     place: &'l Place,
     loaded: &'l Loaded,
+    variant: Variant,
 }
 
 impl Lab<'_, '_> {
     fn judge(&mut self, full: bool) -> Result<Judgement> {
         let series = &self.loaded.series;
         let tip = load::tip(series, self.loaded.applied);
-        let target = self.place.check_out(self.context, &tip)?;
+        let target = self.place.check_out(self.context, &tip, self.variant)?;
         let scripts: Vec<String> = test::listing(&target)?.tests.into_iter().map(|test| test.name).collect();
         let filters = match tests(series.files(), &scripts) {
             _ if full => vec!["*".to_owned()],
@@ -80,7 +95,7 @@ impl Lab<'_, '_> {
 
     fn conclude(&mut self, comparison: &Comparison) -> Judgement {
         if let Some(note) = comparison.note() {
-            self.engine.note(format!("tests: {note}"));
+            self.engine.note(format!("tests, {} kernel: {note}", self.variant));
         }
         Judgement::Done(comparison.findings())
     }
@@ -100,7 +115,7 @@ impl Lab<'_, '_> {
             return Ok(known);
         }
         let base = self.loaded.series.base.clone();
-        let target = self.place.check_out(self.context, &base)?;
+        let target = self.place.check_out(self.context, &base, self.variant)?;
         let there: Vec<String> = test::listing(&target)?.tests.into_iter().map(|test| test.name).collect();
         // A test that the series brings has nothing to be compared with.
         let filters: Vec<String> = scripts.iter().filter(|name| there.contains(name)).cloned().collect();
@@ -138,15 +153,10 @@ impl Lab<'_, '_> {
         let tree = self.place.git.read(["rev-parse", &format!("{base}^{{tree}}")])?;
         let settings = &self.place.target.loaded.settings;
         let kernel = format!(
-            "{:?} {:?} {:?} {:?}",
-            settings.kernel.base, settings.kernel.variant, settings.kernel.fragments, settings.kernel.symbols
+            "{:?} {} {:?} {:?}",
+            settings.kernel.base, self.variant, settings.kernel.fragments, settings.kernel.symbols
         );
-        let guest = format!(
-            "{:?} {:?} {:?}",
-            settings.vm,
-            settings.test.env,
-            settings.kernel.gcov || settings.kernel.clang
-        );
+        let guest = format!("{:?} {:?}", settings.vm, settings.test.env);
         Ok([env!("CARGO_PKG_VERSION"), "tests", &tree, &kernel, &guest, script].map(str::to_owned).to_vec())
     }
 }
@@ -186,4 +196,35 @@ fn outcomes(summary: &Summary) -> Outcomes {
     let log = if summary.splats.is_empty() { Outcome::Pass } else { Outcome::Crash };
     outcomes.insert(KERNEL_LOG.to_owned(), log);
     outcomes
+}
+
+#[cfg(test)]
+mod tests_of_it {
+    use super::*;
+    use crate::error::Error;
+
+    #[test]
+    fn with_several_kernels_each_finding_says_on_which() {
+        let variants = ["normal", "debug-clang"].map(|name| Variant::parse(name).unwrap());
+        let judged = |variants: &[Variant]| {
+            let found = on_each(variants, |variant| {
+                if variant.clang {
+                    return Err(Error::build("pm.c: no such function"));
+                }
+                Ok(Judgement::Done(vec![Finding::error("regression: diag")]))
+            });
+            let Ok(Judgement::Done(found)) = found else { panic!("{found:?}") };
+            found.into_iter().map(|one| (one.config.unwrap_or_default(), one.text)).collect::<Vec<_>>()
+        };
+        let own = |list: &[(&str, &str)]| -> Vec<(String, String)> {
+            list.iter().map(|(config, text)| ((*config).to_owned(), (*text).to_owned())).collect()
+        };
+        assert_eq!(judged(&variants[..1]), own(&[("", "regression: diag")]));
+        let both = own(&[("normal", "regression: diag"), ("debug-clang", "pm.c: no such function")]);
+        assert_eq!(judged(&variants), both);
+        let moot = on_each(&variants, |_| Ok(Judgement::moot("nothing")));
+        assert!(matches!(moot, Ok(Judgement::Moot(_))), "{moot:?}");
+        let broken = on_each(&variants, |_| Err(Error::cannot_run("no QEMU")));
+        assert!(broken.is_err(), "what could not be done is no finding");
+    }
 }
