@@ -292,8 +292,7 @@ fn of_b4(context: &Context) -> Result<u8> {
         return Err(Error::usage("no commit of this branch has the subject of the patch")
             .hint("check the branch as a whole: vmptcp validate --quick"));
     };
-    let args = validate::Args::of_hook(vec![format!("{commit}~1..{commit}")], Some(1), true, true);
-    validate::run(&args, context)
+    validate::run(&validate::Args::of_b4(commit), context)
 }
 
 #[cfg(test)]

@@ -50,6 +50,21 @@ fn each_mail_and_then_the_series_is_validated_with_its_real_recipients() {
 }
 
 #[test]
+fn b4_is_told_findings_and_nothing_else() {
+    let lab = Lab::small();
+    // What b4 gives the command for a patch: the commit as a mail.
+    let asked = |body: &str| {
+        let mails = series(&lab, body);
+        lab.vmptcp_reads(&["hook", "run", "b4"], &fs::read_to_string(&mails[1]).unwrap())
+    };
+    let well = asked("Why.\n\nSigned-off-by: Ann Author <ann@example.org>");
+    assert_eq!((well.code, &well.stdout[..], &well.stderr[..]), (0, "", ""));
+    let unsigned = asked("Why.");
+    assert_eq!((unsigned.code, &unsigned.stderr[..]), (1, ""));
+    insta::assert_snapshot!(unsigned.stdout, @"ERROR: no Signed-off-by: add one with git commit --amend -s (author: Ann Author <ann@example.org>) [signed-off-by]");
+}
+
+#[test]
 fn a_hook_that_was_there_is_kept_asked_first_and_comes_back() {
     let lab = Lab::small();
     let hook = lab.tree.join(".git/hooks/sendemail-validate");

@@ -1,6 +1,7 @@
 //! A git repository with a kernel tree, and series in it.
 
 use std::fs;
+use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -136,13 +137,25 @@ impl Lab {
 
     /// The same, with variables.
     pub fn vmptcp_with(&self, args: &[&str], env: &[(&str, &str)]) -> Ran {
+        self.ran(args, env, Stdio::null())
+    }
+
+    /// The same, with this text on standard input.
+    pub fn vmptcp_reads(&self, args: &[&str], text: &str) -> Ran {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        file.rewind().unwrap();
+        self.ran(args, &[], file.into())
+    }
+
+    fn ran(&self, args: &[&str], env: &[(&str, &str)], stdin: Stdio) -> Ran {
         let output = Command::new(VMPTCP)
             .args(args)
             .current_dir(&self.tree)
             .env("HOME", &self.home)
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .envs(env.iter().copied())
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .output()
             .unwrap();
         Ran {

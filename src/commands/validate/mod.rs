@@ -11,7 +11,7 @@ use super::flags::RunFlags;
 use crate::doctor;
 use crate::error::{ExitCode, Result};
 use crate::kernel::Variant;
-use crate::report::{checks, console, junit, terminal::Table};
+use crate::report::{checks, console, junit, terminal::Table, terminal::Verbosity};
 use crate::series::check::{CHECKS, Needs, names};
 use crate::series::verdict::Report;
 use crate::series::{Engine, Loaded, Options};
@@ -79,7 +79,7 @@ pub struct Args {
     werror: bool,
     /// Print nothing if nothing stands against the series: for hooks.
     #[arg(skip)]
-    pub(super) quiet_pass: bool,
+    quiet_pass: bool,
     /// List the checks
     #[arg(long)]
     list: bool,
@@ -108,6 +108,8 @@ enum Format {
     Junit,
     /// To paste into a mail.
     Markdown,
+    /// A finding a line, as compilers write them: for editors.
+    Lines,
 }
 
 impl Args {
@@ -115,6 +117,12 @@ impl Args {
     pub(super) fn of_hook(input: Vec<String>, patch: Option<usize>, quick: bool, no_tests: bool) -> Self {
         let quiet_pass = patch.is_some();
         Self { input, patch: patch.into_iter().collect(), quick, no_tests, quiet_pass, ..Self::default() }
+    }
+
+    /// What b4 asks for: the quick checks of one commit. All that it is told, it takes for findings.
+    pub(super) fn of_b4(commit: &str) -> Self {
+        let input = vec![format!("{commit}~1..{commit}")];
+        Self { format: Format::Lines, ..Self::of_hook(input, Some(1), true, true) }
     }
 }
 
@@ -150,6 +158,7 @@ fn shown(args: &Args, context: &Context, report: &Report) -> Result<String> {
         Format::Json => checks::json(report),
         Format::Junit => junit::render_checks(report)?,
         Format::Markdown => checks::markdown::render(report),
+        Format::Lines => checks::lines(report),
     })
 }
 
@@ -170,7 +179,8 @@ fn validate(args: &Args, context: &Context, place: &Place, loaded: &Loaded) -> R
     if builds {
         place.require_buildable()?;
     }
-    let mut table = Table::new(context.verbosity(), context.colour_on_stderr(), context.is_live());
+    let verbosity = if args.format == Format::Lines { Verbosity::Quiet } else { context.verbosity() };
+    let mut table = Table::new(verbosity, context.colour_on_stderr(), context.is_live());
     let mut engine = Engine::new(&place.workspace, loaded, &options, &mut table)?;
     let outcome = engine.run().and_then(|()| {
         if engine.is_open(names::TESTS, None) && !args.no_tests {

@@ -4,8 +4,9 @@ pub mod markdown;
 pub mod text;
 
 use super::text::clean;
-use crate::series::verdict::{CheckResult, Finding, Report, Status};
+use crate::series::verdict::{CheckResult, Finding, Report, Severity, Status};
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 /// As JSON, with a line feed at its end.
 pub fn json(report: &Report) -> String {
@@ -25,6 +26,24 @@ pub(super) fn line(finding: &Finding) -> String {
     let place = finding.place().map(|place| format!("{}: ", clean(&place))).unwrap_or_default();
     let config = finding.config.as_ref().map(|config| format!("  [{}]", clean(config))).unwrap_or_default();
     format!("{place}{}{config}", clean(&finding.text))
+}
+
+/// Every finding on a line, as compilers and checkpatch write them: for editors, and for b4.
+pub fn lines(report: &Report) -> String {
+    let mut text = String::new();
+    for result in &report.results {
+        let patch = result.patch.filter(|_| report.patches.len() > 1);
+        let patch = patch.map(|number| format!("patch {number}: ")).unwrap_or_default();
+        for finding in &result.findings {
+            let place = finding.place().map_or_else(|| patch.clone(), |place| format!("{}: ", clean(&place)));
+            let word = if finding.severity == Severity::Error { "ERROR" } else { "WARNING" };
+            let _ = writeln!(text, "{place}{word}: {} [{}]", clean(&finding.text), result.check);
+        }
+        if let (Status::Error, Some(note)) = (result.status, &result.note) {
+            let _ = writeln!(text, "{patch}ERROR: could not be done: {} [{}]", clean(note), result.check);
+        }
+    }
+    text
 }
 
 /// How to see a result again, alone. `again` is what names the series on the command line.
@@ -106,6 +125,14 @@ pub(super) mod tests {
             ],
             ..Report::default()
         }
+    }
+
+    #[test]
+    fn a_finding_on_a_line_reads_like_a_compilers() {
+        insta::assert_snapshot!(lines(&report()), @r"
+        patch 1: WARNING: a long word [sparse]
+        net/mptcp/pm.c:12: ERROR: context imbalance in 'f' [sparse]
+        ");
     }
 
     #[test]
