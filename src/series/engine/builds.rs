@@ -1,4 +1,4 @@
-//! The checks that build: each patch in what it can affect, then everything at the tip.
+//! The checks that build a patch: in what it can affect.
 
 use super::Engine;
 use super::merge::merge;
@@ -7,20 +7,19 @@ use crate::process::{find, interrupt};
 use crate::series::cache::identity;
 use crate::series::check::names;
 use crate::series::diff::Kind as Change;
-use crate::series::load;
 use crate::series::make::builder::{Builder, Built};
 use crate::series::make::{Config, Targets, is_selftest, targets};
 use crate::series::model::Patch;
 use crate::series::news::{Remark, new_ones};
-use crate::series::verdict::{Finding, Judgement, Severity, Status};
+use crate::series::verdict::{Finding, Judgement, Severity};
 use std::time::Instant;
 
 /// The checks on one patch that build.
 const PER_PATCH: [&str; 4] = [names::BUILD, names::WARNINGS, names::SPARSE, names::SELFTESTS];
 
 /// What is known of a work tree that is being built in.
-struct Site<'b> {
-    builder: &'b Builder,
+pub(super) struct Site<'b> {
+    pub(super) builder: &'b Builder,
     /// The commit that is checked out.
     at: Option<String>,
     /// The configurations whose `.config` fits what is checked out.
@@ -28,7 +27,7 @@ struct Site<'b> {
 }
 
 impl Site<'_> {
-    fn configure(&mut self, config: Config) -> Result<()> {
+    pub(super) fn configure(&mut self, config: Config) -> Result<()> {
         if self.configured.contains(&config) {
             return Ok(());
         }
@@ -71,7 +70,11 @@ impl Engine<'_> {
     }
 
     /// The configurations that these files need, as far as they are wanted and can be built here.
-    fn configs<'f>(&mut self, files: impl IntoIterator<Item = &'f str>, builder: &Builder) -> Vec<Config> {
+    pub(super) fn configs<'f>(
+        &mut self,
+        files: impl IntoIterator<Item = &'f str>,
+        builder: &Builder,
+    ) -> Vec<Config> {
         let wanted = &self.options.configs;
         let named = |config: &Config| wanted.is_empty() || wanted.contains(&config.to_string());
         let needed: Vec<Config> = Config::needed(files).into_iter().filter(named).collect();
@@ -301,70 +304,7 @@ impl Engine<'_> {
         Ok(Judgement::Done(blame(&known, &built, |file, line| is_changed(patch, file, line))))
     }
 
-    fn build_all(&mut self, site: &mut Site<'_>) -> Result<()> {
-        let loaded = self.loaded;
-        if loaded.applied < loaded.series.patches.len() {
-            self.judge(names::BUILD_ALL, None, Judgement::skip("not all patches apply"), 0.0, false);
-            return Ok(());
-        }
-        let failed = |result: &&crate::series::verdict::CheckResult| {
-            result.check == names::BUILD && result.status == Status::Fail
-        };
-        if let Some(number) = self.report.results.iter().find(failed).and_then(|result| result.patch) {
-            let why = format!("patch {number} does not build");
-            self.judge(names::BUILD_ALL, None, Judgement::skip(why), 0.0, false);
-            return Ok(());
-        }
-        let configs = self.configs(loaded.series.files(), site.builder);
-        if configs.is_empty() {
-            let why = Judgement::moot("nothing that the series touches is compiled");
-            self.judge(names::BUILD_ALL, None, why, 0.0, false);
-            return Ok(());
-        }
-        let tip = load::tip(&loaded.series, loaded.applied);
-        let tree = self.workspace.git().read(["rev-parse", &format!("{tip}^{{tree}}")])?;
-        let began = Instant::now();
-        let mut found = Vec::new();
-        let mut cached = true;
-        for config in &configs {
-            let key = self.build_key("all", "", &tree, &[*config], &[]);
-            let findings: Vec<Finding> = if let Some(known) = self.cache.get(&key) {
-                known
-            } else {
-                cached = false;
-                self.observer.begins(names::BUILD_ALL, None, &config.to_string());
-                let findings = self.all(*config, &tip, site)?;
-                self.cache.put(&key, &findings)?;
-                findings
-            };
-            found.extend(findings.into_iter().map(|finding| (*config, finding)));
-        }
-        let judgement = Judgement::Done(merge(found, &configs));
-        self.judge(names::BUILD_ALL, None, judgement, began.elapsed().as_secs_f64(), cached);
-        Ok(())
-    }
-
-    fn all(&mut self, config: Config, tip: &str, site: &mut Site<'_>) -> Result<Vec<Finding>> {
-        self.go_to(tip, site)?;
-        site.configure(config)?;
-        let built = site.builder.all(config)?;
-        if built.ok {
-            return Ok(Vec::new());
-        }
-        let base = self.loaded.series.base.clone();
-        self.go_to(&base, site)?;
-        self.observer.begins(names::BUILD_ALL, None, &format!("{config}, without the series"));
-        site.configure(config)?;
-        let known = site.builder.all(config)?;
-        self.go_to(tip, site)?;
-        let findings = blame(&known, &built, |_, _| true);
-        if findings.is_empty() {
-            self.note(format!("the base does not build in {config} either"));
-        }
-        Ok(findings)
-    }
-
-    fn go_to(&mut self, commit: &str, site: &mut Site<'_>) -> Result<()> {
+    pub(super) fn go_to(&mut self, commit: &str, site: &mut Site<'_>) -> Result<()> {
         interrupt::check()?;
         if site.at.as_deref() == Some(commit) {
             return Ok(());
@@ -380,7 +320,7 @@ impl Engine<'_> {
     }
 
     /// What the answer of a build depends on.
-    fn build_key(
+    pub(super) fn build_key(
         &self,
         what: &str,
         before: &str,
@@ -403,7 +343,7 @@ impl Engine<'_> {
 }
 
 /// What is wrong with `built` that was not wrong with `known`.
-fn blame(known: &Built, built: &Built, is_changed: impl Fn(&str, u32) -> bool) -> Vec<Finding> {
+pub(super) fn blame(known: &Built, built: &Built, is_changed: impl Fn(&str, u32) -> bool) -> Vec<Finding> {
     let new = new_ones(&known.remarks, &built.remarks, is_changed);
     let mut findings: Vec<Finding> = new.iter().map(|remark| remark.finding(Severity::Warning)).collect();
     let other = built.other.iter().filter(|line| !known.other.contains(line));

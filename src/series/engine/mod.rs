@@ -2,6 +2,7 @@
 
 mod builds;
 mod merge;
+mod tip;
 
 use super::cache::Cache;
 use super::check::{CHECKS, Check, Needs, names};
