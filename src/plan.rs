@@ -59,8 +59,6 @@ pub struct TestPlan {
     pub guest: GuestPlan,
     /// How many of them.
     pub fleet: FleetPlan,
-    /// The kernel tree.
-    pub tree: PathBuf,
     /// The file that knows how long tests took before.
     pub history: PathBuf,
 }

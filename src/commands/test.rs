@@ -102,7 +102,6 @@ pub fn plan(
             until_fail: settings.test.until_fail,
             stress: settings.test.stress,
         },
-        tree: target.tree.root().to_owned(),
         history: target.work.root().join("durations.json"),
     };
     Ok(Plan {

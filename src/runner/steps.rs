@@ -1,6 +1,6 @@
 //! Carries out the steps of a plan, one after the other.
 
-use super::{Host, Journal, links, testing};
+use super::{Host, Journal, decode, links, testing};
 use crate::doctor::{self, Scope};
 use crate::error::{Error, Result};
 use crate::event::StepStatus;
@@ -74,7 +74,14 @@ pub fn carry_out(
             }
         }
     }
-    Ok(())
+    let tree = plan.steps.iter().find_map(|step| match step {
+        Step::Build(request) => Some(&request.tree),
+        _ => None,
+    });
+    match (tree, built) {
+        (Some(tree), Some(built)) => decode::splats(tree, &built, journal),
+        _ => Ok(()),
+    }
 }
 
 /// Carries out the steps up to the built kernel.
