@@ -71,13 +71,18 @@ pub struct Listed {
 }
 
 /// The guests that are listed in `dir`, the oldest first. A file that is none of ours, or is just being written, is passed
-/// over.
+/// over; that of an orphan of which no process is left is removed.
 pub fn list(dir: &Path) -> Vec<Listed> {
     let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
     let listed = |path: PathBuf| {
         let guest: Guest = serde_json::from_slice(&fs::read(&path).ok()?).ok()?;
         let orphan = File::open(&path).ok()?.try_lock_shared().is_ok();
-        Some(Listed { guest, path, orphan })
+        let listed = Listed { guest, path, orphan };
+        if orphan && listed.processes().is_empty() {
+            listed.forget();
+            return None;
+        }
+        Some(listed)
     };
     let mut all: Vec<Listed> = entries.flatten().filter_map(|entry| listed(entry.path())).collect();
     all.sort_by_key(|listed| (listed.guest.since, listed.guest.vm));
@@ -113,6 +118,7 @@ impl Listed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::{Cmd, Stdio};
 
     fn guest(socket: &str) -> Guest {
         Guest {
@@ -141,14 +147,18 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_process_left_is_an_orphan() {
+    fn what_a_killed_process_left_is_an_orphan_as_long_as_something_of_it_runs() {
         let dir = tempfile::tempdir().unwrap();
-        let text = serde_json::to_string(&guest("vmptcp-2")).unwrap();
-        fs::write(dir.path().join("vmptcp-2.json"), text).unwrap();
+        let socket = format!("vmptcp-{}-left", std::process::id());
+        let file = dir.path().join("left.json");
+        fs::write(&file, serde_json::to_string(&guest(&socket)).unwrap()).unwrap();
+        let command = Cmd::new("sh").args(["-c", "sleep 60; :", &socket]);
+        let left = command.spawn(Stdio::Merged).unwrap();
         let listed = list(dir.path());
         assert!(listed[0].orphan);
-        assert_eq!(listed[0].processes(), [0; 0]);
-        listed[0].forget();
+        assert!(!listed[0].processes().is_empty());
+        drop(left);
         assert_eq!(list(dir.path()), []);
+        assert!(!file.exists());
     }
 }

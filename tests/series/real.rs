@@ -121,6 +121,22 @@ fn what_is_known_is_not_built_again() {
 }
 
 #[test]
+#[ignore = "needs a kernel tree, and builds a whole kernel"]
+fn what_only_the_linker_sees_is_found_at_the_tip() {
+    let lab = lab();
+    let code = "\nint mptcp_missing(int a);\nint mptcp_more(int a);\n\nint mptcp_more(int a)\n{\n\treturn mptcp_missing(a);\n}\n\
+                EXPORT_SYMBOL_GPL(mptcp_more);\n";
+    let defect = Draft {
+        subject: "mptcp: ctrl: compute more".to_owned(),
+        body: format!("There is a reason for this.\n\nSigned-off-by: {AUTHOR}"),
+        edits: vec![("net/mptcp/ctrl.c", Edit::Append(code.to_owned()))],
+    };
+    lab.branch("linker", &[defect]);
+    let checks = ["build", "warnings", "sparse", "build-all"].map(|check| ["--check", check]).concat();
+    assert_eq!(lab.found(&[&checks[..], &["--config", "x86_64-noipv6-mptcp"]].concat()), ["build-all"]);
+}
+
+#[test]
 #[ignore = "needs a kernel tree, builds a whole kernel and boots it"]
 fn a_defect_that_shows_at_run_time_only_is_seen_by_the_selftests() {
     let lab = lab();
