@@ -13,16 +13,13 @@ say "as it is: this is TCP"
 python3 tcp_echo.py call "$server" "$port"
 before=$(mptcp)
 
-say "the kernel loads and attaches the program"
-mount -t bpf bpf /sys/fs/bpf 2> /dev/null || true
-bpftool prog loadall mptcpify.bpf.o /sys/fs/bpf/mptcpify autoattach
-
-say "the same again: now this is MPTCP"
-# The server makes its next socket when it has served the one before: this is the one that it made without the program.
-python3 tcp_echo.py call "$server" "$port"
-python3 tcp_echo.py call "$server" "$port"
+say "the same with the program attached: now this is MPTCP"
+# The server makes its next socket when it has served the one before: for the first call it has one from before.
+./attach mptcpify.bpf.o sh -e -c '
+    python3 tcp_echo.py call "$1" "$2"
+    python3 tcp_echo.py call "$1" "$2"
+' sh "$server" "$port"
 after=$(mptcp)
-rm -rf /sys/fs/bpf/mptcpify
 
 say "connections that asked for MPTCP: $before before, $after after"
 [ "$before" -eq 0 ] && [ "$after" -ge 1 ]

@@ -29,6 +29,7 @@ const FILES: &[(&str, &str)] = files![
     "schedulers/client.sh",
     "schedulers/talk.py",
     "bpf-mptcpify/Makefile",
+    "bpf-mptcpify/attach.c",
     "bpf-mptcpify/client.sh",
     "bpf-mptcpify/mptcpify.bpf.c",
     "bpf-mptcpify/tcp_echo.py",
