@@ -43,8 +43,8 @@ struct Effect {
     build: Vec<Finding>,
     warnings: Vec<Finding>,
     sparse: Vec<Finding>,
-    /// It did not build before either.
-    broken_before: bool,
+    /// It did not build before either: why.
+    broken_before: Option<String>,
     /// It does not build.
     broken: bool,
 }
@@ -152,13 +152,14 @@ impl Engine<'_> {
                     pick(effect).into_iter().map(|finding| (*config, finding)).collect::<Vec<_>>()
                 })
                 .collect();
-            let judgement = match (effects.is_empty(), found.is_empty()) {
-                (true, _) => Judgement::moot(nothing),
-                (false, true) if name == names::BUILD && effects.iter().any(|(_, one)| one.broken_before) => {
-                    Judgement::skip("it does not build without this patch either")
+            let broken_before = effects.iter().find_map(|(_, effect)| effect.broken_before.as_deref());
+            let judgement = match (effects.is_empty(), found.is_empty(), broken_before) {
+                (true, ..) => Judgement::moot(nothing),
+                (false, true, Some(why)) if name == names::BUILD => {
+                    Judgement::skip(format!("it does not build without this patch either: {why}"))
                 }
-                (false, true) if name != names::BUILD && broken => Judgement::skip("it does not build"),
-                (false, true) if name == names::SPARSE && find("sparse").is_err() => {
+                (false, true, _) if name != names::BUILD && broken => Judgement::skip("it does not build"),
+                (false, true, _) if name == names::SPARSE && find("sparse").is_err() => {
                     Judgement::skip("sparse is not installed: vmptcp doctor names its package")
                 }
                 _ => Judgement::Done(merge(found, configs)),
@@ -220,7 +221,7 @@ impl Engine<'_> {
                 if !built.ok {
                     effect.broken = true;
                     effect.build = self.blame(patch, *config, wanted, &built, site)?;
-                    effect.broken_before = effect.build.is_empty();
+                    effect.broken_before = effect.build.is_empty().then(|| built.first_error());
                     effects.push((*config, effect));
                     continue;
                 }

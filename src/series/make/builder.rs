@@ -36,6 +36,15 @@ pub struct Built {
     pub other: Vec<String>,
 }
 
+impl Built {
+    /// The first thing that is wrong, for a person.
+    pub fn first_error(&self) -> String {
+        let remark = self.remarks.iter().find(|remark| remark.error);
+        let said = remark.map(|remark| format!("{}:{}: {}", remark.file, remark.line, remark.text));
+        said.or_else(|| self.other.first().cloned()).unwrap_or_else(|| "make does not say why".to_owned())
+    }
+}
+
 impl Builder {
     /// Why this configuration cannot be built here; none if it can.
     pub fn missing(&self, config: Config) -> Option<String> {
@@ -108,7 +117,7 @@ impl Builder {
 
     /// Compiles with every warning of the compiler an error.
     pub fn compile(&self, config: Config, targets: &Targets) -> Result<Built> {
-        let arguments = targets.arguments(self.archive());
+        let arguments = targets.arguments(self.everything());
         let make = self.make(config).arg("KCFLAGS=-Werror").args(&arguments);
         let (said, ok) = self.run(&make, &targets.objects, false)?;
         // Without an error of its own, what failed is that there is no such object here.
@@ -215,10 +224,11 @@ impl Builder {
         Ok(Built { ok, remarks: said.compiler.into_iter().map(in_tree).collect(), other: said.other })
     }
 
-    /// What make calls all objects without linking them; trees before 6.1 have no such target.
-    fn archive(&self) -> &'static str {
+    /// What make calls all objects, as far as they can be linked without each other; trees before 6.1 have no such target.
+    /// (`vmlinux.a` is none either: kbuild takes it for a single object's.)
+    fn everything(&self) -> &'static str {
         let text = fs::read_to_string(self.tree.join("Makefile")).unwrap_or_default();
-        if text.lines().any(|line| line.starts_with("vmlinux.a:")) { "vmlinux.a" } else { "vmlinux" }
+        if text.lines().any(|line| line.starts_with("vmlinux_o:")) { "vmlinux_o" } else { "vmlinux" }
     }
 
     fn run(&self, make: &Cmd, targets: &[String], sparse: bool) -> Result<(Said, bool)> {

@@ -21,10 +21,10 @@ impl Targets {
         self.objects.is_empty() && self.dirs.is_empty() && !self.everything
     }
 
-    /// As make's arguments. `archive` is make's word for all objects without linking them.
-    pub fn arguments(&self, archive: &str) -> Vec<String> {
+    /// As make's arguments. `everything` is make's word for all objects.
+    pub fn arguments(&self, everything: &str) -> Vec<String> {
         if self.everything {
-            return vec![archive.to_owned()];
+            return vec![everything.to_owned()];
         }
         let covered = |object: &&String| !self.dirs.iter().any(|dir| parent(object) == dir);
         self.dirs.iter().chain(self.objects.iter().filter(covered)).cloned().collect()
@@ -89,12 +89,12 @@ mod tests {
 
     #[test]
     fn a_source_file_is_its_object_and_a_header_all_that_may_include_it() {
-        let asked = |files: &[&str]| targets(files.iter().copied()).arguments("vmlinux.a").join(" ");
+        let asked = |files: &[&str]| targets(files.iter().copied()).arguments("vmlinux_o").join(" ");
         assert_eq!(asked(&["net/mptcp/pm.c", "net/ipv4/tcp.c"]), "net/ipv4/tcp.o net/mptcp/pm.o");
         assert_eq!(asked(&["net/mptcp/pm.c", "net/mptcp/protocol.h"]), "net/mptcp/");
         assert_eq!(asked(&["net/mptcp/Kconfig", "net/ipv4/tcp.c"]), "net/mptcp/ net/ipv4/tcp.o");
-        assert_eq!(asked(&["net/mptcp/pm.c", "include/net/mptcp.h"]), "vmlinux.a");
-        assert_eq!(asked(&["Makefile"]), "vmlinux.a");
+        assert_eq!(asked(&["net/mptcp/pm.c", "include/net/mptcp.h"]), "vmlinux_o");
+        assert_eq!(asked(&["Makefile"]), "vmlinux_o");
         assert!(targets(["tools/x.c", "Documentation/y.rst"]).is_empty());
     }
 
