@@ -38,6 +38,18 @@ impl Prefix {
         TREES.into_iter().find(|tree| self.words.iter().any(|word| word == tree))
     }
 
+    /// True if it names a tree of others that MPTCP's developers send patches for too: `6.12.y`, `bpf-next/net`.
+    pub fn is_for_others(&self) -> bool {
+        let is_stable = |word: &str| {
+            let version: Option<Vec<u32>> = word
+                .strip_suffix(".y")
+                .map(|text| text.split('.').map_while(|part| part.parse().ok()).collect());
+            version.is_some_and(|parts| parts.len() == 2)
+        };
+        let is_other = |word: &str| ["bpf", "bpf-next"].contains(&word) || is_stable(word);
+        self.words.iter().any(|word| word.split('/').next().is_some_and(is_other))
+    }
+
     /// True if the patch goes to the MPTCP list first.
     pub fn is_for_mptcp(&self) -> bool {
         self.tree().is_some_and(|tree| tree.starts_with("mptcp-"))
@@ -113,6 +125,12 @@ mod tests {
         assert_eq!(split("[PATCH"), (None, "[PATCH".to_owned()));
         let (prefix, _) = split("[PATCH][net] x");
         assert!(prefix.unwrap().is_fix());
+        for others in ["6.12.y", "bpf-next", "bpf-next/net v3"] {
+            assert!(Prefix::parse(&format!("PATCH {others}")).is_for_others(), "{others}");
+        }
+        for nobody in ["net", "y", "6.12", ".y", "RFC"] {
+            assert!(!Prefix::parse(nobody).is_for_others(), "{nobody}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! From the second version on the series says what changed, where it does not become history: in the cover letter, or
 //! below the line of dashes.
 
-use crate::series::model::Series;
+use crate::series::model::{Origin, Series};
 use crate::series::verdict::{Finding, Judgement};
 
 pub(super) fn check(series: &Series) -> Judgement {
@@ -12,7 +12,9 @@ pub(super) fn check(series: &Series) -> Judgement {
     let mut found = Vec::new();
     let cover = series.cover.iter().flat_map(|cover| [&cover.message.text, &cover.message.notes]);
     let notes = series.patches.iter().map(|patch| &patch.message.notes);
-    if !cover.chain(notes).any(|text| mentions(text, version)) {
+    let texts: Vec<&String> = cover.chain(notes).filter(|text| !text.is_empty()).collect();
+    let written_later = series.origin == Origin::Git && texts.is_empty();
+    if !written_later && !texts.iter().any(|text| mentions(text, version)) {
         let place = if series.cover.is_some() { "the cover letter" } else { "the text below ---" };
         found.push(Finding::error(format!("v{version} does not say what changed: add it to {place}")));
     }
@@ -25,6 +27,9 @@ pub(super) fn check(series: &Series) -> Judgement {
                 line.trim()
             )));
         }
+    }
+    if written_later && found.is_empty() {
+        return Judgement::skip("commits have no text below ---, nor a cover letter: give it the mails");
     }
     Judgement::Done(found)
 }
@@ -61,11 +66,13 @@ mod tests {
 
     #[test]
     fn later_versions_tell_what_changed_below_the_dashes() {
-        let status = |prefix: &str, message: &str| {
+        let judged = |origin: Origin, prefix: &str, message: &str| {
             let mut all = series(vec![patch("a", message, "")]);
+            all.origin = origin;
             all.prefix = Some(Prefix::parse(prefix));
             check(&all).status()
         };
+        let status = |prefix: &str, message: &str| judged(Origin::Mail, prefix, message);
         assert_eq!(status("PATCH net", "Why."), Status::Moot);
         assert_eq!(status("PATCH net v2", "Why."), Status::Fail);
         for notes in ["v2: new", "Changes in v2:\n- x", "v1 -> v2:", "Changes since v1: x"] {
@@ -73,5 +80,9 @@ mod tests {
         }
         assert_eq!(status("PATCH net v3", "Why.\n---\nv2: new"), Status::Fail);
         assert_eq!(status("PATCH net v2", "Why.\nv2:\n - x\n---\nv2: x"), Status::Warn);
+        let commit = |message: &str| judged(Origin::Git, "PATCH net v2", message);
+        assert_eq!(commit("Why."), Status::Skip, "it is written into the mail");
+        assert_eq!(commit("Why.\n---\nBased on x"), Status::Fail);
+        assert_eq!(commit("Why.\nv2:\n - x"), Status::Warn);
     }
 }

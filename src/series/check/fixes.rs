@@ -53,10 +53,14 @@ fn is_preparation(patch: &Patch) -> bool {
     patch.files().all(|file| file.starts_with("tools/testing/"))
 }
 
-/// Reads `hash ("subject")`.
+/// Reads `hash ("subject")`, behind which may stand what the message refers to, ` [1]`, or a remark, ` # v6.1`.
 pub(crate) fn parse(value: &str) -> Option<(&str, &str)> {
     let (hash, rest) = value.split_once(' ')?;
-    let subject = rest.trim().strip_prefix("(\"")?.strip_suffix("\")")?;
+    let (subject, behind) = rest.trim().strip_prefix("(\"")?.rsplit_once("\")")?;
+    if !(behind.is_empty() || behind.starts_with([' ', '\t']) && behind.trim_start().starts_with(['[', '#']))
+    {
+        return None;
+    }
     let hex = (4..=64).contains(&hash.len()) && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
     (hex && !subject.is_empty()).then_some((hash, subject))
 }
@@ -88,8 +92,12 @@ mod tests {
             "Fixes: 0123456789ab (\"z\")",
             "Fixes: 0123456789ab mptcp: y",
             "Fixes: bug",
+            "Fixes: 0123456789ab (\"mptcp: y\") and more",
         ] {
             assert_eq!(judge(wrong, found(), "net").status(), Status::Fail, "{wrong}");
+        }
+        for remark in [" [1]", " # v6.1"] {
+            assert_eq!(judge(&format!("{right}{remark}"), found(), "net").status(), Status::Pass, "{remark}");
         }
         assert_eq!(judge("Fixes: 0123456789abc (\"mptcp: y\")", found(), "net").status(), Status::Warn);
         assert_eq!(judge("none", Lookup::Missing, "mptcp-net").status(), Status::Warn);

@@ -10,7 +10,7 @@ pub(super) fn check(series: &Series) -> Judgement {
             "commits have no prefix: say which one you will send them with (--subject-prefix 'PATCH mptcp-next')",
         );
     };
-    if prefix.tree().is_some() {
+    if prefix.tree().is_some() || prefix.is_for_others() {
         return Judgement::pass();
     }
     let given =
@@ -37,6 +37,7 @@ mod tests {
             check(&all).status()
         };
         assert_eq!(status(Some("PATCH net v2")), Status::Pass);
+        assert_eq!(status(Some("PATCH 6.12.y")), Status::Pass);
         assert_eq!(status(Some("PATCH")), Status::Fail);
         assert_eq!(status(Some("PATCH nex-next")), Status::Fail);
         assert_eq!(status(None), Status::Skip);

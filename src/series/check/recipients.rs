@@ -1,4 +1,5 @@
-//! Whom the mail goes to. Patches for the MPTCP trees go to its list alone: its maintainers pass them on.
+//! Whom the mail goes to. Patches for the MPTCP trees go to its list alone: its maintainers pass them on. Whom the message
+//! names, git send-email adds by itself: they may stay.
 
 use crate::series::model::{Patch, Series};
 use crate::series::subject::is_mptcp;
@@ -28,15 +29,14 @@ pub(super) fn check(series: &Series, patch: &Patch) -> Judgement {
                 "a patch for {tree} goes to {LIST}: it is not among the recipients"
             )));
         }
-        let own = &patch.author.email;
-        for other in envelope
-            .recipients
-            .iter()
-            .filter(|address| !address.eq_ignore_ascii_case(LIST) && !address.eq_ignore_ascii_case(own))
-        {
-            found.push(Finding::error(format!(
-                "a patch for {tree} goes to {LIST} and nobody else: take {other} out"
-            )));
+        let named = patch.message.text.to_lowercase();
+        let may_stay = |address: &str| {
+            [LIST, &patch.author.email].iter().any(|own| address.eq_ignore_ascii_case(own))
+                || named.contains(&address.to_lowercase())
+        };
+        for other in envelope.recipients.iter().filter(|address| !may_stay(address)) {
+            let text = format!("a patch for {tree} goes to {LIST} and nobody else: take {other} out");
+            found.push(if is_list(other) { Finding::error(text) } else { Finding::warning(text) });
         }
     } else {
         if !has(NETDEV) {
@@ -51,6 +51,12 @@ pub(super) fn check(series: &Series, patch: &Patch) -> Judgement {
     Judgement::Done(found)
 }
 
+/// True for a mailing list of the kernel's: a copy disturbs many.
+fn is_list(address: &str) -> bool {
+    let domain = address.rsplit('@').next().unwrap_or_default().to_lowercase();
+    domain == "vger.kernel.org" || domain.starts_with("lists.")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,7 +68,8 @@ mod tests {
     #[test]
     fn the_prefix_says_who_gets_it() {
         let status = |tree: &str, to: &[&str]| {
-            let mut one = patch("mptcp: x", "", "diff --git a/net/mptcp/pm.c b/net/mptcp/pm.c\n");
+            let message = "Why.\n\nSuggested-by: B <b@example.org>\nCc: stable@vger.kernel.org";
+            let mut one = patch("mptcp: x", message, "diff --git a/net/mptcp/pm.c b/net/mptcp/pm.c\n");
             let recipients = to.iter().map(|&address| address.to_owned()).collect();
             one.envelope = Some(Envelope { recipients });
             let mut all = series(vec![]);
@@ -71,6 +78,9 @@ mod tests {
         };
         assert_eq!(status("mptcp-next", &[LIST]), Status::Pass);
         assert_eq!(status("mptcp-next", &[LIST, "a@example.org"]), Status::Pass, "a copy to oneself");
+        let named = [LIST, "b@example.org", "stable@vger.kernel.org"];
+        assert_eq!(status("mptcp-net", &named), Status::Pass, "git adds them");
+        assert_eq!(status("mptcp-next", &[LIST, "c@example.org"]), Status::Warn);
         assert_eq!(status("mptcp-next", &[LIST, NETDEV]), Status::Fail);
         assert_eq!(status("mptcp-net", &[NETDEV]), Status::Fail);
         assert_eq!(status("net-next", &[NETDEV, LIST, "x@y.org"]), Status::Pass);

@@ -16,6 +16,8 @@ pub(super) fn check(_: &Series, patch: &Patch) -> Judgement {
     if is_fixup(subject) {
         return Judgement::moot("a commit that is to be squashed: see fixup");
     }
+    // What is reverted has its subject already.
+    let subject = reverted(subject);
     let columns = subject.chars().count();
     if columns > LONGEST {
         found.push(Finding::warning(format!(
@@ -41,6 +43,12 @@ pub(super) fn check(_: &Series, patch: &Patch) -> Judgement {
     Judgement::Done(found)
 }
 
+/// What is within the quotation marks of `Revert "…"`, or the subject itself.
+fn reverted(subject: &str) -> &str {
+    let framed = subject.strip_prefix("Revert \"").or(subject.strip_prefix("Reapply \""));
+    framed.and_then(|rest| rest.strip_suffix('"')).map_or(subject, reverted)
+}
+
 pub(super) fn is_fixup(subject: &str) -> bool {
     ["fixup! ", "squash! ", "amend! "].iter().any(|word| subject.starts_with(word))
 }
@@ -58,10 +66,11 @@ fn expected(patch: &Patch) -> Option<&'static str> {
     }
 }
 
+/// True if the area has the words that are expected; `selftest/mptcp` is as good as `selftests: mptcp`.
 fn fits(area: &str, expected: &str) -> bool {
-    let words = |text: &str| text.to_lowercase().split(": ").map(str::to_owned).collect::<Vec<_>>();
-    let area = words(area);
-    words(expected).iter().all(|word| area.contains(word))
+    let area = area.to_lowercase();
+    let words: Vec<&str> = area.split([':', '/']).map(str::trim).collect();
+    expected.split(": ").all(|word| words.contains(&word) || words.contains(&word.trim_end_matches('s')))
 }
 
 #[cfg(test)]
@@ -94,6 +103,12 @@ mod tests {
         );
         assert!(said("mptcp: do this.", "net/mptcp/pm.c").contains("full stop"));
         assert!(said(&format!("mptcp: {}", "x".repeat(80)), "net/mptcp/pm.c").contains("87 columns"));
+        for selftest in ["selftest: mptcp: x", "selftests/mptcp: x"] {
+            assert_eq!(said(selftest, "tools/testing/selftests/net/mptcp/diag.sh"), "", "{selftest}");
+        }
+        let long = format!("Revert \"Reapply \"mptcp: {}\"\"", "x".repeat(60));
+        assert_eq!(said(&long, "net/mptcp/pm.c"), "");
+        assert!(said("Revert \"do this\"", "net/mptcp/pm.c").contains("begin with \"mptcp: \""));
         assert!(said("fixup! mptcp: x", "net/mptcp/pm.c").contains("squashed"));
     }
 }
