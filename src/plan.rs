@@ -12,7 +12,7 @@ use crate::process::Cmd;
 use crate::suite::selftests::COLLECTION;
 use crate::suite::{Selection, Timeouts};
 use crate::vm::accel::Accelerator;
-use crate::vm::{Share, Spec};
+use crate::vm::{Filesystem, Share, Spec};
 use play::PlayPlan;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -82,6 +82,8 @@ pub struct GuestPlan {
     pub boot_timeout: Option<Duration>,
     /// What they once read of the host's files they may keep: nobody changes them meanwhile.
     pub cached_root: bool,
+    /// See the host's files by virtiofs; none for where it can be had, and they may keep what they read.
+    pub virtiofs: Option<bool>,
     /// They come up without what costs time and that no test needs.
     pub lean: bool,
     /// Their root filesystem, if it is not the host's own.
@@ -137,32 +139,15 @@ impl GuestPlan {
             memory_mib: self.memory_mib,
             root: self.root.clone(),
             shares,
-            append: self.usual_parameters(accelerator).into_iter().chain(self.append.clone()).collect(),
+            append: usual_parameters(accelerator).into_iter().chain(self.append.clone()).collect(),
             qemu_args: self.qemu_args.clone(),
             agent: self.agent.clone(),
             without: None,
-            force_9p: true,
+            filesystem: Filesystem::NineP { cached: self.cached_root },
             tmp: tmp.to_owned(),
             guests: self.guests.clone(),
             purpose: self.purpose.clone(),
         }
-    }
-
-    /// Parameters of the kernel without which it takes a slow machine for a broken one, or is slower. What the user
-    /// appends comes later and wins.
-    fn usual_parameters(&self, accelerator: Accelerator) -> Vec<String> {
-        let mut parameters: Vec<&str> = Vec::new();
-        if accelerator == Accelerator::Tcg {
-            // The timer is tested in a loop that counts on a processor of its own; then, how long one may be away.
-            parameters.extend(["no_timer_check", "watchdog_thresh=60", "rcupdate.rcu_cpu_stall_timeout=120"]);
-            // QEMU translates a library anew wherever it is: at the same address each time, a program starts twice as fast.
-            parameters.push("norandmaps");
-        }
-        if self.cached_root {
-            // virtme-ng's own, and the cache: without it every program is read anew over 9p each time it starts.
-            parameters.push("rootflags=version=9p2000.L,trans=virtio,access=any,msize=524288,cache=loose");
-        }
-        parameters.into_iter().map(str::to_owned).collect()
     }
 
     /// By how much longer everything may take because of the kernel.
@@ -174,6 +159,19 @@ impl GuestPlan {
     pub fn boot_timeout(&self, accelerator: Accelerator) -> Duration {
         self.boot_timeout.unwrap_or_else(|| usual_boot_time(accelerator) * self.slowness())
     }
+}
+
+/// Parameters of the kernel without which it takes a slow machine for a broken one, or is slower. What the user
+/// appends comes later and wins.
+fn usual_parameters(accelerator: Accelerator) -> Vec<String> {
+    let mut parameters: Vec<&str> = Vec::new();
+    if accelerator == Accelerator::Tcg {
+        // The timer is tested in a loop that counts on a processor of its own; then, how long one may be away.
+        parameters.extend(["no_timer_check", "watchdog_thresh=60", "rcupdate.rcu_cpu_stall_timeout=120"]);
+        // QEMU translates a library anew wherever it is: at the same address each time, a program starts twice as fast.
+        parameters.push("norandmaps");
+    }
+    parameters.into_iter().map(str::to_owned).collect()
 }
 
 impl Step {
@@ -240,6 +238,9 @@ impl TestPlan {
                 "# --disable-kvm goes if KVM runs the kernel that was built: that is tried first".to_owned(),
             );
         }
+        if self.guest.virtiofs.unwrap_or(self.guest.cached_root) {
+            lines.push("# --force-9p and its rootflags go if guests can have virtiofs".to_owned());
+        }
         if self.guest.lean {
             lines.push(
                 "# in a mount namespace that hides udev and systemd-tmpfiles, if there are such".to_owned(),
@@ -278,6 +279,7 @@ mod tests {
             memory_mib: 1024,
             boot_timeout: None,
             cached_root: false,
+            virtiofs: None,
             lean: true,
             root: None,
             rw: vec!["/runs/ü".into()],

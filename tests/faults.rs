@@ -21,7 +21,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use vmptcp::event::Outcome;
-use vmptcp::vm::registry;
+use vmptcp::vm::{Filesystem, registry, virtiofs};
 
 #[test]
 #[ignore = "boots a kernel several times"]
@@ -154,11 +154,9 @@ impl Traces {
     fn now() -> Self {
         let out = lab().out().display().to_string();
         let ours = |line: &String| line.contains(&out) || line.contains("vmptcp.agent");
-        let processes = Path::new("/proc").read_dir().expect("procfs").flatten().filter_map(|entry| {
-            let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-            let line = String::from_utf8_lossy(&line).replace('\0', " ");
-            ours(&line).then(|| format!("process {} {line}", entry.file_name().display()))
-        });
+        let processes = processes_with("").into_iter().map(|pid| (pid, command_line(pid)));
+        let processes = processes.filter(|(_, line)| ours(line));
+        let processes = processes.map(|(pid, line)| format!("process {pid} {line}"));
         let sockets = fs::read_to_string("/proc/net/unix").expect("procfs");
         let sockets =
             sockets.lines().filter_map(|line| Some(format!("socket {}", line.split_once("@vmptcp-")?.1)));
@@ -267,10 +265,15 @@ fn endless_output_is_capped_and_its_end_is_kept() {
 
 /// Ends something of a guest while its first test runs.
 fn sabotage(what: &'static str) {
+    let scripts = Scripts::new(&[("victim", "echo begun; sleep 1000"), ("after", "exit 0")], 300);
+    sabotage_of(what, scripts, Outcome::Crash, 3);
+}
+
+fn sabotage_of(what: &'static str, scripts: Scripts, outcome: Outcome, code: u8) {
     leaves_nothing(|| {
-        let scripts = Scripts::new(&[("victim", "echo begun; sleep 1000"), ("after", "exit 0")], 300);
         let (guests, run) =
             (scripts.orders.spec.guests.clone(), scripts.dir.path().join("runs/latest/tests/victim.1.log"));
+        let tmp = scripts.orders.spec.tmp.display().to_string();
         let saboteur = std::thread::spawn(move || {
             wait_for(Duration::from_secs(120), || {
                 fs::read_to_string(&run).is_ok_and(|log| log.contains("begun"))
@@ -278,16 +281,32 @@ fn sabotage(what: &'static str) {
             let listed = registry::list(&guests);
             assert_eq!((listed.len(), listed[0].orphan), (1, false));
             let name = |pid: &i32| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-            let pids = listed[0].processes().into_iter().filter(|pid| name(pid).starts_with(what));
-            let pid = pids.max().unwrap_or_else(|| panic!("no {what}"));
+            // virtiofsd knows only its own socket.
+            let theirs = listed[0].processes().into_iter().chain(processes_with(&tmp));
+            let pid =
+                theirs.filter(|pid| name(pid).starts_with(what)).max().unwrap_or_else(|| panic!("no {what}"));
             nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGKILL)
                 .expect("it is there");
         });
         let done = scripts.run();
         saboteur.join().expect("it was killed");
-        assert_eq!(done.outcomes(), [("victim", Outcome::Crash), ("after", Outcome::Pass)]);
-        assert_eq!(done.summary.exit_code_so_far() as u8, 3);
+        assert_eq!(done.outcomes(), [("victim", outcome), ("after", Outcome::Pass)]);
+        assert_eq!(done.summary.exit_code_so_far() as u8, code);
     });
+}
+
+#[test]
+#[ignore = "boots a kernel twice"]
+fn a_virtiofsd_that_is_killed_costs_only_its_test() {
+    if let Some(why) = virtiofs::obstacle(&lab().out(), &std::env::temp_dir()) {
+        eprintln!("guests here have no virtiofs: {why}");
+        return;
+    }
+    // What reads a file then waits for ever, and so does the test.
+    let script = "echo begun; while :; do ls -lR /usr/share > /dev/null; done";
+    let mut scripts = Scripts::new(&[("victim", script), ("after", "exit 0")], 30);
+    scripts.orders.spec.filesystem = Filesystem::Virtiofs;
+    sabotage_of("virtiofsd", scripts, Outcome::Timeout, 3);
 }
 
 #[test]
@@ -344,12 +363,7 @@ fn ctrl_c_while_configuring_and_building_leaves_nothing() {
             fs::read_to_string(out.join("build.log")).is_ok_and(|log| log.lines().count() > 40)
         });
         let work = work.path().display().to_string();
-        let processes = Path::new("/proc").read_dir().expect("procfs").flatten();
-        let lines = processes.map(|entry| fs::read(entry.path().join("cmdline")).unwrap_or_default());
-        let left: Vec<String> = lines
-            .map(|line| String::from_utf8_lossy(&line).into_owned())
-            .filter(|line| line.contains(&work))
-            .collect();
+        let left: Vec<String> = processes_with(&work).into_iter().map(command_line).collect();
         assert_eq!(left, [""; 0]);
     });
 }
@@ -444,15 +458,19 @@ fn wait_for(time: Duration, mut condition: impl FnMut() -> bool) {
 }
 
 /// The process ids of all QEMUs whose command line has this text.
-fn qemus_with(text: &str) -> Vec<String> {
-    let processes = Path::new("/proc").read_dir().expect("procfs");
-    processes
-        .flatten()
-        .filter(|entry| {
-            let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-            let line = String::from_utf8_lossy(&line);
-            line.contains("qemu-system") && line.contains(text)
-        })
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .collect()
+fn qemus_with(text: &str) -> Vec<i32> {
+    processes_with(text).into_iter().filter(|pid| command_line(*pid).contains("qemu-system")).collect()
+}
+
+/// The process ids of all whose command line has this text.
+fn processes_with(text: &str) -> Vec<i32> {
+    let processes = Path::new("/proc").read_dir().expect("procfs").flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| command_line(*pid).contains(text)).collect()
+}
+
+/// A process's arguments, with blanks between them.
+fn command_line(pid: i32) -> String {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&line).replace('\0', " ")
 }

@@ -11,7 +11,7 @@ use crate::kernel::{Tree, Variant, WorkDir};
 use crate::plan::{GuestPlan, Plan, Step, share_of_cores};
 use crate::report::{self, Summary};
 use crate::runner::{Host, Journal, steps};
-use crate::settings::{Accelerator as Wanted, Auto, Loaded, Size};
+use crate::settings::{Accelerator as Wanted, Auto, Filesystem, Loaded, Size};
 use crate::store::{self, RunDir};
 use crate::vm::accel::Accelerator;
 use crate::vm::spec::is_hidden;
@@ -98,6 +98,11 @@ impl Target {
             memory_mib: vm.memory.unwrap_or_else(|| default_memory(self.variant)).mib(),
             cached_root: false,
             lean: vm.lean,
+            virtiofs: match vm.filesystem {
+                Filesystem::Auto => None,
+                Filesystem::NineP => Some(false),
+                Filesystem::Virtiofs => Some(true),
+            },
             boot_timeout: match vm.boot_timeout {
                 Auto::Auto => None,
                 Auto::Given(time) => Some(time),

@@ -9,9 +9,9 @@ use crate::kernel::kconfig::{self, ConfigureRequest, Severity};
 use crate::kernel::{Lock, hash};
 use crate::plan::{GuestPlan, Plan, Step};
 use crate::process::{Cmd, Identity, mount_namespace};
-use crate::vm::Spec;
 use crate::vm::accel::Accelerator;
 use crate::vm::spec::BOOT_PROGRAMS;
+use crate::vm::{Filesystem, Spec, virtiofs};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -176,7 +176,22 @@ pub fn spec(guest: &GuestPlan, accelerator: Accelerator, tmp: &Path, host: &Host
         }
     });
     let without = if guest.lean { boot_programs(guest.root.as_deref())? } else { None };
-    failed.map_or(Ok(Spec { without, ..spec }), Err)
+    let filesystem = filesystem(guest, tmp)?;
+    failed.map_or(Ok(Spec { without, filesystem, ..spec }), Err)
+}
+
+/// How the guest is to see the host's files.
+fn filesystem(guest: &GuestPlan, tmp: &Path) -> Result<Filesystem> {
+    let by_9p = Filesystem::NineP { cached: guest.cached_root };
+    if !guest.virtiofs.unwrap_or(guest.cached_root) {
+        return Ok(by_9p);
+    }
+    match virtiofs::obstacle(&guest.kernel, tmp) {
+        None => Ok(Filesystem::Virtiofs),
+        Some(_) if guest.virtiofs.is_none() => Ok(by_9p),
+        Some(why) => Err(Error::cannot_run(format!("guests cannot have virtiofs: {why}"))
+            .hint("see what is missing: vmptcp doctor; or let vmptcp choose: vm.filesystem = \"auto\"")),
+    }
 }
 
 /// What a guest with this root would run while it boots and can do without, and how that is kept from it; none where
@@ -199,6 +214,7 @@ pub(super) fn facts(
     vms: u32,
     accelerator: Accelerator,
     built: &Built,
+    tmp: &Path,
     host: &Host,
 ) -> Result<BTreeMap<String, String>> {
     let mut facts = doctor::versions(&["virtme-ng", "QEMU", "gcc", "clang", "iproute2"], &host.venv)?;
@@ -215,6 +231,7 @@ pub(super) fn facts(
         ("vcpus", guest.cpus.to_string()),
         ("memory", format!("{} MiB", guest.memory_mib)),
         ("root", root),
+        ("filesystem", filesystem(guest, tmp)?.to_string()),
         ("host kernel", host_kernel.trim().to_owned()),
         ("host load", load.split_whitespace().take(3).collect::<Vec<_>>().join(" ")),
     ];

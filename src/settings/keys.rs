@@ -4,7 +4,7 @@ use super::shape::Shape::{
     self, Argument, AutoMemory, AutoSeconds, Base, Bool, Number, OptionalPath, Path, Paths, Symbols, Tests,
     Text, Texts, Variables, Word,
 };
-use super::values::{Accelerator, Ccache, Slow, Variant};
+use super::values::{Accelerator, Ccache, Filesystem, Slow, Variant};
 
 /// What all variables that set a setting begin with.
 pub(super) const PREFIX: &str = "VMPTCP_";
@@ -34,6 +34,7 @@ pub(super) const KEYS: &[(&str, Shape)] = &[
     ("vm.memory", AutoMemory),
     ("vm.boot-timeout", AutoSeconds),
     ("vm.lean", Bool),
+    ("vm.filesystem", Word(Filesystem::WORDS)),
     ("vm.root", Path),
     ("vm.rw", Paths),
     ("vm.append", Texts),

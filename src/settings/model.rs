@@ -1,7 +1,8 @@
 //! What the rest of vmptcp sees: the values in effect, typed. Their meaning is documented in `default.toml`.
 
 use super::values::{
-    Accelerator, Auto, Base, Ccache, Size, Slow, Variant, auto_seconds, empty_is_none, zero_is_none,
+    Accelerator, Auto, Base, Ccache, Filesystem, Size, Slow, Variant, auto_seconds, empty_is_none,
+    zero_is_none,
 };
 use crate::suite::sample::Declared;
 use crate::topology::Topology;
@@ -95,6 +96,8 @@ pub struct Vm {
     pub boot_timeout: Auto<Duration>,
     /// Boot without udev and systemd-tmpfiles.
     pub lean: bool,
+    /// How guests see the host's files.
+    pub filesystem: Filesystem,
     /// The guest's root file system.
     pub root: PathBuf,
     /// Directories of the host that the guest may write to.

@@ -239,6 +239,7 @@ fn the_listing_shows_every_value_and_its_origin() {
     vm.memory = "auto"                                    built-in
     vm.boot-timeout = "auto"                              built-in
     vm.lean = true                                        built-in
+    vm.filesystem = "auto"                                built-in
     vm.root = "/"                                         built-in
     vm.rw = []                                            built-in
     vm.append = ["a=\"b\""]                               ~/.config/vmptcp/config.toml:5

@@ -71,6 +71,18 @@ words! {
 }
 
 words! {
+    /// How guests see the host's files.
+    Filesystem {
+        /// By virtiofs where it can be had and nobody changes the files meanwhile, else by 9p.
+        Auto = "auto",
+        /// By QEMU's own server.
+        NineP = "9p",
+        /// By virtiofsd, which is faster.
+        Virtiofs = "virtiofs",
+    }
+}
+
+words! {
     /// Whether the tests are told that the machine is slow.
     Slow {
         /// Under emulation or with a debug kernel.

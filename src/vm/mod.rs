@@ -11,7 +11,8 @@ mod remote;
 pub mod session;
 mod socket;
 pub mod spec;
+pub mod virtiofs;
 
 pub use remote::Remote;
 pub use session::{Message, Session};
-pub use spec::{Share, Spec};
+pub use spec::{Filesystem, Share, Spec};

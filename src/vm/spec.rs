@@ -2,6 +2,7 @@
 
 use crate::guest::protocol::PORT_NAME;
 use crate::process::Cmd;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Where virtme-ng mounts what the host shares, before the agent binds it to its real place.
@@ -47,8 +48,8 @@ pub struct Spec {
     /// What of the host's programs the guest shall not find, and what gives virtme-ng the view in which it does not: see
     /// [`BOOT_PROGRAMS`].
     pub without: Option<(Cmd, Vec<PathBuf>)>,
-    /// Use 9p at once: no virtiofsd that virtme-ng could use is there.
-    pub force_9p: bool,
+    /// How it sees the host's files.
+    pub filesystem: Filesystem,
     /// For virtme-ng's own temporary files.
     pub tmp: PathBuf,
     /// Where the guests are listed that run now.
@@ -56,6 +57,33 @@ pub struct Spec {
     /// What it runs for: a command line.
     pub purpose: String,
 }
+
+/// How a guest sees the host's files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filesystem {
+    /// By 9p, which QEMU itself serves. `cached` lets the guest keep what it once read: nobody changes it meanwhile.
+    NineP {
+        /// See there.
+        cached: bool,
+    },
+    /// By virtiofsd; always cached.
+    Virtiofs,
+}
+
+/// Its name, in reports.
+impl fmt::Display for Filesystem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::NineP { cached: false } => "9p",
+            Self::NineP { cached: true } => "9p, cached",
+            Self::Virtiofs => "virtiofs",
+        })
+    }
+}
+
+/// The flags of the root filesystem with a cache: virtme-ng's own, and the last. Without it every program is read anew each
+/// time it starts.
+const CACHED: &str = "rootflags=version=9p2000.L,trans=virtio,access=any,msize=524288,cache=loose";
 
 /// A directory of the host that the guest sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,8 +138,8 @@ impl Spec {
         if !self.kvm {
             cmd = cmd.arg("--disable-kvm");
         }
-        if self.force_9p {
-            cmd = cmd.arg("--force-9p");
+        if let Filesystem::NineP { cached } = self.filesystem {
+            cmd = cmd.arg("--force-9p").args(cached.then_some(["--append", CACHED]).into_iter().flatten());
         }
         if let Some(root) = &self.root {
             cmd = cmd.arg("--root").arg(root);
@@ -193,7 +221,7 @@ mod tests {
             qemu_args: vec![],
             agent: "/my tools/vmptcp".into(),
             without: None,
-            force_9p: true,
+            filesystem: Filesystem::NineP { cached: false },
             tmp: "/run dir/tmp".into(),
             guests: "/cache/guests".into(),
             purpose: "vmptcp test".into(),

@@ -42,16 +42,17 @@ fn a_dry_run_prints_every_command_and_touches_nothing() {
        LC_ALL=C LC_MESSAGES=C make -C [dir]/tree O=[dir]/tree/.vmptcp/build/normal -j3 --no-print-directory --output-sync=target --silent image_name
     3. test
        # --disable-kvm goes if KVM runs the kernel that was built: that is tried first
+       # --force-9p and its rootflags go if guests can have virtiofs
        # in a mount namespace that hides udev and systemd-tmpfiles, if there are such
        # as many guests as the host carries:
-       cd / && PATH=[dir]/bin:[dir]/bin:/usr/bin:/bin TMPDIR=RUN/tmp [dir]/bin/vng --run [dir]/tree/.vmptcp/build/normal --verbose --cpus 2 --memory 1024M --name vmptcp --disable-kvm --force-9p --append no_timer_check --append watchdog_thresh=60 --append rcupdate.rcu_cpu_stall_timeout=120 --append norandmaps --append rootflags=version=9p2000.L,trans=virtio,access=any,msize=524288,cache=loose '--qemu-opts=-chardev socket,id=vmptcp.agent,path=SOCKET,abstract=on -chardev socket,id=vmptcp.monitor,path=SOCKET-monitor,abstract=on -mon chardev=vmptcp.monitor,mode=control -device virtio-serial-pci -device virtserialport,name=vmptcp.agent,chardev=vmptcp.agent' --exec 'exec [vmptcp] agent'
+       cd / && PATH=[dir]/bin:[dir]/bin:/usr/bin:/bin TMPDIR=RUN/tmp [dir]/bin/vng --run [dir]/tree/.vmptcp/build/normal --verbose --cpus 2 --memory 1024M --name vmptcp --disable-kvm --force-9p --append rootflags=version=9p2000.L,trans=virtio,access=any,msize=524288,cache=loose --append no_timer_check --append watchdog_thresh=60 --append rcupdate.rcu_cpu_stall_timeout=120 --append norandmaps '--qemu-opts=-chardev socket,id=vmptcp.agent,path=SOCKET,abstract=on -chardev socket,id=vmptcp.monitor,path=SOCKET-monitor,abstract=on -mon chardev=vmptcp.monitor,mode=control -device virtio-serial-pci -device virtserialport,name=vmptcp.agent,chardev=vmptcp.agent' --exec 'exec [vmptcp] agent'
        # in the guest, in net/mptcp of the installed selftests, each with a time limit:
        ./pm_netlink.sh
        ./diag.sh
        ./mptcp_sockopt.sh
        ./userspace_pm.sh
     4. samples
-       cd / && PATH=[dir]/bin:[dir]/bin:/usr/bin:/bin TMPDIR=RUN/tmp [dir]/bin/vng --run [dir]/tree/.vmptcp/build/normal --verbose --cpus 2 --memory 1024M --name vmptcp --disable-kvm --force-9p --append no_timer_check --append watchdog_thresh=60 --append rcupdate.rcu_cpu_stall_timeout=120 --append norandmaps --append rootflags=version=9p2000.L,trans=virtio,access=any,msize=524288,cache=loose '--qemu-opts=-chardev socket,id=vmptcp.agent,path=SOCKET,abstract=on -chardev socket,id=vmptcp.monitor,path=SOCKET-monitor,abstract=on -mon chardev=vmptcp.monitor,mode=control -device virtio-serial-pci -device virtserialport,name=vmptcp.agent,chardev=vmptcp.agent' --exec 'exec [vmptcp] agent'
+       cd / && PATH=[dir]/bin:[dir]/bin:/usr/bin:/bin TMPDIR=RUN/tmp [dir]/bin/vng --run [dir]/tree/.vmptcp/build/normal --verbose --cpus 2 --memory 1024M --name vmptcp --disable-kvm --force-9p --append rootflags=version=9p2000.L,trans=virtio,access=any,msize=524288,cache=loose --append no_timer_check --append watchdog_thresh=60 --append rcupdate.rcu_cpu_stall_timeout=120 --append norandmaps '--qemu-opts=-chardev socket,id=vmptcp.agent,path=SOCKET,abstract=on -chardev socket,id=vmptcp.monitor,path=SOCKET-monitor,abstract=on -mon chardev=vmptcp.monitor,mode=control -device virtio-serial-pci -device virtserialport,name=vmptcp.agent,chardev=vmptcp.agent' --exec 'exec [vmptcp] agent'
        # c-echo: [dir]/tree/.vmptcp/samples/c-echo, in pair
        # c-echo-v6: [dir]/tree/.vmptcp/samples/c-echo, in pair
        # python-echo: [dir]/tree/.vmptcp/samples/python-echo, in pair
@@ -61,7 +62,7 @@ fn a_dry_run_prints_every_command_and_touches_nothing() {
        # schedulers: [dir]/tree/.vmptcp/samples/schedulers, in pair
        # bpf-mptcpify: [dir]/tree/.vmptcp/samples/bpf-mptcpify, in pair
     5. modules
-       cd / && PATH=[dir]/bin:[dir]/bin:/usr/bin:/bin TMPDIR=RUN/tmp [dir]/bin/vng --run [dir]/tree/.vmptcp/build/normal --verbose --cpus 2 --memory 1024M --name vmptcp --disable-kvm --force-9p --append no_timer_check --append watchdog_thresh=60 --append rcupdate.rcu_cpu_stall_timeout=120 --append norandmaps --append rootflags=version=9p2000.L,trans=virtio,access=any,msize=524288,cache=loose '--qemu-opts=-chardev socket,id=vmptcp.agent,path=SOCKET,abstract=on -chardev socket,id=vmptcp.monitor,path=SOCKET-monitor,abstract=on -mon chardev=vmptcp.monitor,mode=control -device virtio-serial-pci -device virtserialport,name=vmptcp.agent,chardev=vmptcp.agent' --exec 'exec [vmptcp] agent'
+       cd / && PATH=[dir]/bin:[dir]/bin:/usr/bin:/bin TMPDIR=RUN/tmp [dir]/bin/vng --run [dir]/tree/.vmptcp/build/normal --verbose --cpus 2 --memory 1024M --name vmptcp --disable-kvm --force-9p --append rootflags=version=9p2000.L,trans=virtio,access=any,msize=524288,cache=loose --append no_timer_check --append watchdog_thresh=60 --append rcupdate.rcu_cpu_stall_timeout=120 --append norandmaps '--qemu-opts=-chardev socket,id=vmptcp.agent,path=SOCKET,abstract=on -chardev socket,id=vmptcp.monitor,path=SOCKET-monitor,abstract=on -mon chardev=vmptcp.monitor,mode=control -device virtio-serial-pci -device virtserialport,name=vmptcp.agent,chardev=vmptcp.agent' --exec 'exec [vmptcp] agent'
        # kernel-echo: [dir]/tree/.vmptcp/samples/kernel-echo
        # kernel-echo-tcp: [dir]/tree/.vmptcp/samples/kernel-echo
     ");

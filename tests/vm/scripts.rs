@@ -13,7 +13,7 @@ use vmptcp::runner::fleet::{self, Job, Orders};
 use vmptcp::settings::Environment;
 use vmptcp::store::RunDir;
 use vmptcp::suite::{Limit, Selection, Suite, TestCase, selftests, shard};
-use vmptcp::vm::{Spec, registry};
+use vmptcp::vm::{Filesystem, Spec, registry};
 
 /// Tests of our own, and how they shall run.
 pub struct Scripts {
@@ -60,7 +60,7 @@ impl Scripts {
                 qemu_args: vec![],
                 agent: VMPTCP.into(),
                 without: None,
-                force_9p: true,
+                filesystem: Filesystem::NineP { cached: false },
                 tmp: journal.tmp().expect("a directory"),
                 guests: dir.path().join("guests"),
                 purpose: "a test".to_owned(),
