@@ -30,7 +30,8 @@ pub(super) fn splats(tree: &Path, built: &Built, journal: &mut Journal) -> Resul
             .args([PATIENCE, "sh", "-c", FEED, "sh"])
             .arg(&script)
             .arg(vmlinux)
-            .arg(tree)
+            // Paths as in the tree, and not as from the build directory.
+            .arg("auto")
             .arg(&built.out_dir)
             .arg(&raw);
         let decoded = decode.output()?;
