@@ -122,23 +122,32 @@ fn what_is_known_is_not_built_again() {
 
 #[test]
 #[ignore = "needs a kernel tree, and builds a whole kernel"]
-fn what_only_the_linker_sees_is_found_at_the_tip() {
+fn a_whole_kernel_shows_what_is_wrong_with_a_header_and_at_the_link() {
     let lab = lab();
-    let code = "\nint mptcp_missing(int a);\nint mptcp_more(int a);\n\nint mptcp_more(int a)\n{\n\treturn mptcp_missing(a);\n}\n\
-                EXPORT_SYMBOL_GPL(mptcp_more);\n";
-    let defect = Draft {
-        subject: "mptcp: ctrl: compute more".to_owned(),
+    let draft = |file: &'static str, code: &str| Draft {
+        subject: "mptcp: compute more".to_owned(),
         body: format!("There is a reason for this.\n\nSigned-off-by: {AUTHOR}"),
-        edits: vec![("net/mptcp/ctrl.c", Edit::Append(code.to_owned()))],
+        edits: vec![(file, Edit::Append(code.to_owned()))],
     };
-    lab.branch("linker", &[defect]);
     let checks = ["build", "warnings", "sparse", "build-all"].map(|check| ["--check", check]).concat();
-    assert_eq!(lab.found(&[&checks[..], &["--config", "x86_64-noipv6-mptcp"]].concat()), ["build-all"]);
+    let found = |name: &str, draft: Draft| {
+        lab.branch(name, &[draft]);
+        lab.found(&[&checks[..], &["--config", "x86_64-noipv6-mptcp"]].concat())
+    };
+    // Only who includes it sees what is wrong with a header.
+    let header = draft("include/net/mptcp.h", "\nstruct mptcp_more { struct mptcp_missing field; };\n");
+    assert_eq!(found("header", header), ["build 1"]);
+    let linker = draft(
+        "net/mptcp/ctrl.c",
+        "\nint mptcp_missing(int a);\nint mptcp_more(int a);\n\nint mptcp_more(int a)\n{\n\treturn mptcp_missing(a);\n}\n\
+         EXPORT_SYMBOL_GPL(mptcp_more);\n",
+    );
+    assert_eq!(found("linker", linker), ["build-all"]);
 }
 
 #[test]
 #[ignore = "needs a kernel tree, builds a whole kernel and boots it"]
-fn a_defect_that_shows_at_run_time_only_is_seen_by_the_selftests() {
+fn a_whole_kernel_shows_a_defect_of_run_time_to_the_selftests() {
     let lab = lab();
     let defect = Draft {
         subject: "mptcp: sockopt: count one subflow more".to_owned(),
