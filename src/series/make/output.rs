@@ -65,9 +65,16 @@ fn remark(line: &str, tree: &str) -> Option<Remark> {
     let (file, number) = (parts.next()?, parts.next()?.parse().ok()?);
     let file = file.strip_prefix(tree).map_or(file, |rest| rest.trim_start_matches('/'));
     let file = file.trim_start_matches("./");
-    // From the build directory kbuild reaches the tree by `../`.
-    let file = if file.starts_with("../") { file.rsplit("../").next().unwrap_or(file) } else { file };
+    // From the build directory kbuild reaches the tree by `../`, or by that and the end of the tree's path.
+    let file =
+        if file.starts_with("../") { below(file.rsplit("../").next().unwrap_or(file), tree) } else { file };
     Some(Remark { file: file.to_owned(), line: number, text: text.trim().to_owned(), error })
+}
+
+/// What is left of a path that begins with the end of `tree`: `net/x.c` of `tree/net/x.c`, for `/w/tree`.
+fn below<'p>(path: &'p str, tree: &str) -> &'p str {
+    let ends = tree.match_indices('/').map(|(at, _)| &tree[at + 1..]);
+    ends.filter_map(|end| path.strip_prefix(end)?.strip_prefix('/')).next().unwrap_or(path)
 }
 
 #[cfg(test)]
@@ -84,6 +91,7 @@ mod tests {
 /w/tree/net/mptcp/pm.c:20:1: warning: context imbalance in 'g' - wrong count at exit
 /w/tree/net/mptcp/pm.c:22:1: error: incompatible types
 ../net/mptcp/pm.c:30:1: error: 'y' undeclared (first use in this function)
+../../tree/include/net/mptcp.h:7:1: error: redefinition of 'z'
 make[4]: *** No rule to make target 'net/mptcp/bpf.o'.  Stop.
 make[4]: *** No rule to make target 'x.h', needed by 'net/mptcp/a.o'.  Stop.
 ld: net/mptcp/pm.o: in function `f': undefined reference to `__udivdi3'
@@ -94,10 +102,11 @@ ld: net/mptcp/pm.o: in function `f': undefined reference to `__udivdi3'
             remarks.iter().map(|one| format!("{}:{} {}", one.file, one.line, one.text)).collect::<Vec<_>>()
         };
         assert_eq!(show(&said.compiler), ["net/mptcp/pm.c:12 unused variable 'x' [-Wunused-variable]"]);
-        assert_eq!(said.sparse.len(), 3);
+        assert_eq!(said.sparse.len(), 4);
         assert_eq!(said.sparse[2].file, "net/mptcp/pm.c");
+        assert_eq!(said.sparse[3].file, "include/net/mptcp.h");
         assert_eq!(said.absent, ["net/mptcp/bpf.o"]);
         assert_eq!(said.other.len(), 1);
-        assert_eq!(read(text.lines(), "/w/tree", &targets, false).compiler.len(), 4);
+        assert_eq!(read(text.lines(), "/w/tree", &targets, false).compiler.len(), 5);
     }
 }
