@@ -73,8 +73,8 @@ fn remark(line: &str, tree: &str) -> Option<Remark> {
 
 /// What is left of a path that begins with the end of `tree`: `net/x.c` of `tree/net/x.c`, for `/w/tree`.
 fn below<'p>(path: &'p str, tree: &str) -> &'p str {
-    let ends = tree.match_indices('/').map(|(at, _)| &tree[at + 1..]);
-    ends.filter_map(|end| path.strip_prefix(end)?.strip_prefix('/')).next().unwrap_or(path)
+    let mut ends = tree.match_indices('/').map(|(at, _)| &tree[at + 1..]);
+    ends.find_map(|end| path.strip_prefix(end)?.strip_prefix('/')).unwrap_or(path)
 }
 
 #[cfg(test)]
