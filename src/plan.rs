@@ -150,6 +150,11 @@ impl GuestPlan {
         }
     }
 
+    /// True if they are to see the host's files by virtiofs, at least where it can be had.
+    pub fn wants_virtiofs(&self) -> bool {
+        self.virtiofs.unwrap_or(self.cached_root)
+    }
+
     /// By how much longer everything may take because of the kernel.
     pub fn slowness(&self) -> u32 {
         if self.slow_kernel { SLOW_KERNEL } else { 1 }
@@ -238,7 +243,7 @@ impl TestPlan {
                 "# --disable-kvm goes if KVM runs the kernel that was built: that is tried first".to_owned(),
             );
         }
-        if self.guest.virtiofs.unwrap_or(self.guest.cached_root) {
+        if self.guest.wants_virtiofs() {
             lines.push("# --force-9p and its rootflags go if guests can have virtiofs".to_owned());
         }
         if self.guest.lean {

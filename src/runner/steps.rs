@@ -183,7 +183,7 @@ pub fn spec(guest: &GuestPlan, accelerator: Accelerator, tmp: &Path, host: &Host
 /// How the guest is to see the host's files.
 fn filesystem(guest: &GuestPlan, tmp: &Path) -> Result<Filesystem> {
     let by_9p = Filesystem::NineP { cached: guest.cached_root };
-    if !guest.virtiofs.unwrap_or(guest.cached_root) {
+    if !guest.wants_virtiofs() {
         return Ok(by_9p);
     }
     match virtiofs::obstacle(&guest.kernel, tmp) {
@@ -208,13 +208,12 @@ fn boot_programs(root: Option<&Path>) -> Result<Option<(Cmd, Vec<PathBuf>)>> {
     Ok(mount_namespace(Identity::Ourselves)?.map(|unshare| (unshare, files)))
 }
 
-/// What the results depend on and is known only now.
+/// What the results in guests like `spec` depend on and is known only now.
 pub(super) fn facts(
-    guest: &GuestPlan,
+    spec: &Spec,
     vms: u32,
     accelerator: Accelerator,
     built: &Built,
-    tmp: &Path,
     host: &Host,
 ) -> Result<BTreeMap<String, String>> {
     let mut facts = doctor::versions(&["virtme-ng", "QEMU", "gcc", "clang", "iproute2"], &host.venv)?;
@@ -222,16 +221,16 @@ pub(super) fn facts(
     let host_kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let root =
-        guest.root.as_ref().map_or_else(|| "/ (the host's)".to_owned(), |root| root.display().to_string());
+        spec.root.as_ref().map_or_else(|| "/ (the host's)".to_owned(), |root| root.display().to_string());
     let known = [
         ("kernel", built.kernel_release.clone()),
         ("config hash", format!("{:016x}", hash::stable(&config))),
         ("accelerator", accelerator.to_string()),
         ("vms", vms.to_string()),
-        ("vcpus", guest.cpus.to_string()),
-        ("memory", format!("{} MiB", guest.memory_mib)),
+        ("vcpus", spec.cpus.to_string()),
+        ("memory", format!("{} MiB", spec.memory_mib)),
         ("root", root),
-        ("filesystem", filesystem(guest, tmp)?.to_string()),
+        ("filesystem", spec.filesystem.to_string()),
         ("host kernel", host_kernel.trim().to_owned()),
         ("host load", load.split_whitespace().take(3).collect::<Vec<_>>().join(" ")),
     ];

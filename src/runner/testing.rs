@@ -40,11 +40,10 @@ pub(super) fn run(tests: &TestPlan, built: &Built, host: &Host, journal: &mut Jo
         let most = most.saturating_mul(tests.repeat as usize);
         let (vms, cpus) = tests.fleet.size(accelerator, capacity(), guest.memory_mib, most);
         guest.cpus = cpus;
-        journal.add(Event::Provenance {
-            facts: steps::facts(&guest, vms, accelerator, built, &journal.tmp()?, host)?,
-        })?;
+        let spec = steps::spec(&guest, accelerator, &journal.tmp()?, host)?;
+        journal.add(Event::Provenance { facts: steps::facts(&spec, vms, accelerator, built, host)? })?;
         let orders = Orders {
-            spec: steps::spec(&guest, accelerator, &journal.tmp()?, host)?,
+            spec,
             alone: alone(tests, &guest, accelerator, host, journal)?,
             vms: vms as usize,
             fresh: tests.fleet.fresh,

@@ -75,9 +75,8 @@ struct Open {
 pub fn run(plan: &PlayPlan, built: &Built, host: &Host, journal: &mut Journal) -> Result<()> {
     journal.step(plan.suite.as_str(), |journal| {
         let accelerator = steps::accelerator(&plan.guest, &built.image, host, journal)?;
-        journal.add(Event::Provenance {
-            facts: steps::facts(&plan.guest, 1, accelerator, built, &journal.tmp()?, host)?,
-        })?;
+        let spec = steps::spec(&plan.guest, accelerator, &journal.tmp()?, host)?;
+        journal.add(Event::Provenance { facts: steps::facts(&spec, 1, accelerator, built, host)? })?;
         let config = journal.path().join(".config");
         std::fs::copy(&built.config, &config).doing("copy the configuration to", &config)?;
         let files = journal.path().join(plan.suite.as_str());
