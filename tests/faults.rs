@@ -175,12 +175,11 @@ impl Traces {
 fn leaves_nothing(fault: impl FnOnce()) {
     let before = Traces::now();
     fault();
-    let deadline = Instant::now() + Duration::from_secs(20);
-    let mut left = before.left_since();
-    while !left.is_empty() && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(100));
+    let mut left = Vec::new();
+    within(Duration::from_secs(20), || {
         left = before.left_since();
-    }
+        left.is_empty()
+    });
     assert_eq!(left, [""; 0], "these were left");
     // The lock is free: else this would wait.
     let next = lab().run(&["build"]);
@@ -266,10 +265,10 @@ fn endless_output_is_capped_and_its_end_is_kept() {
 /// Ends something of a guest while its first test runs.
 fn sabotage(what: &'static str) {
     let scripts = Scripts::new(&[("victim", "echo begun; sleep 1000"), ("after", "exit 0")], 300);
-    sabotage_of(what, scripts, Outcome::Crash, 3);
+    sabotage_of(what, scripts, Outcome::Crash);
 }
 
-fn sabotage_of(what: &'static str, scripts: Scripts, outcome: Outcome, code: u8) {
+fn sabotage_of(what: &'static str, scripts: Scripts, outcome: Outcome) {
     leaves_nothing(|| {
         let (guests, run) =
             (scripts.orders.spec.guests.clone(), scripts.dir.path().join("runs/latest/tests/victim.1.log"));
@@ -291,7 +290,7 @@ fn sabotage_of(what: &'static str, scripts: Scripts, outcome: Outcome, code: u8)
         let done = scripts.run();
         saboteur.join().expect("it was killed");
         assert_eq!(done.outcomes(), [("victim", outcome), ("after", Outcome::Pass)]);
-        assert_eq!(done.summary.exit_code_so_far() as u8, code);
+        assert_eq!(done.summary.exit_code_so_far() as u8, 3);
     });
 }
 
@@ -306,7 +305,7 @@ fn a_virtiofsd_that_is_killed_costs_only_its_test() {
     let script = "echo begun; while :; do ls -lR /usr/share > /dev/null; done";
     let mut scripts = Scripts::new(&[("victim", script), ("after", "exit 0")], 30);
     scripts.orders.spec.filesystem = Filesystem::Virtiofs;
-    sabotage_of("virtiofsd", scripts, Outcome::Timeout, 3);
+    sabotage_of("virtiofsd", scripts, Outcome::Timeout);
 }
 
 #[test]
@@ -449,12 +448,20 @@ fn boots_in_a_row_and_four_at_once_leak_nothing() {
     });
 }
 
-fn wait_for(time: Duration, mut condition: impl FnMut() -> bool) {
+fn wait_for(time: Duration, condition: impl FnMut() -> bool) {
+    assert!(within(time, condition), "not within {time:?}");
+}
+
+/// Asks again and again; true as soon as it holds, false when the time is up.
+fn within(time: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + time;
     while !condition() {
-        assert!(Instant::now() < deadline, "not within {time:?}");
+        if Instant::now() >= deadline {
+            return false;
+        }
         std::thread::sleep(Duration::from_millis(100));
     }
+    true
 }
 
 /// The process ids of all QEMUs whose command line has this text.
