@@ -2,7 +2,7 @@
 
 use super::{Host, Journal, decode, links, testing};
 use crate::doctor::{self, Scope};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::event::StepStatus;
 use crate::kernel::build::{self, BuildRequest, Built};
 use crate::kernel::kconfig::{self, ConfigureRequest, Severity};
@@ -44,13 +44,38 @@ pub fn carry_out(
     plan: &Plan,
     host: &Host,
     lock: &Lock,
-    mut current: Option<Current>,
+    current: Option<Current>,
     journal: &mut Journal,
 ) -> Result<()> {
     for note in &plan.notes {
         journal.note(note)?;
     }
     let mut built = None;
+    let outcome = one_after_the_other(plan, host, lock, current, &mut built, journal);
+    if matches!(&outcome, Err(error) if error.kind() == Kind::Interrupted) {
+        return outcome;
+    }
+    let tree = plan.steps.iter().find_map(|step| match step {
+        Step::Build(request) => Some(&request.tree),
+        _ => None,
+    });
+    // Also those of the steps before one that failed.
+    let decoded = match (tree, built) {
+        (Some(tree), Some(built)) => decode::splats(tree, &built, journal),
+        _ => Ok(()),
+    };
+    outcome.and(decoded)
+}
+
+/// The steps, up to the first that fails. `built` is what came of the build, if it came to that.
+fn one_after_the_other(
+    plan: &Plan,
+    host: &Host,
+    lock: &Lock,
+    mut current: Option<Current>,
+    built: &mut Option<Built>,
+    journal: &mut Journal,
+) -> Result<()> {
     for step in &plan.steps {
         match (step, &mut current) {
             (Step::Configure(_), Some(current)) => {
@@ -58,9 +83,9 @@ pub fn carry_out(
             }
             (Step::Configure(request), None) => configure(request, journal)?,
             (Step::Build(_), Some(current)) => {
-                built = Some(journal.step("build", |_| Ok(finished(current.built.clone())))?);
+                *built = Some(journal.step("build", |_| Ok(finished(current.built.clone())))?);
             }
-            (Step::Build(request), None) => built = Some(build(request, journal)?),
+            (Step::Build(request), None) => *built = Some(build(request, journal)?),
             (Step::Test(tests), _) => {
                 let built = built.as_ref().ok_or_else(|| Error::cannot_run("nothing was built to test"))?;
                 lock.relax()?;
@@ -74,14 +99,7 @@ pub fn carry_out(
             }
         }
     }
-    let tree = plan.steps.iter().find_map(|step| match step {
-        Step::Build(request) => Some(&request.tree),
-        _ => None,
-    });
-    match (tree, built) {
-        (Some(tree), Some(built)) => decode::splats(tree, &built, journal),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// Carries out the steps up to the built kernel.
