@@ -29,10 +29,11 @@ pub(super) fn check(series: &Series, patch: &Patch) -> Judgement {
                 "a patch for {tree} goes to {LIST}: it is not among the recipients"
             )));
         }
-        let named = patch.message.text.to_lowercase();
+        let words = patch.message.text.split(|char: char| char.is_whitespace() || "<>(),;".contains(char));
+        let named: Vec<&str> = words.filter(|word| word.contains('@')).collect();
         let may_stay = |address: &str| {
-            [LIST, &patch.author.email].iter().any(|own| address.eq_ignore_ascii_case(own))
-                || named.contains(&address.to_lowercase())
+            let own = [LIST, &patch.author.email];
+            own.iter().chain(&named).any(|known| address.eq_ignore_ascii_case(known))
         };
         for other in envelope.recipients.iter().filter(|address| !may_stay(address)) {
             let text = format!("a patch for {tree} goes to {LIST} and nobody else: take {other} out");
@@ -81,6 +82,7 @@ mod tests {
         let named = [LIST, "b@example.org", "stable@vger.kernel.org"];
         assert_eq!(status("mptcp-net", &named), Status::Pass, "git adds them");
         assert_eq!(status("mptcp-next", &[LIST, "c@example.org"]), Status::Warn);
+        assert_eq!(status("mptcp-next", &[LIST, "@example.org"]), Status::Warn);
         assert_eq!(status("mptcp-next", &[LIST, NETDEV]), Status::Fail);
         assert_eq!(status("mptcp-net", &[NETDEV]), Status::Fail);
         assert_eq!(status("net-next", &[NETDEV, LIST, "x@y.org"]), Status::Pass);
