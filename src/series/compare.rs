@@ -18,6 +18,8 @@ pub struct Comparison {
     pub still: Vec<String>,
     /// Failed, and passed when it was run again.
     pub flaky: Vec<String>,
+    /// Scripts of which nothing was run.
+    pub skipped: Vec<String>,
 }
 
 /// True if this stands against it.
@@ -30,7 +32,9 @@ pub fn compare(base: &Outcomes, tip: &Outcomes, again: Option<&Outcomes>) -> Com
     let mut comparison = Comparison::default();
     for (name, outcome) in tip {
         let before = base.get(name).copied();
-        if !is_bad(*outcome) {
+        if *outcome == Outcome::Skip && !name.contains('/') {
+            comparison.skipped.push(name.clone());
+        } else if !is_bad(*outcome) {
             if before.is_some_and(is_bad) {
                 comparison.fixed.push(name.clone());
             }
@@ -58,11 +62,14 @@ impl Comparison {
         let part = |word: &str, names: &[String]| {
             (!names.is_empty()).then(|| format!("{word}: {}", names.join(", ")))
         };
-        let parts: Vec<String> =
-            [part("fixed", &self.fixed), part("fails without the series too", &self.still)]
-                .into_iter()
-                .flatten()
-                .collect();
+        let parts: Vec<String> = [
+            part("fixed", &self.fixed),
+            part("fails without the series too", &self.still),
+            part("skipped", &self.skipped),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
         (!parts.is_empty()).then(|| parts.join("; "))
     }
 }
@@ -89,6 +96,6 @@ mod tests {
         assert_eq!(names(&compared.still), "b");
         assert_eq!(names(&compared.flaky), "d");
         assert_eq!(compared.findings().len(), 3);
-        insta::assert_snapshot!(compared.note().unwrap(), @"fixed: c; fails without the series too: b");
+        insta::assert_snapshot!(compared.note().unwrap(), @"fixed: c; fails without the series too: b; skipped: s");
     }
 }

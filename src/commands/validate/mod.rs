@@ -185,7 +185,11 @@ fn validate(args: &Args, context: &Context, place: &Place, loaded: &Loaded) -> R
     let outcome = engine.run().and_then(|()| {
         if engine.is_open(names::TESTS, None) && !args.no_tests {
             let mut variants = vec![place.target.variant];
-            variants.extend(args.also.iter().filter(|also| **also != place.target.variant));
+            for also in &args.also {
+                if !variants.contains(also) {
+                    variants.push(*also);
+                }
+            }
             return tip::test(&mut engine, context, place, loaded, &variants, args.full);
         }
         Ok(())

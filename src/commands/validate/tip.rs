@@ -42,6 +42,7 @@ pub(super) fn test(
 
 /// What is found on all these kernels. With several, each finding says on which it shows.
 fn on_each(variants: &[Variant], mut judge: impl FnMut(Variant) -> Result<Judgement>) -> Result<Judgement> {
+    let several = variants.len() > 1;
     let mut all = Vec::new();
     for variant in variants {
         let found = match judge(*variant) {
@@ -51,7 +52,6 @@ fn on_each(variants: &[Variant], mut judge: impl FnMut(Variant) -> Result<Judgem
             // There is nothing to test, on none of them.
             other => return other,
         };
-        let several = variants.len() > 1;
         let on = |finding: Finding| if several { finding.in_config(variant.to_string()) } else { finding };
         all.extend(found.into_iter().map(on));
     }
