@@ -1,6 +1,7 @@
 //! The checks that build a patch: in what it can affect.
 
 use super::Engine;
+use super::effects::Effect;
 use super::merge::merge;
 use crate::error::{Error, Kind, Result};
 use crate::process::{find, interrupt};
@@ -8,9 +9,9 @@ use crate::series::cache::identity;
 use crate::series::check::names;
 use crate::series::diff::Kind as Change;
 use crate::series::make::builder::{Builder, Built};
-use crate::series::make::{Config, Targets, is_selftest, targets};
+use crate::series::make::{Config, is_selftest, targets};
 use crate::series::model::Patch;
-use crate::series::news::{Remark, new_ones};
+use crate::series::news::new_ones;
 use crate::series::verdict::{Finding, Judgement, Severity};
 use std::time::Instant;
 
@@ -35,18 +36,6 @@ impl Site<'_> {
         self.configured.push(config);
         Ok(())
     }
-}
-
-/// What one patch does in one configuration.
-#[derive(Default)]
-struct Effect {
-    build: Vec<Finding>,
-    warnings: Vec<Finding>,
-    sparse: Vec<Finding>,
-    /// It did not build before either: why.
-    broken_before: Option<String>,
-    /// It does not build.
-    broken: bool,
 }
 
 /// What the four checks say of a patch, and why some could not.
@@ -175,119 +164,6 @@ impl Engine<'_> {
         Ok(answers)
     }
 
-    fn effects(
-        &mut self,
-        patch: &Patch,
-        wanted: &Targets,
-        open: &[&str],
-        configs: &[Config],
-        site: &mut Site<'_>,
-    ) -> Result<Vec<(Config, Effect)>> {
-        let examines = open.contains(&names::WARNINGS) || open.contains(&names::SPARSE);
-        let sparse = open.contains(&names::SPARSE) && find("sparse").is_ok();
-        let mut before = Vec::new();
-        if examines {
-            self.go_to(&patch.parent, site)?;
-            for config in configs {
-                self.observer.begins(names::WARNINGS, Some(patch.number), &format!("{config}, before"));
-                site.configure(*config)?;
-                if !wanted.headers.is_empty() {
-                    // Only what was compiled tells which objects include a header.
-                    site.builder.compile(*config, wanted)?;
-                }
-                let objects = site.builder.examined(*config, wanted);
-                let remarks = self.examine(*config, &objects, sparse, &patch.parent, site)?;
-                before.push((objects, remarks));
-            }
-        }
-        self.go_to(&patch.commit, site)?;
-        if patch.files().any(|file| file.rsplit('/').next().is_some_and(|name| name.starts_with("Kconfig"))) {
-            site.configured.clear();
-        }
-        let mut effects = Vec::new();
-        for (at, config) in configs.iter().enumerate() {
-            let mut effect = Effect::default();
-            self.observer.begins(names::BUILD, Some(patch.number), &config.to_string());
-            if let Err(error) = site.configure(*config) {
-                if error.kind() != Kind::Build {
-                    return Err(error);
-                }
-                effect.build.push(Finding::error(error.to_string()));
-                effects.push((*config, Effect { broken: true, ..effect }));
-                continue;
-            }
-            if open.contains(&names::BUILD) {
-                let built = site.builder.compile(*config, wanted)?;
-                if !built.ok {
-                    effect.broken = true;
-                    effect.build = self.blame(patch, *config, wanted, &built, site)?;
-                    effect.broken_before = effect.build.is_empty().then(|| built.first_error());
-                    effects.push((*config, effect));
-                    continue;
-                }
-            }
-            if let Some((objects, (warnings, findings))) = before.get(at) {
-                self.observer.begins(names::WARNINGS, Some(patch.number), &config.to_string());
-                let after = self.examine(*config, objects, sparse, &patch.commit, site)?;
-                let news = |before: &[Remark], after: &[Remark]| -> Vec<Finding> {
-                    let new = new_ones(before, after, |file, line| is_changed(patch, file, line));
-                    new.iter().map(|remark| remark.finding(Severity::Error)).collect()
-                };
-                if open.contains(&names::WARNINGS) {
-                    effect.warnings = news(warnings, &after.0);
-                }
-                if open.contains(&names::SPARSE) {
-                    effect.sparse = news(findings, &after.1);
-                }
-            }
-            effects.push((*config, effect));
-        }
-        Ok(effects)
-    }
-
-    /// What of a failed build is this patch's doing.
-    fn blame(
-        &mut self,
-        patch: &Patch,
-        config: Config,
-        wanted: &Targets,
-        built: &Built,
-        site: &mut Site<'_>,
-    ) -> Result<Vec<Finding>> {
-        self.go_to(&patch.parent, site)?;
-        self.observer.begins(names::BUILD, Some(patch.number), &format!("{config}, without the patch"));
-        let known = match site.configure(config) {
-            Ok(()) => site.builder.compile(config, wanted)?,
-            Err(error) if error.kind() == Kind::Build => Built::default(),
-            Err(error) => return Err(error),
-        };
-        self.go_to(&patch.commit, site)?;
-        Ok(blame(&known, built, |file, line| is_changed(patch, file, line)))
-    }
-
-    /// What W=1 and sparse say of these objects in a commit.
-    fn examine(
-        &mut self,
-        config: Config,
-        objects: &[String],
-        sparse: bool,
-        commit: &str,
-        site: &mut Site<'_>,
-    ) -> Result<(Vec<Remark>, Vec<Remark>)> {
-        if objects.is_empty() {
-            return Ok(Default::default());
-        }
-        let tree = self.workspace.git().read(["rev-parse", &format!("{commit}^{{tree}}")])?;
-        let mut key = self.build_key("examine", "", &tree, &[config], &[if sparse { "sparse" } else { "" }]);
-        key.extend(objects.iter().cloned());
-        if let Some(known) = self.cache.get(&key) {
-            return Ok(known);
-        }
-        let said = site.builder.examine(config, objects, sparse)?;
-        self.cache.put(&key, &said)?;
-        Ok(said)
-    }
-
     fn selftests(&mut self, patch: &Patch, site: &mut Site<'_>) -> Result<Judgement> {
         if !patch.files().any(is_selftest) {
             return Ok(Judgement::moot("no program of the selftests is touched"));
@@ -305,16 +181,24 @@ impl Engine<'_> {
         Ok(Judgement::Done(blame(&known, &built, |file, line| is_changed(patch, file, line))))
     }
 
+    /// Checks a commit out. Where it has other options, everything is configured anew.
     pub(super) fn go_to(&mut self, commit: &str, site: &mut Site<'_>) -> Result<()> {
         interrupt::check()?;
         if site.at.as_deref() == Some(commit) {
             return Ok(());
         }
-        if site.at.is_none() {
-            self.observer.begins(names::APPLY, None, "checking the tree out");
-            self.workspace.clean()?;
+        match site.at.take() {
+            None => {
+                self.observer.begins(names::APPLY, None, "checking the tree out");
+                self.workspace.clean()?;
+            }
+            Some(from) => {
+                let options = ["diff", "--name-only", &from, commit, "--", "*Kconfig*"];
+                if !self.workspace.git().read(options)?.is_empty() {
+                    site.configured.clear();
+                }
+            }
         }
-        site.at = None;
         self.workspace.check_out(commit)?;
         site.at = Some(commit.to_owned());
         Ok(())
@@ -352,7 +236,7 @@ pub(super) fn blame(known: &Built, built: &Built, is_changed: impl Fn(&str, u32)
     findings
 }
 
-fn is_changed(patch: &Patch, file: &str, line: u32) -> bool {
+pub(super) fn is_changed(patch: &Patch, file: &str, line: u32) -> bool {
     let change = patch.changes.iter().find(|change| change.path == file);
     change.is_some_and(|change| change.added.iter().any(|added| added.number == line))
 }

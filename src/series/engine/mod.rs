@@ -1,6 +1,7 @@
 //! Does the checks, one after the other, and tells whoever watches.
 
 mod builds;
+mod effects;
 mod merge;
 mod tip;
 

@@ -3,10 +3,11 @@
 use super::Engine;
 use super::builds::{Site, blame};
 use super::merge::merge;
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::series::check::names;
 use crate::series::load;
 use crate::series::make::Config;
+use crate::series::make::builder::Built;
 use crate::series::verdict::{CheckResult, Finding, Judgement, Status};
 use std::time::Instant;
 
@@ -29,12 +30,28 @@ impl Engine<'_> {
             self.judge(names::BUILD_ALL, None, why, 0.0, false);
             return Ok(());
         }
-        let tip = load::tip(&loaded.series, loaded.applied);
-        let tree = self.workspace.git().read(["rev-parse", &format!("{tip}^{{tree}}")])?;
         let began = Instant::now();
+        match self.everywhere(&configs, site) {
+            Ok((findings, cached)) => {
+                let judgement = Judgement::Done(merge(findings, &configs));
+                self.judge(names::BUILD_ALL, None, judgement, began.elapsed().as_secs_f64(), cached);
+                Ok(())
+            }
+            Err(error) => self.conclude(names::BUILD_ALL, Err(error), began.elapsed().as_secs_f64()),
+        }
+    }
+
+    /// What is wrong at the tip in each configuration, and whether all of that was known.
+    fn everywhere(
+        &mut self,
+        configs: &[Config],
+        site: &mut Site<'_>,
+    ) -> Result<(Vec<(Config, Finding)>, bool)> {
+        let tip = load::tip(&self.loaded.series, self.loaded.applied);
+        let tree = self.workspace.git().read(["rev-parse", &format!("{tip}^{{tree}}")])?;
         let mut found = Vec::new();
         let mut cached = true;
-        for config in &configs {
+        for config in configs {
             let key = self.build_key("all", "", &tree, &[*config], &[]);
             let findings: Vec<Finding> = if let Some(known) = self.cache.get(&key) {
                 known
@@ -47,28 +64,32 @@ impl Engine<'_> {
             };
             found.extend(findings.into_iter().map(|finding| (*config, finding)));
         }
-        let judgement = Judgement::Done(merge(found, &configs));
-        self.judge(names::BUILD_ALL, None, judgement, began.elapsed().as_secs_f64(), cached);
-        Ok(())
+        Ok((found, cached))
     }
 
     fn all(&mut self, config: Config, tip: &str, site: &mut Site<'_>) -> Result<Vec<Finding>> {
-        self.go_to(tip, site)?;
-        site.configure(config)?;
-        let built = site.builder.all(config)?;
+        let built = self.whole(config, tip, site)?;
         if built.ok {
             return Ok(Vec::new());
         }
         let base = self.loaded.series.base.clone();
-        self.go_to(&base, site)?;
         self.observer.begins(names::BUILD_ALL, None, &format!("{config}, without the series"));
-        site.configure(config)?;
-        let known = site.builder.all(config)?;
-        self.go_to(tip, site)?;
+        let known = self.whole(config, &base, site)?;
         let findings = blame(&known, &built, |_, _| true);
         if findings.is_empty() {
-            self.note(format!("the base does not build in {config} either"));
+            self.note(format!("the base does not build in {config} either: {}", built.first_error()));
         }
         Ok(findings)
+    }
+
+    fn whole(&mut self, config: Config, commit: &str, site: &mut Site<'_>) -> Result<Built> {
+        self.go_to(commit, site)?;
+        match site.configure(config) {
+            Ok(()) => site.builder.all(config),
+            Err(error) if error.kind() == Kind::Build => {
+                Ok(Built { other: vec![error.to_string()], ..Built::default() })
+            }
+            Err(error) => Err(error),
+        }
     }
 }

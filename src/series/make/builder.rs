@@ -9,9 +9,6 @@ use crate::series::news::Remark;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where the warnings of more objects than this are compared, it takes longer than anybody wants.
-const MANY: usize = 60;
-
 /// How builds are done.
 #[derive(Debug, Clone)]
 pub struct Builder {
@@ -167,7 +164,6 @@ impl Builder {
         }
         objects.sort();
         objects.dedup();
-        objects.truncate(MANY);
         objects
     }
 

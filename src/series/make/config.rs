@@ -59,7 +59,7 @@ impl Config {
     pub fn needed<'a>(files: impl IntoIterator<Item = &'a str>) -> Vec<Self> {
         let built: Vec<&str> = files.into_iter().filter(|file| is_built(file)).collect();
         // net/Makefile enters net/mptcp/ only with CONFIG_MPTCP, and nobody outside includes its headers.
-        let only_within = built.iter().all(|file| file.starts_with("net/mptcp/") || is_private(file));
+        let only_within = built.iter().all(|file| is_private(file));
         Self::all().into_iter().filter(|config| !built.is_empty() && (config.mptcp || !only_within)).collect()
     }
 
@@ -109,9 +109,9 @@ impl fmt::Display for Config {
     }
 }
 
-/// Headers of MPTCP's that only net/mptcp includes.
+/// What is read only where MPTCP is on. Its Kconfig is read everywhere.
 fn is_private(file: &str) -> bool {
-    file == "include/trace/events/mptcp.h"
+    file.starts_with("net/mptcp/") && !file.ends_with("/Kconfig") || file == "include/trace/events/mptcp.h"
 }
 
 /// False for what no kernel is built from.
@@ -148,6 +148,7 @@ mod tests {
         insta::assert_snapshot!(names(&["net/mptcp/pm.c"]), @"x86_64-ipv6-mptcp x86_64-ipv6-mptcp-clang i386-ipv6-mptcp x86_64-noipv6-mptcp i386-noipv6-mptcp");
         assert_eq!(Config::needed(["net/mptcp/pm.c", "net/ipv4/tcp.c"]), Config::all());
         assert_eq!(Config::needed(["include/net/mptcp.h"]).len(), 9);
+        assert_eq!(Config::needed(["net/mptcp/Kconfig"]).len(), 9);
         assert_eq!(names(&["tools/testing/selftests/net/mptcp/diag.sh", "Documentation/x.rst"]), "");
         assert!(is_selftest("tools/testing/selftests/net/mptcp/mptcp_inq.c"));
         assert!(!is_selftest("tools/testing/selftests/net/mptcp/diag.sh"));
