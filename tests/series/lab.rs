@@ -165,13 +165,18 @@ impl Lab {
         }
     }
 
-    /// The checks that are not well, as `name` or `name patch`, of a run that prints JSON.
-    pub fn found(&self, args: &[&str]) -> Vec<String> {
+    /// The results of a run that prints JSON.
+    pub fn results(&self, args: &[&str]) -> Vec<serde_json::Value> {
         let ran = self.vmptcp(&[&["validate", "--json"], args].concat());
         assert!(ran.code == 0 || ran.code == 1, "{args:?}: {}", ran.stderr);
-        let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        let mut report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        report["results"].as_array_mut().map(std::mem::take).unwrap()
+    }
+
+    /// The checks that are not well, as `name` or `name patch`.
+    pub fn found(&self, args: &[&str]) -> Vec<String> {
         let mut found = Vec::new();
-        for result in report["results"].as_array().unwrap() {
+        for result in self.results(args) {
             if ["warn", "fail", "error"].contains(&result["status"].as_str().unwrap()) {
                 let patch = result["patch"].as_u64().map(|number| format!(" {number}")).unwrap_or_default();
                 found.push(format!("{}{patch}", result["check"].as_str().unwrap()));
