@@ -74,6 +74,10 @@ impl Target {
     pub fn guest(&self, context: &Context) -> Result<GuestPlan> {
         let vm = &self.loaded.settings.vm;
         let agent = std::env::current_exe().doing("find the path of", "this executable")?;
+        if !agent.exists() {
+            // A guest runs it too.
+            return Err(Error::cannot_run("vmptcp itself was replaced while it ran").hint("run it again"));
+        }
         let root = Some(vm.root.clone()).filter(|root| root != Path::new("/"));
         let needed = [self.tree.root(), self.work.root(), agent.parent().unwrap_or(Path::new("/"))];
         let mut ro: Vec<PathBuf> =
