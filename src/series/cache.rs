@@ -15,6 +15,8 @@ const KEEP: Duration = Duration::from_secs(60 * 24 * 3600);
 #[derive(Debug)]
 pub struct Cache {
     dir: PathBuf,
+    /// This program: another one may say something else of the same.
+    program: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -33,12 +35,14 @@ impl Cache {
                 let _ = fs::remove_file(entry.path());
             }
         }
-        Self { dir }
+        let program = std::env::current_exe().map_or_else(|_| String::new(), |exe| identity(&exe));
+        Self { dir, program }
     }
 
     /// The answer, if it is known. What cannot be read is not known.
     pub fn get<T: DeserializeOwned>(&self, key: &[String]) -> Option<T> {
-        let file = self.file(key);
+        let key = self.whole(key);
+        let file = self.file(&key);
         let entry: Entry<T> = serde_json::from_slice(&fs::read(&file).ok()?).ok()?;
         if entry.key != key {
             return None;
@@ -53,12 +57,17 @@ impl Cache {
 
     /// Keeps an answer; on disk when this returns, so that an interrupted run goes on from here.
     pub fn put<T: Serialize>(&self, key: &[String], value: T) -> Result<()> {
-        let text = serde_json::to_vec(&Entry { key: key.to_vec(), value }).unwrap_or_default();
+        let key = self.whole(key);
+        let text = serde_json::to_vec(&Entry { key: key.clone(), value }).unwrap_or_default();
         fs::create_dir_all(&self.dir).doing("create", &self.dir)?;
         let mut file = tempfile::NamedTempFile::new_in(&self.dir).doing("create a file in", &self.dir)?;
         std::io::Write::write_all(&mut file, &text).doing("write", file.path())?;
-        let place = self.file(key);
+        let place = self.file(&key);
         file.persist(&place).map_err(|error| error.error).doing("write", &place).map(drop)
+    }
+
+    fn whole(&self, key: &[String]) -> Vec<String> {
+        std::iter::once(&self.program).chain(key).cloned().collect()
     }
 
     fn file(&self, key: &[String]) -> PathBuf {
@@ -89,11 +98,11 @@ mod tests {
         cache.put(&key("a"), 7u32).unwrap();
         assert_eq!(cache.get(&key("a")), Some(7u32));
         assert_eq!(cache.get::<u32>(&key("b")), None);
-        fs::write(cache.file(&key("a")), "{\"key\":").unwrap();
+        fs::write(cache.file(&cache.whole(&key("a"))), "{\"key\":").unwrap();
         assert_eq!(cache.get::<u32>(&key("a")), None, "damaged");
         // Another key in the file of this one, as if their hashes were the same.
         cache.put(&key("c"), 9u32).unwrap();
-        fs::rename(cache.file(&key("c")), cache.file(&key("a"))).unwrap();
+        fs::rename(cache.file(&cache.whole(&key("c"))), cache.file(&cache.whole(&key("a")))).unwrap();
         assert_eq!(cache.get::<u32>(&key("a")), None);
     }
 }

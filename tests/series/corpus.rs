@@ -255,7 +255,20 @@ pub fn of_builds() -> Vec<Case> {
         )],
         ..draft("net: proc: compute more", "")
     }];
+    let mut gone = code("build-without-a-file", "", &["build 1"], &one);
+    gone.drafts =
+        vec![Draft { edits: vec![(FILE, Edit::Remove)], ..draft("mptcp: ctrl: do without it", "") }];
+    let mut never = code("never-compiled", "", &["build 1"], &one);
+    never.drafts = vec![Draft {
+        edits: vec![
+            ("net/mptcp/Makefile", Edit::Append("\nobj-$(CONFIG_MPTCP_MORE) += more.o\n".to_owned())),
+            ("net/mptcp/more.c", Edit::Append("// SPDX-License-Identifier: GPL-2.0\n".to_owned())),
+        ],
+        ..draft("mptcp: have more", "")
+    }];
     vec![
+        gone,
+        never,
         code(
             "build-clean",
             "\nint mptcp_more(void);\n\nint mptcp_more(void)\n{\n\treturn 0;\n}\n",

@@ -47,6 +47,8 @@ pub enum Edit {
     Replace(&'static str, String),
     /// A symbolic link.
     Link(&'static str),
+    /// No such file any more.
+    Remove,
 }
 
 impl Lab {
@@ -122,6 +124,7 @@ impl Lab {
                         fs::write(&path, old.replacen(from, to, 1)).unwrap();
                     }
                     Edit::Link(to) => std::os::unix::fs::symlink(to, &path).unwrap(),
+                    Edit::Remove => fs::remove_file(&path).unwrap(),
                 }
                 self.git(&["add", "-f", file]);
             }

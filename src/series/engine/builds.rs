@@ -1,22 +1,26 @@
 //! The checks that build a patch: in what it can affect.
 
 use super::Engine;
-use super::effects::Effect;
-use super::merge::merge;
-use crate::error::{Error, Kind, Result};
+use super::effects::judge;
+use crate::error::{Error, IoContext, Kind, Result};
 use crate::process::{find, interrupt};
 use crate::series::cache::identity;
 use crate::series::check::names;
 use crate::series::diff::Kind as Change;
 use crate::series::make::builder::{Builder, Built};
-use crate::series::make::{Config, is_selftest, targets};
+use crate::series::make::{Config, Targets, is_selftest, targets, users};
 use crate::series::model::Patch;
 use crate::series::news::new_ones;
 use crate::series::verdict::{Finding, Judgement, Severity};
+use std::fs;
 use std::time::Instant;
 
 /// The checks on one patch that build.
 const PER_PATCH: [&str; 4] = [names::BUILD, names::WARNINGS, names::SPARSE, names::SELFTESTS];
+
+/// Why nothing is built.
+pub(super) const NOWHERE: &str =
+    "none of the configurations that it needs can be built here, or was asked for";
 
 /// What is known of a work tree that is being built in.
 pub(super) struct Site<'b> {
@@ -35,6 +39,21 @@ impl Site<'_> {
         self.builder.configure(config)?;
         self.configured.push(config);
         Ok(())
+    }
+
+    /// Configures and builds. That it cannot be configured is a way not to build.
+    pub(super) fn build(
+        &mut self,
+        config: Config,
+        build: impl Fn(&Builder) -> Result<Built>,
+    ) -> Result<Built> {
+        match self.configure(config) {
+            Ok(()) => build(self.builder),
+            Err(error) if error.kind() == Kind::Build => {
+                Ok(Built { other: vec![error.to_string()], ..Built::default() })
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -62,40 +81,52 @@ impl Engine<'_> {
     pub(super) fn configs<'f>(
         &mut self,
         files: impl IntoIterator<Item = &'f str>,
-        builder: &Builder,
-    ) -> Vec<Config> {
+        site: &mut Site<'_>,
+    ) -> Result<Vec<Config>> {
         let wanted = &self.options.configs;
         let named = |config: &Config| wanted.is_empty() || wanted.contains(&config.to_string());
         let needed: Vec<Config> = Config::needed(files).into_iter().filter(named).collect();
         let mut here = Vec::new();
         for config in needed {
-            match builder.missing(config) {
+            let why = match site.builder.missing(config) {
+                None => self.unusable(config, site)?,
+                missing => missing,
+            };
+            match why {
                 None => here.push(config),
                 Some(why) => self.note(format!("not built in {config}: {why}")),
             }
         }
-        here
+        Ok(here)
+    }
+
+    /// Why the base cannot be configured so; none if it can. A compiler may be too old for the tree.
+    fn unusable(&mut self, config: Config, site: &mut Site<'_>) -> Result<Option<String>> {
+        let base = self.loaded.series.base.clone();
+        let key = build_key("configure", "", &self.tree_of(&base)?, &[config], &[]);
+        if let Some(known) = self.cache.get(&key) {
+            return Ok(known);
+        }
+        self.go_to(&base, site)?;
+        let why = match site.configure(config) {
+            Ok(()) => None,
+            Err(error) if error.kind() == Kind::Build => Some(error.to_string()),
+            Err(error) => return Err(error),
+        };
+        self.remember(&key, &why);
+        Ok(why)
     }
 
     fn build_patch(&mut self, patch: &Patch, open: &[&str], site: &mut Site<'_>) -> Result<()> {
-        let configs = self.configs(patch.files(), site.builder);
-        let number = Some(patch.number);
-        let key = self.build_key("patch", &patch.parent, &patch.tree, &configs, open);
-        if let Some(known) = self.cache.get::<Answers>(&key) {
-            for (name, judgement) in known {
-                self.judge(&name, number, judgement, 0.0, true);
-            }
-            return Ok(());
-        }
         let began = Instant::now();
-        match self.answers(patch, open, &configs, site) {
-            Ok(answers) => {
-                self.cache.put(&key, &answers)?;
-                let seconds = began.elapsed().as_secs_f64();
+        let number = Some(patch.number);
+        match self.known_or_new(patch, open, site) {
+            Ok((answers, known)) => {
+                let seconds = if known { 0.0 } else { began.elapsed().as_secs_f64() };
                 for (name, judgement) in answers {
                     // They are done together: the first has the time of all.
                     let seconds = if name == open[0] { seconds } else { 0.0 };
-                    self.judge(&name, number, judgement, seconds, false);
+                    self.judge(&name, number, judgement, seconds, known);
                 }
                 Ok(())
             }
@@ -110,6 +141,18 @@ impl Engine<'_> {
         }
     }
 
+    /// The answers, and whether they were known.
+    fn known_or_new(&mut self, patch: &Patch, open: &[&str], site: &mut Site<'_>) -> Result<(Answers, bool)> {
+        let configs = self.configs(patch.files(), site)?;
+        let key = build_key("patch", &self.tree_of(&patch.parent)?, &patch.tree, &configs, open);
+        if let Some(known) = self.cache.get(&key) {
+            return Ok((known, true));
+        }
+        let answers = self.answers(patch, open, &configs, site)?;
+        self.remember(&key, &answers);
+        Ok((answers, false))
+    }
+
     fn answers(
         &mut self,
         patch: &Patch,
@@ -117,49 +160,22 @@ impl Engine<'_> {
         configs: &[Config],
         site: &mut Site<'_>,
     ) -> Result<Answers> {
-        let wants = |name: &str| open.contains(&name);
-        let kept = patch.changes.iter().filter(|change| change.kind != Change::Deleted);
-        let mut wanted = targets(kept.map(|change| change.path.as_str()));
-        // Whoever used a file that goes is in its directory, or anywhere.
-        let gone = patch.changes.iter().filter(|change| change.kind == Change::Deleted);
-        let gone = gone.filter(|change| !change.ends_with(&[".c"]));
-        wanted = wanted.and(&targets(gone.map(|change| change.path.as_str())));
-        let mut effects: Vec<(Config, Effect)> = Vec::new();
-        if !wanted.is_empty() && !configs.is_empty() {
-            effects = self.effects(patch, &wanted, open, configs, site)?;
-        }
-        let mut answers = Answers::new();
-        let nothing = "nothing that it touches is compiled";
-        let broken = effects.iter().any(|(_, effect)| effect.broken);
-        let mut answer = |name: &str, pick: fn(&mut Effect) -> Vec<Finding>| {
-            if !wants(name) {
-                return;
-            }
-            let found: Vec<(Config, Finding)> = effects
-                .iter_mut()
-                .flat_map(|(config, effect)| {
-                    pick(effect).into_iter().map(|finding| (*config, finding)).collect::<Vec<_>>()
-                })
-                .collect();
-            let broken_before = effects.iter().find_map(|(_, effect)| effect.broken_before.as_deref());
-            let judgement = match (effects.is_empty(), found.is_empty(), broken_before) {
-                (true, ..) => Judgement::moot(nothing),
-                (false, true, Some(why)) if name == names::BUILD => {
-                    Judgement::skip(format!("it does not build without this patch either: {why}"))
-                }
-                (false, true, _) if name != names::BUILD && broken => Judgement::skip("it does not build"),
-                (false, true, _) if name == names::SPARSE && find("sparse").is_err() => {
-                    Judgement::skip("sparse is not installed: vmptcp doctor names its package")
-                }
-                _ => Judgement::Done(merge(found, configs)),
-            };
-            answers.push((name.to_owned(), judgement));
+        let wanted = affected(patch);
+        let compiles = open.iter().any(|name| *name != names::SELFTESTS);
+        let effects = if compiles && !wanted.is_empty() && !configs.is_empty() {
+            self.effects(patch, &wanted, open, configs, site)?
+        } else {
+            Vec::new()
         };
-        answer(names::BUILD, |effect| std::mem::take(&mut effect.build));
-        answer(names::WARNINGS, |effect| std::mem::take(&mut effect.warnings));
-        answer(names::SPARSE, |effect| std::mem::take(&mut effect.sparse));
-        if wants(names::SELFTESTS) {
-            answers.push((names::SELFTESTS.to_owned(), self.selftests(patch, site)?));
+        let mut answers = Answers::new();
+        for name in open {
+            let judgement = match *name {
+                names::SELFTESTS => self.selftests(patch, site)?,
+                _ if wanted.is_empty() => Judgement::moot("nothing that it touches is compiled"),
+                _ if configs.is_empty() => Judgement::skip(NOWHERE),
+                name => judge(name, &effects, &wanted),
+            };
+            answers.push(((*name).to_owned(), judgement));
         }
         Ok(answers)
     }
@@ -178,7 +194,12 @@ impl Engine<'_> {
         self.go_to(&patch.parent, site)?;
         self.observer.begins(names::SELFTESTS, Some(patch.number), "without the patch");
         let known = site.builder.selftests(&out)?;
-        Ok(Judgement::Done(blame(&known, &built, |file, line| is_changed(patch, file, line))))
+        let found = blame(&known, &built, |file, line| is_changed(patch, file, line));
+        if found.is_empty() && !built.ok {
+            let why = built.first_error();
+            return Ok(Judgement::skip(format!("they do not build without this patch either: {why}")));
+        }
+        Ok(Judgement::Done(found))
     }
 
     /// Checks a commit out. Where it has other options, everything is configured anew.
@@ -187,44 +208,62 @@ impl Engine<'_> {
         if site.at.as_deref() == Some(commit) {
             return Ok(());
         }
-        match site.at.take() {
-            None => {
-                self.observer.begins(names::APPLY, None, "checking the tree out");
-                self.workspace.clean()?;
-            }
-            Some(from) => {
-                let options = ["diff", "--name-only", &from, commit, "--", "*Kconfig*"];
-                if !self.workspace.git().read(options)?.is_empty() {
-                    site.configured.clear();
-                }
-            }
+        if site.at.take().is_none() {
+            self.observer.begins(names::APPLY, None, "checking the tree out");
+            site.configured.clear();
+            self.workspace.clean()?;
         }
+        let git = self.workspace.git();
+        // What was checked out last for a build, perhaps by an earlier run.
+        let note = site.builder.builds.join("commit");
+        let last = fs::read_to_string(&note).unwrap_or_default();
+        if let Some(from) = git.ask(["rev-parse", "--verify", "--quiet", &format!("{last}^{{commit}}")]) {
+            let differ =
+                |options: &[&str]| git.read(["diff", "--no-renames", "--name-only"].iter().chain(options));
+            if !differ(&[&from, commit, "--", "*Kconfig*"])?.is_empty() {
+                site.configured.clear();
+            }
+            site.builder.forget(differ(&["--diff-filter=D", &from, commit])?.lines())?;
+        }
+        fs::write(&note, commit).doing("write", &note)?;
         self.workspace.check_out(commit)?;
         site.at = Some(commit.to_owned());
         Ok(())
     }
 
-    /// What the answer of a build depends on.
-    pub(super) fn build_key(
-        &self,
-        what: &str,
-        before: &str,
-        after: &str,
-        configs: &[Config],
-        open: &[&str],
-    ) -> Vec<String> {
-        let git = self.workspace.git();
-        // The same patch on the same content is the same build, whatever its commits are called.
-        let before = git.ask(["rev-parse", &format!("{before}^{{tree}}")]).unwrap_or_default();
-        let mut key: Vec<String> =
-            [env!("CARGO_PKG_VERSION"), what, &before, after].map(str::to_owned).to_vec();
-        key.extend(configs.iter().map(|config| format!("{config} {}", config.fragment())));
-        key.extend(open.iter().map(|&name| name.to_owned()));
-        for tool in ["gcc", "clang", "ld", "sparse"] {
-            key.push(find(tool).map_or_else(|_| "none".to_owned(), |tool| identity(&tool.path)));
-        }
-        key
+    /// The content of a commit.
+    pub(super) fn tree_of(&self, commit: &str) -> Result<String> {
+        self.workspace.git().read(["rev-parse", &format!("{commit}^{{tree}}")])
     }
+}
+
+/// What the answer of a build depends on: the content of the tree before and after it, the configurations, what is
+/// asked, the tools. The same patch on the same content is the same build, whatever its commits are called.
+pub(super) fn build_key(
+    what: &str,
+    before: &str,
+    after: &str,
+    configs: &[Config],
+    open: &[&str],
+) -> Vec<String> {
+    let mut key = [what, before, after].map(str::to_owned).to_vec();
+    key.extend(configs.iter().map(|config| format!("{config} {}", config.fragment())));
+    key.extend(open.iter().map(|&name| name.to_owned()));
+    for tool in ["gcc", "clang", "ld", "sparse"] {
+        key.push(find(tool).map_or_else(|_| "none".to_owned(), |tool| identity(&tool.path)));
+    }
+    key
+}
+
+/// What make has to be asked for because of a patch. Who used a file that goes is in its directory, or anywhere.
+fn affected(patch: &Patch) -> Targets {
+    let kept = patch.changes.iter().filter(|change| change.kind != Change::Deleted);
+    let deleted = patch.changes.iter().filter(|change| change.kind == Change::Deleted);
+    let gone = deleted
+        .map(|change| &change.path)
+        .chain(patch.changes.iter().filter_map(|change| change.old_path.as_ref()));
+    let users: Vec<String> = gone.map(|path| users(path)).collect();
+    targets(kept.map(|change| change.path.as_str()).chain(users.iter().map(String::as_str)))
 }
 
 /// What is wrong with `built` that was not wrong with `known`.

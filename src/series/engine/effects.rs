@@ -1,26 +1,29 @@
 //! What a patch does to the build, and to what W=1 and sparse say, in each configuration.
 
 use super::Engine;
-use super::builds::{Site, blame, is_changed};
-use crate::error::{Kind, Result};
+use super::builds::{Site, blame, build_key, is_changed};
+use super::merge::merge;
+use crate::error::Result;
 use crate::process::find;
 use crate::series::check::names;
 use crate::series::make::builder::Built;
 use crate::series::make::{Config, Targets};
 use crate::series::model::Patch;
 use crate::series::news::{Remark, new_ones};
-use crate::series::verdict::{Finding, Severity};
+use crate::series::verdict::{Finding, Judgement, Severity};
 
 /// What one patch does in one configuration.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Effect {
-    pub(super) build: Vec<Finding>,
-    pub(super) warnings: Vec<Finding>,
-    pub(super) sparse: Vec<Finding>,
-    /// It did not build before either: why.
-    pub(super) broken_before: Option<String>,
+    build: Vec<Finding>,
+    warnings: Vec<Finding>,
+    sparse: Vec<Finding>,
     /// It does not build.
-    pub(super) broken: bool,
+    broken: bool,
+    /// It did not build before either: why.
+    broken_before: Option<String>,
+    /// The objects of the patch's own sources that were compiled.
+    compiled: Vec<String>,
 }
 
 /// What the tools say of some objects.
@@ -28,6 +31,11 @@ struct Examined {
     objects: Vec<String>,
     warnings: Vec<Remark>,
     sparse: Vec<Remark>,
+}
+
+/// sparse says the same whichever compiler is there: it is asked with GCC, if that is among the configurations.
+fn asks_sparse(config: Config, configs: &[Config]) -> bool {
+    !config.clang || configs.iter().all(|config| config.clang)
 }
 
 impl Engine<'_> {
@@ -40,18 +48,19 @@ impl Engine<'_> {
         configs: &[Config],
         site: &mut Site<'_>,
     ) -> Result<Vec<(Config, Effect)>> {
-        let sparse = open.contains(&names::SPARSE) && find("sparse").is_ok();
-        let examines = sparse || open.contains(&names::WARNINGS);
+        let wants_sparse = open.contains(&names::SPARSE) && find("sparse").is_ok();
+        let sparse = |config| wants_sparse && asks_sparse(config, configs);
+        let warnings = open.contains(&names::WARNINGS);
         self.go_to(&patch.commit, site)?;
         let mut effects = Vec::new();
         let mut said = Vec::new();
         for config in configs {
             self.observer.begins(names::BUILD, Some(patch.number), &config.to_string());
-            let effect = self.build(patch, *config, wanted, open, site)?;
-            if examines && !effect.broken {
+            let effect = self.build(patch, *config, wanted, site)?;
+            if !effect.broken && (warnings || sparse(*config)) {
                 self.observer.begins(names::WARNINGS, Some(patch.number), &config.to_string());
                 let objects = site.builder.examined(*config, wanted);
-                let examined = self.examine(*config, objects, sparse, &patch.commit, site)?;
+                let examined = self.examine(*config, objects, sparse(*config), &patch.commit, site)?;
                 if !(examined.warnings.is_empty() && examined.sparse.is_empty()) {
                     said.push((effects.len(), examined));
                 }
@@ -70,43 +79,29 @@ impl Engine<'_> {
             let (config, effect) = &mut effects[at];
             self.observer.begins(names::WARNINGS, Some(patch.number), &format!("{config}, before"));
             site.configure(*config)?;
-            let before = self.examine(*config, after.speaking(), sparse, &patch.parent, site)?;
-            if open.contains(&names::WARNINGS) {
-                effect.warnings = news(&before.warnings, &after.warnings);
-            }
+            let before = self.examine(*config, after.speaking(), sparse(*config), &patch.parent, site)?;
+            effect.warnings = news(&before.warnings, &after.warnings);
             effect.sparse = news(&before.sparse, &after.sparse);
         }
         Ok(effects)
     }
 
-    /// Compiles what the patch can affect. Without the check that wants it, it is needed only to tell which objects
-    /// include a header.
+    /// Compiles what the patch can affect.
     fn build(
         &mut self,
         patch: &Patch,
         config: Config,
         wanted: &Targets,
-        open: &[&str],
         site: &mut Site<'_>,
     ) -> Result<Effect> {
-        let mut effect = Effect::default();
-        if let Err(error) = site.configure(config) {
-            if error.kind() != Kind::Build {
-                return Err(error);
-            }
-            effect.build.push(Finding::error(error.to_string()));
-            return Ok(Effect { broken: true, ..effect });
+        let built = site.build(config, |builder| builder.compile(config, wanted))?;
+        if built.ok {
+            let compiled = wanted.objects.iter().filter(|object| site.builder.has(config, object));
+            return Ok(Effect { compiled: compiled.cloned().collect(), ..Effect::default() });
         }
-        let checks = open.contains(&names::BUILD);
-        if checks || !wanted.headers.is_empty() {
-            let built = site.builder.compile(config, wanted)?;
-            effect.broken = !built.ok;
-            if checks && !built.ok {
-                effect.build = self.blame(patch, config, wanted, &built, site)?;
-                effect.broken_before = effect.build.is_empty().then(|| built.first_error());
-            }
-        }
-        Ok(effect)
+        let build = self.blame(patch, config, wanted, &built, site)?;
+        let broken_before = build.is_empty().then(|| built.first_error());
+        Ok(Effect { broken: true, build, broken_before, ..Effect::default() })
     }
 
     /// What of a failed build is this patch's doing.
@@ -120,16 +115,12 @@ impl Engine<'_> {
     ) -> Result<Vec<Finding>> {
         self.go_to(&patch.parent, site)?;
         self.observer.begins(names::BUILD, Some(patch.number), &format!("{config}, without the patch"));
-        let known = match site.configure(config) {
-            Ok(()) => site.builder.compile(config, wanted)?,
-            Err(error) if error.kind() == Kind::Build => Built::default(),
-            Err(error) => return Err(error),
-        };
+        let known = site.build(config, |builder| builder.compile(config, wanted))?;
         self.go_to(&patch.commit, site)?;
         Ok(blame(&known, built, |file, line| is_changed(patch, file, line)))
     }
 
-    /// What W=1 and sparse say of these objects in a commit. sparse says the same whichever compiler is there: it is asked once.
+    /// What W=1 and sparse say of these objects in a commit.
     fn examine(
         &mut self,
         config: Config,
@@ -138,22 +129,73 @@ impl Engine<'_> {
         commit: &str,
         site: &mut Site<'_>,
     ) -> Result<Examined> {
-        let sparse = sparse && !config.clang;
-        let tree = self.workspace.git().read(["rev-parse", &format!("{commit}^{{tree}}")])?;
-        let mut key = self.build_key("examine", "", &tree, &[config], &[if sparse { "sparse" } else { "" }]);
+        if objects.is_empty() {
+            return Ok(Examined { objects, warnings: Vec::new(), sparse: Vec::new() });
+        }
+        let tree = self.tree_of(commit)?;
+        let mut key = build_key("examine", "", &tree, &[config], &[if sparse { "sparse" } else { "" }]);
         key.extend(objects.iter().cloned());
-        let known: Option<(Vec<Remark>, Vec<Remark>)> = self.cache.get(&key);
-        let (warnings, sparse) = match known {
-            _ if objects.is_empty() => Default::default(),
-            Some(known) => known,
-            None => {
-                let said = site.builder.examine(config, &objects, sparse)?;
-                self.cache.put(&key, &said)?;
-                said
-            }
+        let (warnings, sparse) = if let Some(known) = self.cache.get(&key) {
+            known
+        } else {
+            let said = site.builder.examine(config, &objects, sparse)?;
+            self.remember(&key, &said);
+            said
         };
         Ok(Examined { objects, warnings, sparse })
     }
+}
+
+/// What one of the checks says, after what was seen in all configurations. Pure, but for whether sparse is installed.
+pub(super) fn judge(name: &str, effects: &[(Config, Effect)], wanted: &Targets) -> Judgement {
+    let configs: Vec<Config> = effects.iter().map(|(config, _)| *config).collect();
+    let pick = |pick: fn(&Effect) -> &Vec<Finding>| -> Vec<(Config, Finding)> {
+        let all =
+            effects.iter().flat_map(|(config, effect)| pick(effect).iter().map(|one| (*config, one.clone())));
+        all.collect()
+    };
+    if name == names::BUILD {
+        let found = pick(|effect| &effect.build);
+        let before =
+            effects.iter().find_map(|(config, effect)| Some((config, effect.broken_before.as_ref()?)));
+        return match before {
+            Some((config, why)) if found.is_empty() => {
+                Judgement::skip(format!("in {config} it does not build without this patch either: {why}"))
+            }
+            _ => {
+                let nowhere = never_compiled(effects, wanted);
+                Judgement::Done(merge(found, &configs).into_iter().chain(nowhere).collect())
+            }
+        };
+    }
+    let (found, asked) = if name == names::SPARSE {
+        let asked = configs.iter().filter(|config| asks_sparse(**config, &configs)).copied().collect();
+        (pick(|effect| &effect.sparse), asked)
+    } else {
+        (pick(|effect| &effect.warnings), configs)
+    };
+    match effects.iter().find(|(_, effect)| effect.broken) {
+        Some((config, _)) if found.is_empty() => Judgement::skip(format!("in {config} it does not build")),
+        _ if name == names::SPARSE && find("sparse").is_err() => {
+            Judgement::skip("sparse is not installed: vmptcp doctor names its package")
+        }
+        _ => Judgement::Done(merge(found, &asked)),
+    }
+}
+
+/// Sources of the patch that no configuration compiles: it was not seen whether they can be.
+fn never_compiled(effects: &[(Config, Effect)], wanted: &Targets) -> Vec<Finding> {
+    if effects.iter().any(|(_, effect)| effect.broken) {
+        return Vec::new();
+    }
+    let compiled = |object: &String| effects.iter().any(|(_, effect)| effect.compiled.contains(object));
+    let left = wanted.objects.iter().filter(|object| !compiled(object));
+    left.map(|object| {
+        let source = object.strip_suffix(".o").unwrap_or(object);
+        Finding::warning("none of the configurations compiles it: build it by hand")
+            .file(format!("{source}.c"))
+    })
+    .collect()
 }
 
 impl Examined {
@@ -185,5 +227,40 @@ mod tests {
         assert_eq!(examined.speaking(), objects[..1]);
         examined.sparse.push(remark("net/mptcp/protocol.h"));
         assert_eq!(examined.speaking(), objects);
+    }
+
+    #[test]
+    fn what_no_configuration_compiles_is_told() {
+        let wanted = Targets {
+            objects: vec!["net/mptcp/pm.o".to_owned(), "arch/arm64/x.o".to_owned()],
+            ..Targets::default()
+        };
+        let config = Config::all()[0];
+        let effect = Effect { compiled: wanted.objects[..1].to_vec(), ..Effect::default() };
+        let Judgement::Done(found) = judge(names::BUILD, &[(config, effect)], &wanted) else {
+            panic!("it was done")
+        };
+        let files: Vec<&str> = found.iter().filter_map(|one| one.file.as_deref()).collect();
+        assert_eq!(files, ["arch/arm64/x.c"]);
+    }
+
+    #[test]
+    fn what_was_broken_before_is_not_held_against_a_patch() {
+        let configs = Config::all();
+        let before =
+            || Effect { broken: true, broken_before: Some("no such header".to_owned()), ..Effect::default() };
+        let effects = [(configs[0], Effect::default()), (configs[2], before())];
+        let wanted = Targets::default();
+        let why = "in i386-ipv6-mptcp it does not build without this patch either: no such header";
+        assert_eq!(judge(names::BUILD, &effects, &wanted), Judgement::skip(why));
+        assert_eq!(
+            judge(names::WARNINGS, &effects, &wanted),
+            Judgement::skip("in i386-ipv6-mptcp it does not build")
+        );
+        let found = Effect { warnings: vec![Finding::error("unused")], ..Effect::default() };
+        let effects = [(configs[0], found), (configs[2], before())];
+        assert!(
+            matches!(judge(names::WARNINGS, &effects, &wanted), Judgement::Done(found) if found.len() == 1)
+        );
     }
 }

@@ -16,6 +16,7 @@ use super::verdict::{CheckResult, Judgement, PatchInfo, Report, SCHEMA, Status};
 use super::workspace::Workspace;
 use crate::error::{Error, Kind, Result};
 use crate::process::interrupt;
+use serde::Serialize;
 use std::time::Instant;
 
 /// Somebody who wants to see how far it is.
@@ -173,6 +174,13 @@ impl<'a> Engine<'a> {
         &self.cache
     }
 
+    /// Lets later runs know it. If they cannot, this one goes on.
+    pub fn remember<T: Serialize>(&mut self, key: &[String], value: &T) {
+        if let Err(error) = self.cache.put(key, value) {
+            self.note(format!("what is found is not remembered: {error}"));
+        }
+    }
+
     /// Takes the end of a check that others have done. An error is a check that could not be done, and no end of the others,
     /// unless it is that somebody asked us to stop.
     pub fn conclude(&mut self, check: &str, outcome: Result<Judgement>, seconds: f64) -> Result<()> {
@@ -280,7 +288,7 @@ impl<'a> Engine<'a> {
                 let began = Instant::now();
                 let outcome = tools.check(check.name, series, patch);
                 if let Ok(judgement @ Judgement::Done(_)) = &outcome {
-                    self.cache.put(&key, judgement)?;
+                    self.remember(&key, judgement);
                 }
                 self.outcome(check.name, Some(patch.number), outcome, began.elapsed().as_secs_f64())?;
             }
@@ -294,8 +302,7 @@ impl<'a> Engine<'a> {
             patch.envelope.iter().flat_map(|envelope| envelope.recipients.clone()).collect::<Vec<_>>();
         let tree = self.loaded.series.tree().unwrap_or_default();
         let text = patch.text.lines().skip(1).collect::<Vec<_>>().join("\n");
-        let version = env!("CARGO_PKG_VERSION");
-        [version, name, tool, tree, &text].map(str::to_owned).into_iter().chain(recipients).collect()
+        [name, tool, tree, &text].map(str::to_owned).into_iter().chain(recipients).collect()
     }
 
     fn builder(&self) -> Result<Builder> {

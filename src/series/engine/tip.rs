@@ -1,15 +1,17 @@
 //! The check that builds everything at the tip, and links it.
 
 use super::Engine;
-use super::builds::{Site, blame};
+use super::builds::{NOWHERE, Site, blame, build_key};
 use super::merge::merge;
-use crate::error::{Kind, Result};
+use crate::error::Result;
 use crate::series::check::names;
 use crate::series::load;
 use crate::series::make::Config;
-use crate::series::make::builder::Built;
 use crate::series::verdict::{CheckResult, Finding, Judgement, Status};
 use std::time::Instant;
+
+/// What the series does to one configuration; and if it did not build before either, why.
+type Answer = (Vec<Finding>, Option<String>);
 
 impl Engine<'_> {
     pub(super) fn build_all(&mut self, site: &mut Site<'_>) -> Result<()> {
@@ -24,16 +26,9 @@ impl Engine<'_> {
             self.judge(names::BUILD_ALL, None, Judgement::skip(why), 0.0, false);
             return Ok(());
         }
-        let configs = self.configs(loaded.series.files(), site.builder);
-        if configs.is_empty() {
-            let why = Judgement::moot("nothing that the series touches is compiled");
-            self.judge(names::BUILD_ALL, None, why, 0.0, false);
-            return Ok(());
-        }
         let began = Instant::now();
-        match self.everywhere(&configs, site) {
-            Ok((findings, cached)) => {
-                let judgement = Judgement::Done(merge(findings, &configs));
+        match self.everywhere(site) {
+            Ok((judgement, cached)) => {
                 self.judge(names::BUILD_ALL, None, judgement, began.elapsed().as_secs_f64(), cached);
                 Ok(())
             }
@@ -41,55 +36,52 @@ impl Engine<'_> {
         }
     }
 
-    /// What is wrong at the tip in each configuration, and whether all of that was known.
-    fn everywhere(
-        &mut self,
-        configs: &[Config],
-        site: &mut Site<'_>,
-    ) -> Result<(Vec<(Config, Finding)>, bool)> {
-        let tip = load::tip(&self.loaded.series, self.loaded.applied);
-        let tree = self.workspace.git().read(["rev-parse", &format!("{tip}^{{tree}}")])?;
-        let mut found = Vec::new();
+    /// What is to be said of the tip, after all configurations, and whether all of that was known.
+    fn everywhere(&mut self, site: &mut Site<'_>) -> Result<(Judgement, bool)> {
+        let loaded = self.loaded;
+        if Config::needed(loaded.series.files()).is_empty() {
+            return Ok((Judgement::moot("nothing that the series touches is compiled"), false));
+        }
+        let configs = self.configs(loaded.series.files(), site)?;
+        if configs.is_empty() {
+            return Ok((Judgement::skip(NOWHERE), false));
+        }
+        let tip = load::tip(&loaded.series, loaded.applied);
+        let (before, after) = (self.tree_of(&loaded.series.base)?, self.tree_of(&tip)?);
+        let (mut found, mut broken) = (Vec::new(), None);
         let mut cached = true;
-        for config in configs {
-            let key = self.build_key("all", "", &tree, &[*config], &[]);
-            let findings: Vec<Finding> = if let Some(known) = self.cache.get(&key) {
+        for config in &configs {
+            let key = build_key("all", &before, &after, &[*config], &[]);
+            let (findings, why): Answer = if let Some(known) = self.cache.get(&key) {
                 known
             } else {
                 cached = false;
                 self.observer.begins(names::BUILD_ALL, None, &config.to_string());
-                let findings = self.all(*config, &tip, site)?;
-                self.cache.put(&key, &findings)?;
-                findings
+                let answer = self.all(*config, &tip, site)?;
+                self.remember(&key, &answer);
+                answer
             };
             found.extend(findings.into_iter().map(|finding| (*config, finding)));
+            broken = broken.or(why.map(|why| format!("in {config} the base does not build either: {why}")));
         }
-        Ok((found, cached))
+        Ok(match broken {
+            Some(why) if found.is_empty() => (Judgement::skip(why), cached),
+            _ => (Judgement::Done(merge(found, &configs)), cached),
+        })
     }
 
-    fn all(&mut self, config: Config, tip: &str, site: &mut Site<'_>) -> Result<Vec<Finding>> {
-        let built = self.whole(config, tip, site)?;
+    fn all(&mut self, config: Config, tip: &str, site: &mut Site<'_>) -> Result<Answer> {
+        self.go_to(tip, site)?;
+        let built = site.build(config, |builder| builder.all(config))?;
         if built.ok {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), None));
         }
         let base = self.loaded.series.base.clone();
         self.observer.begins(names::BUILD_ALL, None, &format!("{config}, without the series"));
-        let known = self.whole(config, &base, site)?;
+        self.go_to(&base, site)?;
+        let known = site.build(config, |builder| builder.all(config))?;
         let findings = blame(&known, &built, |_, _| true);
-        if findings.is_empty() {
-            self.note(format!("the base does not build in {config} either: {}", built.first_error()));
-        }
-        Ok(findings)
-    }
-
-    fn whole(&mut self, config: Config, commit: &str, site: &mut Site<'_>) -> Result<Built> {
-        self.go_to(commit, site)?;
-        match site.configure(config) {
-            Ok(()) => site.builder.all(config),
-            Err(error) if error.kind() == Kind::Build => {
-                Ok(Built { other: vec![error.to_string()], ..Built::default() })
-            }
-            Err(error) => Err(error),
-        }
+        let broken = findings.is_empty().then(|| built.first_error());
+        Ok((findings, broken))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::config::Config;
 use super::output::{Said, read};
-use super::targets::{Targets, includes};
+use super::targets::{Targets, includes, stem};
 use crate::error::{Error, IoContext, Result};
 use crate::process::{Cmd, describe, find};
 use crate::series::news::Remark;
@@ -114,6 +114,7 @@ impl Builder {
 
     /// Compiles with every warning of the compiler an error.
     pub fn compile(&self, config: Config, targets: &Targets) -> Result<Built> {
+        let targets = targets.within(config);
         let arguments = targets.arguments(self.everything());
         let make = self.make(config).arg("KCFLAGS=-Werror").args(&arguments);
         let (said, ok) = self.run(&make, &targets.objects, false)?;
@@ -121,6 +122,19 @@ impl Builder {
         let absent =
             !said.absent.is_empty() && said.other.is_empty() && said.compiler.iter().all(|one| !one.error);
         Ok(Built { ok: ok || absent, remarks: said.compiler, other: said.other })
+    }
+
+    /// Removes the objects of sources that are about to go: make would take them without asking where they are from.
+    pub fn forget<'s>(&self, sources: impl Iterator<Item = &'s str>) -> Result<()> {
+        let objects: Vec<String> = sources.filter_map(stem).map(|stem| format!("{stem}.o")).collect();
+        for config in Config::all().into_iter().filter(|_| !objects.is_empty()) {
+            for object in
+                objects.iter().map(|object| self.out(config).join(object)).filter(|path| path.exists())
+            {
+                fs::remove_file(&object).doing("remove", &object)?;
+            }
+        }
+        Ok(())
     }
 
     /// Builds the whole kernel.
@@ -145,12 +159,17 @@ impl Builder {
         if sparse {
             make = make.args(["C=1", "CHECK=sparse"]);
         }
-        let (said, _) = self.run(&make.args(objects), objects, sparse)?;
-        Ok((said.compiler, said.sparse))
+        let (said, ok) = self.run(&make.args(objects), objects, sparse)?;
+        match said.other.first() {
+            Some(why) if !ok && said.absent.is_empty() => {
+                Err(Error::build(format!("what was compiled in {config} cannot be compiled with W=1: {why}")))
+            }
+            _ => Ok((said.compiler, said.sparse)),
+        }
     }
 
     /// The objects whose warnings a patch can change: those of its sources, and those that include its headers, as far as
-    /// they are built in this configuration and lie in directories of MPTCP or of the patch.
+    /// they were compiled in this configuration and lie in directories of MPTCP or of the patch.
     pub fn examined(&self, config: Config, targets: &Targets) -> Vec<String> {
         let mut objects = targets.objects.clone();
         if !targets.headers.is_empty() {
@@ -162,9 +181,15 @@ impl Builder {
                 objects.extend(self.including(config, &dir, &targets.headers));
             }
         }
+        objects.retain(|object| self.has(config, object));
         objects.sort();
         objects.dedup();
         objects
+    }
+
+    /// True if this object was compiled.
+    pub fn has(&self, config: Config, object: &str) -> bool {
+        self.out(config).join(object).is_file()
     }
 
     fn including(&self, config: Config, dir: &str, headers: &[String]) -> Vec<String> {
@@ -193,7 +218,7 @@ impl Builder {
                 .arg(&self.tree)
                 .arg(format!("O={}", out.display()))
                 .arg(format!("-j{}", self.jobs.max(1)))
-                .args(["--no-print-directory", "--output-sync=target"])
+                .args(["--no-print-directory", "--output-sync=target", "-k"])
                 .env("LC_ALL", "C")
                 .env("MAKEFLAGS", "")
         };
@@ -240,7 +265,9 @@ impl Builder {
         let quiet =
             said.other.is_empty() && said.absent.is_empty() && said.compiler.iter().all(|one| !one.error);
         if !status.success() && quiet && said.sparse.is_empty() {
-            said.other = lines[lines.len().saturating_sub(3)..].to_vec();
+            lines
+                .retain(|line| !line.contains("] Error ") && !line.contains(" not remade because of errors"));
+            said.other = lines.split_off(lines.len().saturating_sub(3));
         }
         Ok((said, status.success()))
     }

@@ -88,6 +88,11 @@ impl Config {
         lines
     }
 
+    /// False for what lies in a directory that it leaves out, or takes little of.
+    pub fn enters(self, path: &str) -> bool {
+        (self.mptcp || !path.starts_with("net/mptcp/")) && (self.ipv6 || !path.starts_with("net/ipv6/"))
+    }
+
     /// make's `ARCH`.
     pub fn arch(self) -> &'static str {
         if self.i386 { "i386" } else { "x86_64" }

@@ -6,4 +6,4 @@ mod output;
 mod targets;
 
 pub use config::{Config, is_selftest};
-pub use targets::{Targets, targets};
+pub use targets::{Targets, targets, users};

@@ -34,6 +34,8 @@ pub fn read<'a>(
         } else if let Some(remark) = remark(line, tree) {
             let of_compiler = remark.text.ends_with(']') && remark.text.contains("[-W");
             if sparse && !of_compiler { said.sparse.push(remark) } else { said.compiler.push(remark) }
+        } else if let Some(text) = of_make(line) {
+            said.other.push(text.to_owned());
         } else if is_linker(line) {
             said.other.push(line.trim().to_owned());
         }
@@ -46,6 +48,13 @@ fn no_rule(line: &str) -> Option<&str> {
     let (_, rest) = line.split_once("*** No rule to make target '")?;
     let (target, rest) = rest.split_once('\'')?;
     (!rest.contains("needed by")).then_some(target)
+}
+
+/// What make itself objects to: `net/mptcp/Makefile:3: *** missing separator.  Stop.`. That a command failed tells nothing.
+fn of_make(line: &str) -> Option<&str> {
+    let (_, text) = line.split_once("*** ")?;
+    let tells = !text.starts_with('[') && !text.contains("] Error ") && !text.starts_with("Waiting for ");
+    tells.then_some(text)
 }
 
 fn is_linker(line: &str) -> bool {
@@ -93,6 +102,7 @@ mod tests {
 ../net/mptcp/pm.c:30:1: error: 'y' undeclared (first use in this function)
 ../../tree/include/net/mptcp.h:7:1: error: redefinition of 'z'
 make[4]: *** No rule to make target 'net/mptcp/bpf.o'.  Stop.
+make[4]: *** [scripts/Makefile.build:234: net/mptcp/pm.o] Error 1
 make[4]: *** No rule to make target 'x.h', needed by 'net/mptcp/a.o'.  Stop.
 ld: net/mptcp/pm.o: in function `f': undefined reference to `__udivdi3'
 ";
@@ -106,7 +116,8 @@ ld: net/mptcp/pm.o: in function `f': undefined reference to `__udivdi3'
         assert_eq!(said.sparse[2].file, "net/mptcp/pm.c");
         assert_eq!(said.sparse[3].file, "include/net/mptcp.h");
         assert_eq!(said.absent, ["net/mptcp/bpf.o"]);
-        assert_eq!(said.other.len(), 1);
+        assert_eq!(said.other[0], "No rule to make target 'x.h', needed by 'net/mptcp/a.o'.  Stop.");
+        assert_eq!(said.other.len(), 2);
         assert_eq!(read(text.lines(), "/w/tree", &targets, false).compiler.len(), 5);
     }
 }

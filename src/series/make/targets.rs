@@ -1,6 +1,6 @@
 //! What make has to be asked for, so that all that a patch can affect is built, and little else. Pure.
 
-use super::config::is_built;
+use super::config::{Config, is_built};
 
 /// Targets for make.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,6 +19,17 @@ impl Targets {
     /// True if there is nothing to build.
     pub fn is_empty(&self) -> bool {
         self.objects.is_empty() && self.dirs.is_empty() && !self.everything
+    }
+
+    /// The same in a configuration. Where it leaves a directory out, make compiles a single object all the same; asked for
+    /// the directory, it makes what is still needed of it.
+    #[must_use]
+    pub fn within(&self, config: Config) -> Self {
+        let mut within = self.clone();
+        within.objects.retain(|object| config.enters(object));
+        let left = self.objects.iter().filter(|object| !config.enters(object));
+        within.dirs.extend(left.map(|object| parent(object).to_owned()));
+        within.settled()
     }
 
     /// As make's arguments. `everything` is make's word for all objects.
@@ -49,6 +60,16 @@ impl Targets {
     }
 }
 
+/// The path of a source file without its ending; none for another file.
+pub fn stem(file: &str) -> Option<&str> {
+    file.strip_suffix(".c").or(file.strip_suffix(".S"))
+}
+
+/// What the users of a file that is gone can be found by: they are beside a source file, and anywhere for a header.
+pub fn users(gone: &str) -> String {
+    if stem(gone).is_some() { format!("{}Makefile", parent(gone)) } else { gone.to_owned() }
+}
+
 /// The directory of a path, with its slash.
 pub(super) fn parent(path: &str) -> &str {
     path.rfind('/').map_or("", |at| &path[..=at])
@@ -58,7 +79,7 @@ pub(super) fn parent(path: &str) -> &str {
 pub fn targets<'a>(files: impl IntoIterator<Item = &'a str>) -> Targets {
     let mut targets = Targets::default();
     for file in files.into_iter().filter(|file| is_built(file)) {
-        if let Some(stem) = file.strip_suffix(".c").or(file.strip_suffix(".S")) {
+        if let Some(stem) = stem(file) {
             targets.objects.push(format!("{stem}.o"));
         } else if file.starts_with("include/") || file.contains("/include/") || parent(file).is_empty() {
             targets.everything = true;
@@ -95,6 +116,14 @@ mod tests {
         assert_eq!(asked(&["net/mptcp/Kconfig", "net/ipv4/tcp.c"]), "net/mptcp/ net/ipv4/tcp.o");
         assert_eq!(asked(&["net/mptcp/pm.c", "include/net/mptcp.h"]), "vmlinux_o");
         assert_eq!(asked(&["Makefile"]), "vmlinux_o");
+        let in_config = |files: &[&str], ipv6: bool, mptcp: bool| {
+            let config = Config { i386: false, ipv6, mptcp, clang: false };
+            targets(files.iter().copied()).within(config).arguments("vmlinux_o").join(" ")
+        };
+        let both = ["net/mptcp/pm.c", "net/ipv6/tcp_ipv6.c"];
+        assert_eq!(in_config(&both, true, true), "net/ipv6/tcp_ipv6.o net/mptcp/pm.o");
+        assert_eq!(in_config(&both, false, true), "net/ipv6/ net/mptcp/pm.o");
+        assert_eq!(in_config(&both, true, false), "net/mptcp/ net/ipv6/tcp_ipv6.o");
         assert!(targets(["tools/x.c", "Documentation/y.rst"]).is_empty());
     }
 
