@@ -32,14 +32,15 @@ pub fn compare(base: &Outcomes, tip: &Outcomes, again: Option<&Outcomes>) -> Com
     let mut comparison = Comparison::default();
     for (name, outcome) in tip {
         let before = base.get(name).copied();
+        let passed_then = again.and_then(|again| again.get(name)).is_some_and(|again| !is_bad(*again));
         if *outcome == Outcome::Skip && !name.contains('/') {
             comparison.skipped.push(name.clone());
+        } else if *outcome == Outcome::Flaky || is_bad(*outcome) && passed_then {
+            comparison.flaky.push(name.clone());
         } else if !is_bad(*outcome) {
             if before.is_some_and(is_bad) {
                 comparison.fixed.push(name.clone());
             }
-        } else if again.and_then(|again| again.get(name)).is_some_and(|again| !is_bad(*again)) {
-            comparison.flaky.push(name.clone());
         } else if before.is_some_and(is_bad) {
             comparison.still.push(name.clone());
         } else {
@@ -84,18 +85,25 @@ mod tests {
 
     #[test]
     fn only_what_failed_anew_and_every_time_is_a_regression() {
-        use Outcome::{Crash, Fail, Pass, Skip};
+        use Outcome::{Crash, Fail, Flaky, Pass, Skip};
         let base = outcomes(&[("a", Pass), ("b", Fail), ("c", Fail), ("d", Pass)]);
-        let tip =
-            outcomes(&[("a", Fail), ("b", Fail), ("c", Pass), ("d", Fail), ("new", Crash), ("s", Skip)]);
+        let tip = outcomes(&[
+            ("a", Fail),
+            ("b", Fail),
+            ("c", Pass),
+            ("d", Fail),
+            ("new", Crash),
+            ("s", Skip),
+            ("x", Flaky),
+        ]);
         let again = outcomes(&[("a", Fail), ("d", Pass), ("new", Crash)]);
         let compared = compare(&base, &tip, Some(&again));
         let names = |names: &[String]| names.join(" ");
         assert_eq!(names(&compared.regressions), "a new");
         assert_eq!(names(&compared.fixed), "c");
         assert_eq!(names(&compared.still), "b");
-        assert_eq!(names(&compared.flaky), "d");
-        assert_eq!(compared.findings().len(), 3);
+        assert_eq!(names(&compared.flaky), "d x");
+        assert_eq!(compared.findings().len(), 4);
         insta::assert_snapshot!(compared.note().unwrap(), @"fixed: c; fails without the series too: b; skipped: s");
     }
 }

@@ -28,6 +28,15 @@ const OWN: [(&str, &str); 8] = [
 /// Where the scripts are.
 const SCRIPTS: &str = "tools/testing/selftests/net/mptcp/";
 
+/// What the scripts of all selftests of the network are made of.
+const COMMON: [&str; 4] = ["net/lib", "lib.mk", "kselftest", "Makefile"];
+
+/// True for what the scripts source, or are built by.
+fn is_common(file: &str) -> bool {
+    let below = file.strip_prefix("tools/testing/selftests/");
+    below.is_some_and(|below| COMMON.iter().any(|prefix| below.starts_with(prefix)))
+}
+
 /// The tests for these files. `scripts` are the tests that the tree has.
 pub fn tests<'a>(files: impl IntoIterator<Item = &'a str>, scripts: &[String]) -> Tests {
     let mut chosen: Vec<String> = Vec::new();
@@ -36,7 +45,7 @@ pub fn tests<'a>(files: impl IntoIterator<Item = &'a str>, scripts: &[String]) -
         let own = OWN.iter().find(|(path, _)| *path == file).map(|(_, test)| *test);
         if let Some(test) = own.or(script.filter(|name| scripts.iter().any(|known| known == name))) {
             chosen.push(test.to_owned());
-        } else if file.starts_with(SCRIPTS) || !Config::needed([file]).is_empty() {
+        } else if file.starts_with(SCRIPTS) || is_common(file) || !Config::needed([file]).is_empty() {
             return Tests::Profile;
         }
     }
@@ -60,6 +69,9 @@ mod tests_of_it {
             of(&["net/mptcp/sockopt.c", "tools/testing/selftests/net/mptcp/diag.sh"]),
             these(&["diag", "mptcp_sockopt"])
         );
-        assert_eq!(of(&["tools/testing/selftests/net/mptcp/mptcp_lib.sh"]), Tests::Profile);
+        for common in ["net/mptcp/mptcp_lib.sh", "net/lib.sh", "net/lib/sh/defer.sh", "lib.mk"] {
+            assert_eq!(of(&[&format!("tools/testing/selftests/{common}")]), Tests::Profile, "{common}");
+        }
+        assert_eq!(of(&["tools/testing/selftests/mm/Makefile"]), Tests::None);
     }
 }

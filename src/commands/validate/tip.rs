@@ -7,7 +7,9 @@ use crate::commands::test;
 use crate::error::{Kind, Result};
 use crate::event::Outcome;
 use crate::kernel::Variant;
+use crate::process::find;
 use crate::report::Summary;
+use crate::series::cache::identity;
 use crate::series::check::names;
 use crate::series::compare::{Comparison, Outcomes, compare, is_bad};
 use crate::series::impact::{Tests, tests};
@@ -49,6 +51,10 @@ fn on_each(variants: &[Variant], mut judge: impl FnMut(Variant) -> Result<Judgem
             Ok(Judgement::Done(found)) => found,
             // That it cannot be configured, or built as a whole, is what the series does.
             Err(error) if error.kind() == Kind::Build => vec![Finding::error(error.to_string())],
+            // What was found before does not get lost.
+            Err(error) if error.kind() != Kind::Interrupted && !all.is_empty() => {
+                vec![Finding::error(format!("the tests could not be run: {error}"))]
+            }
             // There is nothing to test, on none of them.
             other => return other,
         };
@@ -88,9 +94,12 @@ impl Lab<'_, '_> {
             let base = self.known(&scripts)?.unwrap_or_default();
             return Ok(self.conclude(&compare(&base, &outcomes, None)));
         }
-        let again = self.run(&target, &failed)?;
+        // What only failed was run once more already, unless the settings forbid it.
+        let confirmed = target.loaded.settings.test.confirm > 0
+            && !outcomes.values().any(|outcome| *outcome == Outcome::Crash);
+        let again = if confirmed { None } else { Some(self.run(&target, &failed)?) };
         let base = self.base(&failed)?;
-        Ok(self.conclude(&compare(&base, &outcomes, Some(&again))))
+        Ok(self.conclude(&compare(&base, &outcomes, again.as_ref())))
     }
 
     fn conclude(&mut self, comparison: &Comparison) -> Judgement {
@@ -119,7 +128,7 @@ impl Lab<'_, '_> {
         let there: Vec<String> = test::listing(&target)?.tests.into_iter().map(|test| test.name).collect();
         // A test that the series brings has nothing to be compared with.
         let filters: Vec<String> = scripts.iter().filter(|name| there.contains(name)).cloned().collect();
-        let outcomes = match self.run_some(&target, &filters) {
+        let mut outcomes = match self.run_some(&target, &filters) {
             // What it would do nobody can tell: all that fails is the series' doing.
             Err(error) if error.kind() == Kind::Build => {
                 self.engine.note("the base does not build: its tests cannot be compared".to_owned());
@@ -127,10 +136,19 @@ impl Lab<'_, '_> {
             }
             outcomes => outcomes?,
         };
+        // A guest that does not come up says nothing of the tests.
+        outcomes.retain(|_, outcome| !matches!(outcome, Outcome::NotRun | Outcome::Error));
         for script in scripts {
+            if filters.contains(script) && !outcomes.contains_key(script) {
+                let variant = self.variant;
+                self.engine
+                    .note(format!("{script}: it could not be run on the base's {variant} kernel to compare"));
+                continue;
+            }
             let of_it = outcomes.iter().filter(|(name, _)| is_of(name, script));
             let of_it: Outcomes = of_it.map(|(name, outcome)| (name.clone(), *outcome)).collect();
-            self.engine.cache().put(&self.key(script)?, &of_it)?;
+            let key = self.key(script)?;
+            self.engine.remember(&key, &of_it);
         }
         Ok(outcomes)
     }
@@ -140,24 +158,36 @@ impl Lab<'_, '_> {
         let mut all = Outcomes::new();
         for script in scripts {
             match self.engine.cache().get::<Outcomes>(&self.key(script)?) {
-                Some(known) => all.extend(known),
+                Some(known) => worst_of_both(&mut all, known),
                 None => return Ok(None),
             }
         }
         Ok(Some(all))
     }
 
-    /// What the outcomes of a script depend on: the content of the tree, the configuration that is asked for, the guest.
+    /// What the outcomes of a script depend on: the content of the tree, the configuration that is asked for, the compilers,
+    /// the guest.
     fn key(&self, script: &str) -> Result<Vec<String>> {
         let base = &self.loaded.series.base;
         let tree = self.place.git.read(["rev-parse", &format!("{base}^{{tree}}")])?;
         let settings = &self.place.target.loaded.settings;
-        let kernel = format!(
-            "{:?} {} {:?} {:?}",
-            settings.kernel.base, self.variant, settings.kernel.fragments, settings.kernel.symbols
-        );
+        let kernel = &settings.kernel;
+        let fragments: Vec<_> =
+            kernel.fragments.iter().map(|name| (name, std::fs::read_to_string(name).ok())).collect();
+        let kernel = format!("{:?} {} {fragments:?} {:?}", kernel.base, self.variant, kernel.symbols);
+        let compilers = ["gcc", "clang"].map(|name| find(name).map(|tool| identity(&tool.path)).ok());
         let guest = format!("{:?} {:?}", settings.vm, settings.test.env);
-        Ok([env!("CARGO_PKG_VERSION"), "tests", &tree, &kernel, &guest, script].map(str::to_owned).to_vec())
+        let mut key = ["tests", &tree, &kernel, &guest, script].map(str::to_owned).to_vec();
+        key.extend(compilers.into_iter().flatten());
+        Ok(key)
+    }
+}
+
+/// Each script brings its own view of the kernel's log.
+fn worst_of_both(all: &mut Outcomes, more: Outcomes) {
+    for (name, outcome) in more {
+        let known = all.entry(name).or_insert(outcome);
+        *known = (*known).max(outcome);
     }
 }
 
@@ -222,6 +252,11 @@ mod tests_of_it {
         assert_eq!(judged(&variants[..1]), own(&[("", "regression: diag")]));
         let both = own(&[("normal", "regression: diag"), ("debug-clang", "pm.c: no such function")]);
         assert_eq!(judged(&variants), both);
+        let lost = on_each(&variants, |variant| {
+            let found = Judgement::Done(vec![Finding::error("regression: diag")]);
+            if variant.clang { Err(Error::cannot_run("it does not boot")) } else { Ok(found) }
+        });
+        assert!(matches!(lost, Ok(Judgement::Done(found)) if found.len() == 2), "what was found stays");
         let moot = on_each(&variants, |_| Ok(Judgement::moot("nothing")));
         assert!(matches!(moot, Ok(Judgement::Moot(_))), "{moot:?}");
         let broken = on_each(&variants, |_| Err(Error::cannot_run("no QEMU")));
