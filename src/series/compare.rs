@@ -18,6 +18,8 @@ pub struct Comparison {
     pub still: Vec<String>,
     /// Failed, and passed when it was run again.
     pub flaky: Vec<String>,
+    /// Failed, and could not be run without it.
+    pub alone: Vec<String>,
     /// Scripts of which nothing was run.
     pub skipped: Vec<String>,
 }
@@ -27,25 +29,41 @@ pub fn is_bad(outcome: Outcome) -> bool {
     !outcome.is_ok()
 }
 
-/// Compares. `again` is a second run of what failed at the tip; `base` what is known without the series.
-pub fn compare(base: &Outcomes, tip: &Outcomes, again: Option<&Outcomes>) -> Comparison {
+/// The outcomes of a run after what failed in it was run `again`: what passed then is flaky.
+pub fn settle(first: Outcomes, again: &Outcomes) -> Outcomes {
+    let settled = |(name, outcome): (String, Outcome)| {
+        let passed = is_bad(outcome) && again.get(&name).is_some_and(|again| !is_bad(*again));
+        let outcome = match outcome {
+            // It was only not reached.
+            Outcome::NotRun if passed => Outcome::Pass,
+            _ if passed => Outcome::Flaky,
+            outcome => outcome,
+        };
+        (name, outcome)
+    };
+    first.into_iter().map(settled).collect()
+}
+
+/// The script that an outcome is of: the name itself, or what comes before the subtest's.
+pub fn script(name: &str) -> &str {
+    name.split('/').next().unwrap_or(name)
+}
+
+/// Compares. `base` is what is known without the series; `untested` are scripts that could not be run there.
+pub fn compare(base: &Outcomes, untested: &[String], tip: &Outcomes) -> Comparison {
     let mut comparison = Comparison::default();
     for (name, outcome) in tip {
         let before = base.get(name).copied();
-        let passed_then = again.and_then(|again| again.get(name)).is_some_and(|again| !is_bad(*again));
-        if *outcome == Outcome::Skip && !name.contains('/') {
-            comparison.skipped.push(name.clone());
-        } else if *outcome == Outcome::Flaky || is_bad(*outcome) && passed_then {
-            comparison.flaky.push(name.clone());
-        } else if !is_bad(*outcome) {
-            if before.is_some_and(is_bad) {
-                comparison.fixed.push(name.clone());
-            }
-        } else if before.is_some_and(is_bad) {
-            comparison.still.push(name.clone());
-        } else {
-            comparison.regressions.push(name.clone());
-        }
+        let list = match outcome {
+            Outcome::Skip if script(name) == name => &mut comparison.skipped,
+            Outcome::Flaky => &mut comparison.flaky,
+            outcome if !is_bad(*outcome) && before.is_some_and(is_bad) => &mut comparison.fixed,
+            outcome if !is_bad(*outcome) => continue,
+            _ if before.is_some_and(is_bad) => &mut comparison.still,
+            _ if untested.iter().any(|untested| untested == script(name)) => &mut comparison.alone,
+            _ => &mut comparison.regressions,
+        };
+        list.push(name.clone());
     }
     comparison
 }
@@ -55,7 +73,10 @@ impl Comparison {
     pub fn findings(&self) -> Vec<Finding> {
         let errors = self.regressions.iter().map(|name| Finding::error(format!("regression: {name}")));
         let flaky = self.flaky.iter().map(|name| Finding::warning(format!("flaky: {name}")));
-        errors.chain(flaky).collect()
+        let alone = self.alone.iter().map(|name| {
+            Finding::warning(format!("fails, and could not be run without the series to compare: {name}"))
+        });
+        errors.chain(alone).chain(flaky).collect()
     }
 
     /// What is no finding, for a note; none if there is nothing to tell.
@@ -85,25 +106,28 @@ mod tests {
 
     #[test]
     fn only_what_failed_anew_and_every_time_is_a_regression() {
-        use Outcome::{Crash, Fail, Flaky, Pass, Skip};
+        use Outcome::{Crash, Fail, NotRun, Pass, Skip};
         let base = outcomes(&[("a", Pass), ("b", Fail), ("c", Fail), ("d", Pass)]);
-        let tip = outcomes(&[
+        let first = outcomes(&[
             ("a", Fail),
             ("b", Fail),
             ("c", Pass),
             ("d", Fail),
+            ("d/one", Fail),
+            ("e", Fail),
+            ("e/one", Fail),
+            ("late", NotRun),
             ("new", Crash),
             ("s", Skip),
-            ("x", Flaky),
+            ("s/one", Skip),
         ]);
-        let again = outcomes(&[("a", Fail), ("d", Pass), ("new", Crash)]);
-        let compared = compare(&base, &tip, Some(&again));
+        let again = outcomes(&[("a", Fail), ("d", Pass), ("d/one", Pass), ("late", Pass), ("new", Crash)]);
+        let compared = compare(&base, &["e".to_owned()], &settle(first, &again));
         let names = |names: &[String]| names.join(" ");
         assert_eq!(names(&compared.regressions), "a new");
-        assert_eq!(names(&compared.fixed), "c");
-        assert_eq!(names(&compared.still), "b");
-        assert_eq!(names(&compared.flaky), "d x");
-        assert_eq!(compared.findings().len(), 4);
+        assert_eq!(names(&compared.flaky), "d d/one");
+        assert_eq!(names(&compared.alone), "e e/one");
+        assert_eq!(compared.findings().len(), 6);
         insta::assert_snapshot!(compared.note().unwrap(), @"fixed: c; fails without the series too: b; skipped: s");
     }
 }

@@ -9,12 +9,14 @@ use crate::event::Outcome;
 use crate::kernel::Variant;
 use crate::process::find;
 use crate::report::Summary;
+use crate::report::test::Attempt;
 use crate::series::cache::identity;
 use crate::series::check::names;
-use crate::series::compare::{Comparison, Outcomes, compare, is_bad};
+use crate::series::compare::{Comparison, Outcomes, compare, is_bad, script, settle};
 use crate::series::impact::{Tests, tests};
 use crate::series::verdict::{Finding, Judgement};
 use crate::series::{Engine, Loaded, load};
+use crate::settings::Base;
 use std::time::Instant;
 
 /// The name under which what a kernel's log shows counts as a test.
@@ -88,18 +90,20 @@ impl Lab<'_, '_> {
             Tests::These(names) => names,
             Tests::Profile => Vec::new(),
         };
-        let outcomes = self.run(&target, &filters)?;
-        let failed = failed_scripts(&outcomes);
-        if failed.is_empty() {
-            let base = self.known(&scripts)?.unwrap_or_default();
-            return Ok(self.conclude(&compare(&base, &outcomes, None)));
-        }
-        // What only failed was run once more already, unless the settings forbid it.
-        let confirmed = target.loaded.settings.test.confirm > 0
-            && !outcomes.values().any(|outcome| *outcome == Outcome::Crash);
-        let again = if confirmed { None } else { Some(self.run(&target, &failed)?) };
-        let base = self.base(&failed)?;
-        Ok(self.conclude(&compare(&base, &outcomes, again.as_ref())))
+        let summary = run_tests(self.context, &target, &filters)?;
+        // What only failed was run again already; a crash was not, and nothing is if the settings forbid it.
+        let (first, mut again) = (outcomes(&summary), reruns(&summary));
+        let once: Vec<String> =
+            failed_scripts(&first).into_iter().filter(|script| !again.contains_key(script)).collect();
+        again.extend(self.run_some(&target, &once)?);
+        let tip = settle(first, &again);
+        let failed = failed_scripts(&tip);
+        let (base, untested) = if failed.is_empty() {
+            (self.known(&scripts_of(&tip))?.0, Vec::new())
+        } else {
+            self.base(&failed)?
+        };
+        Ok(self.conclude(&compare(&base, &untested, &tip)))
     }
 
     fn conclude(&mut self, comparison: &Comparison) -> Judgement {
@@ -109,76 +113,76 @@ impl Lab<'_, '_> {
         Judgement::Done(comparison.findings())
     }
 
-    fn run(&self, target: &Target, filters: &[String]) -> Result<Outcomes> {
-        Ok(outcomes(&run_tests(self.context, target, filters)?))
-    }
-
     fn run_some(&self, target: &Target, filters: &[String]) -> Result<Outcomes> {
         // Without filters it would be the profile.
-        if filters.is_empty() { Ok(Outcomes::new()) } else { self.run(target, filters) }
+        if filters.is_empty() {
+            return Ok(Outcomes::new());
+        }
+        let summary = run_tests(self.context, target, filters)?;
+        Ok(settle(outcomes(&summary), &reruns(&summary)))
     }
 
-    /// What these scripts do without the series: known, or found out now.
-    fn base(&mut self, scripts: &[String]) -> Result<Outcomes> {
-        if let Some(known) = self.known(scripts)? {
-            return Ok(known);
+    /// What these scripts do without the series, known or found out now; and those that could not be run.
+    fn base(&mut self, scripts: &[String]) -> Result<(Outcomes, Vec<String>)> {
+        let (mut all, unknown) = self.known(scripts)?;
+        if unknown.is_empty() {
+            return Ok((all, unknown));
         }
         let base = self.loaded.series.base.clone();
         let target = self.place.check_out(self.context, &base, self.variant)?;
         let there: Vec<String> = test::listing(&target)?.tests.into_iter().map(|test| test.name).collect();
         // A test that the series brings has nothing to be compared with.
-        let filters: Vec<String> = scripts.iter().filter(|name| there.contains(name)).cloned().collect();
+        let filters: Vec<String> = unknown.iter().filter(|name| there.contains(name)).cloned().collect();
         let mut outcomes = match self.run_some(&target, &filters) {
-            // What it would do nobody can tell: all that fails is the series' doing.
             Err(error) if error.kind() == Kind::Build => {
                 self.engine.note("the base does not build: its tests cannot be compared".to_owned());
-                return Ok(Outcomes::new());
+                return Ok((all, filters));
             }
             outcomes => outcomes?,
         };
         // A guest that does not come up says nothing of the tests.
-        outcomes.retain(|_, outcome| !matches!(outcome, Outcome::NotRun | Outcome::Error));
-        for script in scripts {
-            if filters.contains(script) && !outcomes.contains_key(script) {
-                let variant = self.variant;
-                self.engine
-                    .note(format!("{script}: it could not be run on the base's {variant} kernel to compare"));
-                continue;
-            }
-            let of_it = outcomes.iter().filter(|(name, _)| is_of(name, script));
+        outcomes.retain(|_, outcome| *outcome != Outcome::NotRun);
+        // Whose a splat is nobody can tell, if there were several.
+        let clear = filters.len() == 1 || outcomes.get(KERNEL_LOG) != Some(&Outcome::Crash);
+        let (tested, untested): (Vec<_>, Vec<_>) =
+            filters.into_iter().partition(|script| outcomes.contains_key(script));
+        for name in tested.iter().filter(|_| clear) {
+            let of_it = outcomes.iter().filter(|(of, _)| script(of) == name || *of == KERNEL_LOG);
             let of_it: Outcomes = of_it.map(|(name, outcome)| (name.clone(), *outcome)).collect();
-            let key = self.key(script)?;
+            let key = self.key(name)?;
             self.engine.remember(&key, &of_it);
         }
-        Ok(outcomes)
+        worst_of_both(&mut all, outcomes);
+        Ok((all, untested))
     }
 
-    /// The outcomes of these scripts on the base, if all of them are known.
-    fn known(&self, scripts: &[String]) -> Result<Option<Outcomes>> {
-        let mut all = Outcomes::new();
+    /// The outcomes of these scripts on the base, as far as they are known, and the scripts of which they are not.
+    fn known(&self, scripts: &[String]) -> Result<(Outcomes, Vec<String>)> {
+        let (mut all, mut unknown) = (Outcomes::new(), Vec::new());
         for script in scripts {
             match self.engine.cache().get::<Outcomes>(&self.key(script)?) {
                 Some(known) => worst_of_both(&mut all, known),
-                None => return Ok(None),
+                None => unknown.push(script.clone()),
             }
         }
-        Ok(Some(all))
+        Ok((all, unknown))
     }
 
-    /// What the outcomes of a script depend on: the content of the tree, the configuration that is asked for, the compilers,
-    /// the guest.
+    /// What the outcomes of a script depend on: the content of the tree, the settings with the files that they name, the
+    /// compilers.
     fn key(&self, script: &str) -> Result<Vec<String>> {
         let base = &self.loaded.series.base;
         let tree = self.place.git.read(["rev-parse", &format!("{base}^{{tree}}")])?;
         let settings = &self.place.target.loaded.settings;
-        let kernel = &settings.kernel;
-        let fragments: Vec<_> =
-            kernel.fragments.iter().map(|name| (name, std::fs::read_to_string(name).ok())).collect();
-        let kernel = format!("{:?} {} {fragments:?} {:?}", kernel.base, self.variant, kernel.symbols);
-        let compilers = ["gcc", "clang"].map(|name| find(name).map(|tool| identity(&tool.path)).ok());
-        let guest = format!("{:?} {:?}", settings.vm, settings.test.env);
-        let mut key = ["tests", &tree, &kernel, &guest, script].map(str::to_owned).to_vec();
-        key.extend(compilers.into_iter().flatten());
+        let (kernel, variant) = (&settings.kernel, self.variant);
+        let settings = format!("{variant} {kernel:?} {:?} {:?}", settings.vm, settings.test);
+        let mut key = ["tests", &tree, &settings, script].map(str::to_owned).to_vec();
+        let base = match &kernel.base {
+            Base::File(path) => Some(path),
+            _ => None,
+        };
+        key.extend(kernel.fragments.iter().chain(base).filter_map(|file| std::fs::read_to_string(file).ok()));
+        key.extend(["gcc", "clang"].into_iter().filter_map(|name| Some(identity(&find(name).ok()?.path))));
         Ok(key)
     }
 }
@@ -191,41 +195,51 @@ fn worst_of_both(all: &mut Outcomes, more: Outcomes) {
     }
 }
 
-/// True if an outcome's name is that of this script, or of one of its subtests.
-fn is_of(name: &str, script: &str) -> bool {
-    name.strip_prefix(script).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        || name == KERNEL_LOG
+/// The scripts that these outcomes are of.
+fn scripts_of(outcomes: &Outcomes) -> Vec<String> {
+    outcomes.keys().filter(|name| script(name) == *name && *name != KERNEL_LOG).cloned().collect()
 }
 
 fn failed_scripts(outcomes: &Outcomes) -> Vec<String> {
-    let mut failed: Vec<String> = Vec::new();
-    let all: Vec<&String> =
-        outcomes.keys().filter(|name| !name.contains('/') && *name != KERNEL_LOG).collect();
-    for name in outcomes.iter().filter(|(_, outcome)| is_bad(**outcome)).map(|(name, _)| name) {
-        if name == KERNEL_LOG {
-            // Whichever script it was: a splat outside of all of them may come again in any.
-            return all.into_iter().cloned().collect();
-        }
-        let script = name.split('/').next().unwrap_or(name).to_owned();
-        if !failed.contains(&script) {
-            failed.push(script);
-        }
+    let bad = || outcomes.iter().filter(|(_, outcome)| is_bad(**outcome)).map(|(name, _)| name.as_str());
+    if bad().any(|name| name == KERNEL_LOG) {
+        // Whichever script it was: a splat outside of all of them may come again in any.
+        return scripts_of(outcomes);
     }
+    let mut failed: Vec<String> = bad().map(|name| script(name).to_owned()).collect();
+    failed.dedup();
     failed
 }
 
-/// The outcomes of a run. A failure that a test itself asks to ignore is left out.
+/// The outcomes of a run, without what was run again. A failure that a test itself asks to ignore is left out.
 fn outcomes(summary: &Summary) -> Outcomes {
     let mut outcomes = Outcomes::new();
     for test in &summary.tests {
-        outcomes.insert(test.name.clone(), test.result.outcome);
-        for subtest in test.result.subtests.iter().filter(|subtest| !subtest.flaky) {
-            outcomes.insert(format!("{}/{}", test.name, subtest.name), subtest.outcome);
-        }
+        worst_of_both(&mut outcomes, of_attempt(&test.name, &test.result));
     }
     let log = if summary.splats.is_empty() { Outcome::Pass } else { Outcome::Crash };
     outcomes.insert(KERNEL_LOG.to_owned(), log);
     outcomes
+}
+
+/// What was run again in a run, at its best. What that means for a script as a whole the run knows itself.
+fn reruns(summary: &Summary) -> Outcomes {
+    let mut best = Outcomes::new();
+    for test in &summary.tests {
+        let attempts = test.reruns.iter().chain(test.shards.iter().flat_map(|shard| &shard.reruns));
+        for (name, outcome) in attempts.flat_map(|attempt| of_attempt(&test.name, attempt)) {
+            let outcome = if name == test.name { test.result.outcome } else { outcome };
+            let known = best.entry(name).or_insert(outcome);
+            *known = (*known).min(outcome);
+        }
+    }
+    best
+}
+
+fn of_attempt(name: &str, attempt: &Attempt) -> Outcomes {
+    let subtests = attempt.subtests.iter().filter(|subtest| !subtest.flaky);
+    let subtests = subtests.map(|subtest| (format!("{name}/{}", subtest.name), subtest.outcome));
+    std::iter::once((name.to_owned(), attempt.outcome)).chain(subtests).collect()
 }
 
 #[cfg(test)]

@@ -29,6 +29,8 @@ pub(super) struct Site<'b> {
     at: Option<String>,
     /// The configurations whose `.config` fits what is checked out.
     configured: Vec<Config>,
+    /// The configurations that the base cannot have: why.
+    refused: Vec<(Config, String)>,
 }
 
 impl Site<'_> {
@@ -63,7 +65,7 @@ type Answers = Vec<(String, Judgement)>;
 impl Engine<'_> {
     pub(super) fn builds(&mut self) -> Result<()> {
         let builder = self.builder()?;
-        let mut site = Site { builder: &builder, at: None, configured: Vec::new() };
+        let mut site = Site { builder: &builder, at: None, configured: Vec::new(), refused: Vec::new() };
         for patch in self.applied() {
             let open: Vec<&str> =
                 PER_PATCH.into_iter().filter(|name| self.is_open(name, Some(patch.number))).collect();
@@ -102,19 +104,27 @@ impl Engine<'_> {
 
     /// Why the base cannot be configured so; none if it can. A compiler may be too old for the tree.
     fn unusable(&mut self, config: Config, site: &mut Site<'_>) -> Result<Option<String>> {
+        if let Some((_, why)) = site.refused.iter().find(|(refused, _)| *refused == config) {
+            return Ok(Some(why.clone()));
+        }
         let base = self.loaded.series.base.clone();
         let key = build_key("configure", "", &self.tree_of(&base)?, &[config], &[]);
-        if let Some(known) = self.cache.get(&key) {
-            return Ok(known);
+        if self.cache.get::<()>(&key).is_some() {
+            return Ok(None);
         }
         self.go_to(&base, site)?;
-        let why = match site.configure(config) {
-            Ok(()) => None,
-            Err(error) if error.kind() == Kind::Build => Some(error.to_string()),
-            Err(error) => return Err(error),
-        };
-        self.remember(&key, &why);
-        Ok(why)
+        match site.configure(config) {
+            Ok(()) => {
+                self.remember(&key, &());
+                Ok(None)
+            }
+            // Not remembered: what is missing may be there the next time.
+            Err(error) if error.kind() == Kind::Build => {
+                site.refused.push((config, error.to_string()));
+                Ok(Some(error.to_string()))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn build_patch(&mut self, patch: &Patch, open: &[&str], site: &mut Site<'_>) -> Result<()> {
@@ -149,7 +159,14 @@ impl Engine<'_> {
             return Ok((known, true));
         }
         let answers = self.answers(patch, open, &configs, site)?;
-        self.remember(&key, &answers);
+        // Without sparse it is skipped again in any case.
+        let skipped = |(name, judgement): &(String, Judgement)| {
+            matches!(judgement, Judgement::Skipped(_)) && (name != names::SPARSE || find("sparse").is_ok())
+        };
+        // What was broken before may be so because something is missing, and may be there the next time.
+        if !answers.iter().any(skipped) {
+            self.remember(&key, &answers);
+        }
         Ok((answers, false))
     }
 
@@ -173,6 +190,9 @@ impl Engine<'_> {
                 names::SELFTESTS => self.selftests(patch, site)?,
                 _ if wanted.is_empty() => Judgement::moot("nothing that it touches is compiled"),
                 _ if configs.is_empty() => Judgement::skip(NOWHERE),
+                names::SPARSE if find("sparse").is_err() => {
+                    Judgement::skip("sparse is not installed: vmptcp doctor names its package")
+                }
                 name => judge(name, &effects, &wanted),
             };
             answers.push(((*name).to_owned(), judgement));
@@ -224,6 +244,9 @@ impl Engine<'_> {
                 site.configured.clear();
             }
             site.builder.forget(differ(&["--diff-filter=D", &from, commit])?.lines())?;
+        } else if !last.is_empty() {
+            // Nobody knows what its objects were made from.
+            site.builder.forget_all()?;
         }
         fs::write(&note, commit).doing("write", &note)?;
         self.workspace.check_out(commit)?;

@@ -3,7 +3,7 @@
 use super::Engine;
 use super::builds::{Site, blame, build_key, is_changed};
 use super::merge::merge;
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::process::find;
 use crate::series::check::names;
 use crate::series::make::builder::Built;
@@ -22,6 +22,8 @@ pub(super) struct Effect {
     broken: bool,
     /// It did not build before either: why.
     broken_before: Option<String>,
+    /// Why the tools could not be asked without the patch, so that nobody knows what is new.
+    uncompared: Option<String>,
     /// The objects of the patch's own sources that were compiled.
     compiled: Vec<String>,
 }
@@ -78,10 +80,18 @@ impl Engine<'_> {
         for (at, after) in said {
             let (config, effect) = &mut effects[at];
             self.observer.begins(names::WARNINGS, Some(patch.number), &format!("{config}, before"));
-            site.configure(*config)?;
-            let before = self.examine(*config, after.speaking(), sparse(*config), &patch.parent, site)?;
-            effect.warnings = news(&before.warnings, &after.warnings);
-            effect.sparse = news(&before.sparse, &after.sparse);
+            let speaking = after.speaking();
+            let before = site
+                .configure(*config)
+                .and_then(|()| self.examine(*config, speaking, sparse(*config), &patch.parent, site));
+            match before {
+                Ok(before) => {
+                    effect.warnings = news(&before.warnings, &after.warnings);
+                    effect.sparse = news(&before.sparse, &after.sparse);
+                }
+                Err(error) if error.kind() == Kind::Build => effect.uncompared = Some(error.to_string()),
+                Err(error) => return Err(error),
+            }
         }
         Ok(effects)
     }
@@ -146,7 +156,7 @@ impl Engine<'_> {
     }
 }
 
-/// What one of the checks says, after what was seen in all configurations. Pure, but for whether sparse is installed.
+/// What one of the checks says, after what was seen in all configurations. Pure.
 pub(super) fn judge(name: &str, effects: &[(Config, Effect)], wanted: &Targets) -> Judgement {
     let configs: Vec<Config> = effects.iter().map(|(config, _)| *config).collect();
     let pick = |pick: fn(&Effect) -> &Vec<Finding>| -> Vec<(Config, Finding)> {
@@ -174,11 +184,12 @@ pub(super) fn judge(name: &str, effects: &[(Config, Effect)], wanted: &Targets) 
     } else {
         (pick(|effect| &effect.warnings), configs)
     };
-    match effects.iter().find(|(_, effect)| effect.broken) {
-        Some((config, _)) if found.is_empty() => Judgement::skip(format!("in {config} it does not build")),
-        _ if name == names::SPARSE && find("sparse").is_err() => {
-            Judgement::skip("sparse is not installed: vmptcp doctor names its package")
-        }
+    let why = effects.iter().find_map(|(config, effect)| match &effect.uncompared {
+        Some(why) => Some(format!("in {config} nothing can be asked without this patch: {why}")),
+        None => effect.broken.then(|| format!("in {config} it does not build")),
+    });
+    match why {
+        Some(why) if found.is_empty() => Judgement::skip(why),
         _ => Judgement::Done(merge(found, &asked)),
     }
 }
@@ -192,8 +203,9 @@ fn never_compiled(effects: &[(Config, Effect)], wanted: &Targets) -> Vec<Finding
     let left = wanted.objects.iter().filter(|object| !compiled(object));
     left.map(|object| {
         let source = object.strip_suffix(".o").unwrap_or(object);
-        Finding::warning("none of the configurations compiles it: build it by hand")
-            .file(format!("{source}.c"))
+        Finding::warning(format!(
+            "none of the configurations that were asked for compiles {source}: build it by hand"
+        ))
     })
     .collect()
 }
@@ -240,8 +252,11 @@ mod tests {
         let Judgement::Done(found) = judge(names::BUILD, &[(config, effect)], &wanted) else {
             panic!("it was done")
         };
-        let files: Vec<&str> = found.iter().filter_map(|one| one.file.as_deref()).collect();
-        assert_eq!(files, ["arch/arm64/x.c"]);
+        let texts: Vec<&str> = found.iter().map(|one| one.text.as_str()).collect();
+        assert_eq!(
+            texts,
+            ["none of the configurations that were asked for compiles arch/arm64/x: build it by hand"]
+        );
     }
 
     #[test]

@@ -58,7 +58,9 @@ impl Engine<'_> {
                 cached = false;
                 self.observer.begins(names::BUILD_ALL, None, &config.to_string());
                 let answer = self.all(*config, &tip, site)?;
-                self.remember(&key, &answer);
+                if answer.1.is_none() {
+                    self.remember(&key, &answer);
+                }
                 answer
             };
             found.extend(findings.into_iter().map(|finding| (*config, finding)));

@@ -112,9 +112,18 @@ impl Builder {
         }
     }
 
-    /// Compiles with every warning of the compiler an error.
+    /// Compiles with every warning of the compiler an error. make compiles an object that it is asked for also where the
+    /// kernel has it off, and that may fail: what fails is asked of its directory, which knows.
     pub fn compile(&self, config: Config, targets: &Targets) -> Result<Built> {
         let targets = targets.within(config);
+        let built = self.compile_only(config, &targets)?;
+        if built.ok || targets.objects.is_empty() || targets.everything {
+            return Ok(built);
+        }
+        self.compile_only(config, &targets.as_dirs())
+    }
+
+    fn compile_only(&self, config: Config, targets: &Targets) -> Result<Built> {
         let arguments = targets.arguments(self.everything());
         let make = self.make(config).arg("KCFLAGS=-Werror").args(&arguments);
         let (said, ok) = self.run(&make, &targets.objects, false)?;
@@ -133,6 +142,14 @@ impl Builder {
             {
                 fs::remove_file(&object).doing("remove", &object)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Removes all build directories.
+    pub fn forget_all(&self) -> Result<()> {
+        for out in Config::all().into_iter().map(|config| self.out(config)).filter(|out| out.exists()) {
+            fs::remove_dir_all(&out).doing("remove", &out)?;
         }
         Ok(())
     }

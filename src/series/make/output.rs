@@ -53,8 +53,8 @@ fn no_rule(line: &str) -> Option<&str> {
 /// What make itself objects to: `net/mptcp/Makefile:3: *** missing separator.  Stop.`. That a command failed tells nothing.
 fn of_make(line: &str) -> Option<&str> {
     let (_, text) = line.split_once("*** ")?;
-    let tells = !text.starts_with('[') && !text.contains("] Error ") && !text.starts_with("Waiting for ");
-    tells.then_some(text)
+    let idle = ["[", "Waiting for ", "Deleting "].iter().any(|word| text.starts_with(word));
+    (!idle && !text.contains("] Error ")).then_some(text)
 }
 
 fn is_linker(line: &str) -> bool {

@@ -32,6 +32,14 @@ impl Targets {
         within.settled()
     }
 
+    /// The same, with the directories of the objects instead of these.
+    #[must_use]
+    pub fn as_dirs(&self) -> Self {
+        let mut dirs = self.clone();
+        dirs.dirs.extend(dirs.objects.drain(..).map(|object| parent(&object).to_owned()));
+        dirs.settled()
+    }
+
     /// As make's arguments. `everything` is make's word for all objects.
     pub fn arguments(&self, everything: &str) -> Vec<String> {
         if self.everything {
@@ -124,6 +132,7 @@ mod tests {
         assert_eq!(in_config(&both, true, true), "net/ipv6/tcp_ipv6.o net/mptcp/pm.o");
         assert_eq!(in_config(&both, false, true), "net/ipv6/ net/mptcp/pm.o");
         assert_eq!(in_config(&both, true, false), "net/mptcp/ net/ipv6/tcp_ipv6.o");
+        assert_eq!(targets(both).as_dirs().arguments("vmlinux_o"), ["net/ipv6/", "net/mptcp/"]);
         assert!(targets(["tools/x.c", "Documentation/y.rst"]).is_empty());
     }
 
