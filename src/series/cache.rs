@@ -1,6 +1,7 @@
 //! What checks found in earlier runs: a file each, named after all that the answer depends on.
 
 use crate::error::{IoContext, Result};
+use crate::process::find;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -84,6 +85,11 @@ pub fn identity(program: &Path) -> String {
     let size = data.as_ref().map_or(0, fs::Metadata::len);
     let time = data.and_then(|data| data.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok());
     format!("{} {size} {}", path.display(), time.map_or(0, |time| time.as_nanos()))
+}
+
+/// The same of the program of this name; `none` if there is none.
+pub fn identity_of(name: &str) -> String {
+    find(name).map_or_else(|_| "none".to_owned(), |tool| identity(&tool.path))
 }
 
 #[cfg(test)]

@@ -150,6 +150,11 @@ impl Git {
         Ok(self.place.join(path))
     }
 
+    /// The content of a commit: the hash of its tree.
+    pub fn tree_of(&self, commit: &str) -> Result<String> {
+        self.read(["rev-parse", &format!("{commit}^{{tree}}")])
+    }
+
     /// The full hash of a commit; an error of usage if there is none of this name.
     pub fn commit(&self, name: &str) -> Result<String> {
         let named = format!("{name}^{{commit}}");

@@ -7,16 +7,16 @@ use crate::commands::test;
 use crate::error::{Kind, Result};
 use crate::event::Outcome;
 use crate::kernel::Variant;
-use crate::process::find;
 use crate::report::Summary;
 use crate::report::test::Attempt;
-use crate::series::cache::identity;
+use crate::series::cache::identity_of;
 use crate::series::check::names;
 use crate::series::compare::{Comparison, Outcomes, compare, is_bad, script, settle};
 use crate::series::impact::{Tests, tests};
 use crate::series::verdict::{Finding, Judgement};
 use crate::series::{Engine, Loaded, load};
 use crate::settings::Base;
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 /// The name under which what a kernel's log shows counts as a test.
@@ -146,11 +146,11 @@ impl Lab<'_, '_> {
         let clear = filters.len() == 1 || outcomes.get(KERNEL_LOG) != Some(&Outcome::Crash);
         let (tested, untested): (Vec<_>, Vec<_>) =
             filters.into_iter().partition(|script| outcomes.contains_key(script));
+        let key = self.key()?;
         for name in tested.iter().filter(|_| clear) {
             let of_it = outcomes.iter().filter(|(of, _)| script(of) == name || *of == KERNEL_LOG);
             let of_it: Outcomes = of_it.map(|(name, outcome)| (name.clone(), *outcome)).collect();
-            let key = self.key(name)?;
-            self.engine.remember(&key, &of_it);
+            self.engine.remember(&of_script(&key, name), &of_it);
         }
         worst_of_both(&mut all, outcomes);
         Ok((all, untested))
@@ -158,9 +158,10 @@ impl Lab<'_, '_> {
 
     /// The outcomes of these scripts on the base, as far as they are known, and the scripts of which they are not.
     fn known(&self, scripts: &[String]) -> Result<(Outcomes, Vec<String>)> {
+        let key = self.key()?;
         let (mut all, mut unknown) = (Outcomes::new(), Vec::new());
         for script in scripts {
-            match self.engine.cache().get::<Outcomes>(&self.key(script)?) {
+            match self.engine.cache().get::<Outcomes>(&of_script(&key, script)) {
                 Some(known) => worst_of_both(&mut all, known),
                 None => unknown.push(script.clone()),
             }
@@ -168,23 +169,26 @@ impl Lab<'_, '_> {
         Ok((all, unknown))
     }
 
-    /// What the outcomes of a script depend on: the content of the tree, the settings with the files that they name, the
+    /// What the outcomes of all scripts depend on: the content of the tree, the settings with the files that they name, the
     /// compilers.
-    fn key(&self, script: &str) -> Result<Vec<String>> {
-        let base = &self.loaded.series.base;
-        let tree = self.place.git.read(["rev-parse", &format!("{base}^{{tree}}")])?;
+    fn key(&self) -> Result<Vec<String>> {
+        let tree = self.place.git.tree_of(&self.loaded.series.base)?;
         let settings = &self.place.target.loaded.settings;
         let (kernel, variant) = (&settings.kernel, self.variant);
         let settings = format!("{variant} {kernel:?} {:?} {:?}", settings.vm, settings.test);
-        let mut key = ["tests", &tree, &settings, script].map(str::to_owned).to_vec();
+        let mut key = ["tests", &tree, &settings].map(str::to_owned).to_vec();
         let base = match &kernel.base {
             Base::File(path) => Some(path),
             _ => None,
         };
         key.extend(kernel.fragments.iter().chain(base).filter_map(|file| std::fs::read_to_string(file).ok()));
-        key.extend(["gcc", "clang"].into_iter().filter_map(|name| Some(identity(&find(name).ok()?.path))));
+        key.extend(["gcc", "clang"].map(identity_of));
         Ok(key)
     }
+}
+
+fn of_script(key: &[String], script: &str) -> Vec<String> {
+    key.iter().map(String::as_str).chain([script]).map(str::to_owned).collect()
 }
 
 /// Each script brings its own view of the kernel's log.
@@ -206,9 +210,8 @@ fn failed_scripts(outcomes: &Outcomes) -> Vec<String> {
         // Whichever script it was: a splat outside of all of them may come again in any.
         return scripts_of(outcomes);
     }
-    let mut failed: Vec<String> = bad().map(|name| script(name).to_owned()).collect();
-    failed.dedup();
-    failed
+    let failed: BTreeSet<&str> = bad().map(script).collect();
+    failed.into_iter().map(str::to_owned).collect()
 }
 
 /// The outcomes of a run, without what was run again. A failure that a test itself asks to ignore is left out.

@@ -4,7 +4,7 @@ use super::Engine;
 use super::effects::judge;
 use crate::error::{Error, IoContext, Kind, Result};
 use crate::process::{find, interrupt};
-use crate::series::cache::identity;
+use crate::series::cache::identity_of;
 use crate::series::check::names;
 use crate::series::diff::Kind as Change;
 use crate::series::make::builder::{Builder, Built};
@@ -108,7 +108,7 @@ impl Engine<'_> {
             return Ok(Some(why.clone()));
         }
         let base = self.loaded.series.base.clone();
-        let key = build_key("configure", "", &self.tree_of(&base)?, &[config], &[]);
+        let key = build_key("configure", "", &self.workspace.git().tree_of(&base)?, &[config], &[]);
         if self.cache.get::<()>(&key).is_some() {
             return Ok(None);
         }
@@ -154,7 +154,8 @@ impl Engine<'_> {
     /// The answers, and whether they were known.
     fn known_or_new(&mut self, patch: &Patch, open: &[&str], site: &mut Site<'_>) -> Result<(Answers, bool)> {
         let configs = self.configs(patch.files(), site)?;
-        let key = build_key("patch", &self.tree_of(&patch.parent)?, &patch.tree, &configs, open);
+        let key =
+            build_key("patch", &self.workspace.git().tree_of(&patch.parent)?, &patch.tree, &configs, open);
         if let Some(known) = self.cache.get(&key) {
             return Ok((known, true));
         }
@@ -237,13 +238,15 @@ impl Engine<'_> {
         // What was checked out last for a build, perhaps by an earlier run.
         let note = site.builder.builds.join("commit");
         let last = fs::read_to_string(&note).unwrap_or_default();
-        if let Some(from) = git.ask(["rev-parse", "--verify", "--quiet", &format!("{last}^{{commit}}")]) {
-            let differ =
-                |options: &[&str]| git.read(["diff", "--no-renames", "--name-only"].iter().chain(options));
-            if !differ(&[&from, commit, "--", "*Kconfig*"])?.is_empty() {
+        if let Ok(from) = git.commit(&last) {
+            let changes = git.read(["diff", "--no-renames", "--name-status", &from, commit])?;
+            let changes: Vec<(&str, &str)> =
+                changes.lines().filter_map(|line| line.split_once('\t')).collect();
+            if changes.iter().any(|(_, path)| path.contains("Kconfig")) {
                 site.configured.clear();
             }
-            site.builder.forget(differ(&["--diff-filter=D", &from, commit])?.lines())?;
+            let deleted = changes.iter().filter(|(status, _)| *status == "D").map(|(_, path)| *path);
+            site.builder.forget(deleted)?;
         } else if !last.is_empty() {
             // Nobody knows what its objects were made from.
             site.builder.forget_all()?;
@@ -252,11 +255,6 @@ impl Engine<'_> {
         self.workspace.check_out(commit)?;
         site.at = Some(commit.to_owned());
         Ok(())
-    }
-
-    /// The content of a commit.
-    pub(super) fn tree_of(&self, commit: &str) -> Result<String> {
-        self.workspace.git().read(["rev-parse", &format!("{commit}^{{tree}}")])
     }
 }
 
@@ -272,9 +270,7 @@ pub(super) fn build_key(
     let mut key = [what, before, after].map(str::to_owned).to_vec();
     key.extend(configs.iter().map(|config| format!("{config} {}", config.fragment())));
     key.extend(open.iter().map(|&name| name.to_owned()));
-    for tool in ["gcc", "clang", "ld", "sparse"] {
-        key.push(find(tool).map_or_else(|_| "none".to_owned(), |tool| identity(&tool.path)));
-    }
+    key.extend(["gcc", "clang", "ld", "sparse"].map(identity_of));
     key
 }
 

@@ -142,7 +142,7 @@ impl Engine<'_> {
         if objects.is_empty() {
             return Ok(Examined { objects, warnings: Vec::new(), sparse: Vec::new() });
         }
-        let tree = self.tree_of(commit)?;
+        let tree = self.workspace.git().tree_of(commit)?;
         let mut key = build_key("examine", "", &tree, &[config], &[if sparse { "sparse" } else { "" }]);
         key.extend(objects.iter().cloned());
         let (warnings, sparse) = if let Some(known) = self.cache.get(&key) {

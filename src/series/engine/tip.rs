@@ -15,30 +15,28 @@ type Answer = (Vec<Finding>, Option<String>);
 
 impl Engine<'_> {
     pub(super) fn build_all(&mut self, site: &mut Site<'_>) -> Result<()> {
-        let loaded = self.loaded;
-        if loaded.applied < loaded.series.patches.len() {
-            self.judge(names::BUILD_ALL, None, Judgement::skip("not all patches apply"), 0.0, false);
-            return Ok(());
-        }
-        let failed = |result: &&CheckResult| result.check == names::BUILD && result.status == Status::Fail;
-        if let Some(number) = self.report.results.iter().find(failed).and_then(|result| result.patch) {
-            let why = format!("patch {number} does not build");
-            self.judge(names::BUILD_ALL, None, Judgement::skip(why), 0.0, false);
-            return Ok(());
-        }
         let began = Instant::now();
-        match self.everywhere(site) {
+        let outcome = self.everywhere(site);
+        let seconds = began.elapsed().as_secs_f64();
+        match outcome {
             Ok((judgement, cached)) => {
-                self.judge(names::BUILD_ALL, None, judgement, began.elapsed().as_secs_f64(), cached);
+                self.judge(names::BUILD_ALL, None, judgement, seconds, cached);
                 Ok(())
             }
-            Err(error) => self.conclude(names::BUILD_ALL, Err(error), began.elapsed().as_secs_f64()),
+            Err(error) => self.conclude(names::BUILD_ALL, Err(error), seconds),
         }
     }
 
     /// What is to be said of the tip, after all configurations, and whether all of that was known.
     fn everywhere(&mut self, site: &mut Site<'_>) -> Result<(Judgement, bool)> {
         let loaded = self.loaded;
+        if loaded.applied < loaded.series.patches.len() {
+            return Ok((Judgement::skip("not all patches apply"), false));
+        }
+        let failed = |result: &&CheckResult| result.check == names::BUILD && result.status == Status::Fail;
+        if let Some(number) = self.report.results.iter().find(failed).and_then(|result| result.patch) {
+            return Ok((Judgement::skip(format!("patch {number} does not build")), false));
+        }
         if Config::needed(loaded.series.files()).is_empty() {
             return Ok((Judgement::moot("nothing that the series touches is compiled"), false));
         }
@@ -47,7 +45,8 @@ impl Engine<'_> {
             return Ok((Judgement::skip(NOWHERE), false));
         }
         let tip = load::tip(&loaded.series, loaded.applied);
-        let (before, after) = (self.tree_of(&loaded.series.base)?, self.tree_of(&tip)?);
+        let git = self.workspace.git();
+        let (before, after) = (git.tree_of(&loaded.series.base)?, git.tree_of(&tip)?);
         let (mut found, mut broken) = (Vec::new(), None);
         let mut cached = true;
         for config in &configs {

@@ -25,19 +25,21 @@ impl Targets {
     /// the directory, it makes what is still needed of it.
     #[must_use]
     pub fn within(&self, config: Config) -> Self {
-        let mut within = self.clone();
-        within.objects.retain(|object| config.enters(object));
-        let left = self.objects.iter().filter(|object| !config.enters(object));
-        within.dirs.extend(left.map(|object| parent(object).to_owned()));
-        within.settled()
+        self.by_directory(|object| !config.enters(object))
     }
 
     /// The same, with the directories of the objects instead of these.
     #[must_use]
     pub fn as_dirs(&self) -> Self {
-        let mut dirs = self.clone();
-        dirs.dirs.extend(dirs.objects.drain(..).map(|object| parent(&object).to_owned()));
-        dirs.settled()
+        self.by_directory(|_| true)
+    }
+
+    fn by_directory(&self, left: impl Fn(&str) -> bool) -> Self {
+        let mut targets = self.clone();
+        let (left, kept): (Vec<_>, Vec<_>) = targets.objects.drain(..).partition(|object| left(object));
+        targets.objects = kept;
+        targets.dirs.extend(left.iter().map(|object| parent(object).to_owned()));
+        targets.settled()
     }
 
     /// As make's arguments. `everything` is make's word for all objects.

@@ -6,7 +6,7 @@ mod lint;
 mod maintainers;
 mod shellcheck;
 
-use super::cache::identity;
+use super::cache::{identity, identity_of};
 use super::check::names;
 use super::diff::{Change, Kind};
 use super::model::{Patch, Series};
@@ -86,16 +86,15 @@ impl<'a> Tools<'a> {
 
     /// What an answer of this check depends on, besides the patch itself.
     pub fn key(&self, name: &str) -> String {
-        let program = |name: &str| find(name).map_or_else(|_| "none".to_owned(), |tool| identity(&tool.path));
         let scripts = self.root.display().to_string();
         match name {
             names::CHECKPATCH => {
                 let dictionary = checkpatch::dictionary().map(|path| identity(&path)).unwrap_or_default();
                 format!("{scripts} {dictionary} {}", self.base)
             }
-            names::SHELLCHECK => program("shellcheck"),
-            names::PYTHON => lint::PYTHON.iter().map(|name| program(name)).collect(),
-            names::YAML => program("yamllint"),
+            names::SHELLCHECK => identity_of("shellcheck"),
+            names::PYTHON => lint::PYTHON.iter().map(|name| identity_of(name)).collect(),
+            names::YAML => identity_of("yamllint"),
             _ => scripts,
         }
     }
