@@ -1,5 +1,6 @@
 //! `vmptcp validate`: a series of patches, before it is sent.
 
+mod outcomes;
 mod place;
 mod source;
 mod tip;

@@ -1,5 +1,6 @@
 //! At the tip: boots, runs the selftests, and compares with the base where something fails.
 
+use super::outcomes::{KERNEL_LOG, failed_scripts, outcomes, reruns, scripts_of, worst_of_both};
 use super::{Place, run_tests};
 use crate::commands::context::Context;
 use crate::commands::pipeline::Target;
@@ -7,20 +8,14 @@ use crate::commands::test;
 use crate::error::{Kind, Result};
 use crate::event::Outcome;
 use crate::kernel::Variant;
-use crate::report::Summary;
-use crate::report::test::Attempt;
 use crate::series::cache::identity_of;
 use crate::series::check::names;
-use crate::series::compare::{Comparison, Outcomes, compare, is_bad, script, settle};
+use crate::series::compare::{Comparison, Outcomes, compare, script, settle};
 use crate::series::impact::{Tests, tests};
 use crate::series::verdict::{Finding, Judgement};
 use crate::series::{Engine, Loaded, load};
 use crate::settings::Base;
-use std::collections::BTreeSet;
 use std::time::Instant;
-
-/// The name under which what a kernel's log shows counts as a test.
-const KERNEL_LOG: &str = "kernel log";
 
 /// Does the check `tests`, on each of these kernels.
 pub(super) fn test(
@@ -189,60 +184,6 @@ impl Lab<'_, '_> {
 
 fn of_script(key: &[String], script: &str) -> Vec<String> {
     key.iter().map(String::as_str).chain([script]).map(str::to_owned).collect()
-}
-
-/// Each script brings its own view of the kernel's log.
-fn worst_of_both(all: &mut Outcomes, more: Outcomes) {
-    for (name, outcome) in more {
-        let known = all.entry(name).or_insert(outcome);
-        *known = (*known).max(outcome);
-    }
-}
-
-/// The scripts that these outcomes are of.
-fn scripts_of(outcomes: &Outcomes) -> Vec<String> {
-    outcomes.keys().filter(|name| script(name) == *name && *name != KERNEL_LOG).cloned().collect()
-}
-
-fn failed_scripts(outcomes: &Outcomes) -> Vec<String> {
-    let bad = || outcomes.iter().filter(|(_, outcome)| is_bad(**outcome)).map(|(name, _)| name.as_str());
-    if bad().any(|name| name == KERNEL_LOG) {
-        // Whichever script it was: a splat outside of all of them may come again in any.
-        return scripts_of(outcomes);
-    }
-    let failed: BTreeSet<&str> = bad().map(script).collect();
-    failed.into_iter().map(str::to_owned).collect()
-}
-
-/// The outcomes of a run, without what was run again. A failure that a test itself asks to ignore is left out.
-fn outcomes(summary: &Summary) -> Outcomes {
-    let mut outcomes = Outcomes::new();
-    for test in &summary.tests {
-        worst_of_both(&mut outcomes, of_attempt(&test.name, &test.result));
-    }
-    let log = if summary.splats.is_empty() { Outcome::Pass } else { Outcome::Crash };
-    outcomes.insert(KERNEL_LOG.to_owned(), log);
-    outcomes
-}
-
-/// What was run again in a run, at its best. What that means for a script as a whole the run knows itself.
-fn reruns(summary: &Summary) -> Outcomes {
-    let mut best = Outcomes::new();
-    for test in &summary.tests {
-        let attempts = test.reruns.iter().chain(test.shards.iter().flat_map(|shard| &shard.reruns));
-        for (name, outcome) in attempts.flat_map(|attempt| of_attempt(&test.name, attempt)) {
-            let outcome = if name == test.name { test.result.outcome } else { outcome };
-            let known = best.entry(name).or_insert(outcome);
-            *known = (*known).min(outcome);
-        }
-    }
-    best
-}
-
-fn of_attempt(name: &str, attempt: &Attempt) -> Outcomes {
-    let subtests = attempt.subtests.iter().filter(|subtest| !subtest.flaky);
-    let subtests = subtests.map(|subtest| (format!("{name}/{}", subtest.name), subtest.outcome));
-    std::iter::once((name.to_owned(), attempt.outcome)).chain(subtests).collect()
 }
 
 #[cfg(test)]
