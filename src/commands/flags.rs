@@ -2,6 +2,7 @@
 
 use crate::error::{Error, IoContext, Result};
 use crate::kernel::kconfig::{Fragment, Request, Source, Value};
+use crate::process::quote;
 use crate::settings::Override;
 use clap::{Arg, ArgAction, ArgMatches};
 use std::collections::BTreeMap;
@@ -17,7 +18,7 @@ impl Overrides {
     pub fn value<T: ToString>(mut self, key: &'static str, flag: &str, value: Option<&T>) -> Self {
         if let Some(value) = value {
             let value = value.to_string();
-            self.0.push(Override { key, flag: format!("{flag} {value}"), value: value.into() });
+            self.0.push(Override { key, flag: typed(flag, &value), value: value.into() });
         }
         self
     }
@@ -36,7 +37,8 @@ impl Overrides {
     pub fn list<T: ToString>(mut self, key: &'static str, flag: &str, values: &[T]) -> Self {
         if !values.is_empty() {
             let values: Vec<String> = values.iter().map(ToString::to_string).collect();
-            self.0.push(Override { key, flag: flag.to_owned(), value: values.into() });
+            let flags: Vec<String> = values.iter().map(|value| typed(flag, value)).collect();
+            self.0.push(Override { key, flag: flags.join(" "), value: values.into() });
         }
         self
     }
@@ -55,10 +57,20 @@ impl Overrides {
         self
     }
 
+    /// The flags, as they were typed.
+    pub fn typed(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|given| given.flag.as_str())
+    }
+
     /// The overrides.
     pub fn into_vec(self) -> Vec<Override> {
         self.0
     }
+}
+
+/// A flag with its value, for a shell.
+fn typed(flag: &str, value: &str) -> String {
+    format!("{flag} {}", quote(value))
 }
 
 /// Flags on the kernel and its build.
@@ -305,15 +317,18 @@ impl TestFlags {
             .value("test.repeat", "--repeat", self.repeat.as_ref())
             .value("vm.count", "--vms", self.vms.as_ref())
             .switch("test.fresh-vm", "--fresh-vm", self.fresh_vm)
-            .value("test.shards", "--no-shards", self.no_shards.then_some(&false))
             .value("test.confirm", "--confirm", self.confirm.as_ref())
             .switch("test.until-fail", "--until-fail", self.until_fail)
             .switch("test.stress", "--stress", self.stress)
             .value("test.timeout", "--timeout", self.timeout.as_ref())
             .value("test.slow", "--slow", self.slow.as_ref());
+        if self.no_shards {
+            let flag = "--no-shards".to_owned();
+            overrides = overrides.with(Override { key: "test.shards", value: false.into(), flag });
+        }
         for variable in &self.env {
             let table = BTreeMap::from([variable_of(variable)?]);
-            let flag = format!("--env {variable}");
+            let flag = typed("--env", variable);
             overrides = overrides.with(Override { key: "test.env", value: table.into(), flag });
         }
         Ok(overrides)

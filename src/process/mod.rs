@@ -168,7 +168,7 @@ impl Cmd {
 impl fmt::Display for Cmd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(dir) = &self.cwd {
-            write!(f, "cd {} && ", quote(dir.as_os_str()))?;
+            write!(f, "cd {} && ", quote(dir))?;
         }
         for (key, value) in &self.env {
             write!(f, "{}={} ", key.to_string_lossy(), quote(value))?;
@@ -179,8 +179,8 @@ impl fmt::Display for Cmd {
 }
 
 /// `text` as one word of a shell. An equals sign needs no quotes in an argument, and looks better without.
-fn quote(text: &OsStr) -> String {
-    let text = text.to_string_lossy();
+pub fn quote(text: impl AsRef<OsStr>) -> String {
+    let text = text.as_ref().to_string_lossy();
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=+./:,@%".contains(&byte);
     if !text.is_empty() && text.bytes().all(plain) {
         return text.into_owned();

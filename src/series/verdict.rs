@@ -181,6 +181,9 @@ pub struct CheckResult {
     pub seconds: f64,
     /// It was known from an earlier run.
     pub cached: bool,
+    /// The flags of the command line that it depends on, each after a blank.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub flags: String,
 }
 
 impl CheckResult {
@@ -194,6 +197,7 @@ impl CheckResult {
             note: None,
             seconds: 0.0,
             cached: false,
+            flags: String::new(),
         }
     }
 
@@ -212,8 +216,8 @@ impl CheckResult {
     /// How to do this check alone.
     pub fn reproduce(&self) -> String {
         match self.patch {
-            Some(number) => format!("vmptcp validate --patch {number} --check {}", self.check),
-            None => format!("vmptcp validate --check {}", self.check),
+            Some(number) => format!("vmptcp validate --patch {number} --check {}{}", self.check, self.flags),
+            None => format!("vmptcp validate --check {}{}", self.check, self.flags),
         }
     }
 }

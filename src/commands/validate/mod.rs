@@ -114,6 +114,21 @@ enum Format {
 }
 
 impl Args {
+    /// The flags on the tests at the tip, as they were typed.
+    fn on_tests(&self) -> Result<String> {
+        let mut flags = String::new();
+        if self.full {
+            flags.push_str(" --full");
+        }
+        for variant in &self.also {
+            let _ = write!(flags, " --also {variant}");
+        }
+        for flag in self.flags.overrides()?.typed() {
+            let _ = write!(flags, " {flag}");
+        }
+        Ok(flags)
+    }
+
     /// What a hook asks for.
     pub(super) fn of_hook(input: Vec<String>, patch: Option<usize>, quick: bool, no_tests: bool) -> Self {
         let quiet_pass = patch.is_some();
@@ -191,7 +206,7 @@ fn validate(args: &Args, context: &Context, place: &Place, loaded: &Loaded) -> R
                     variants.push(*also);
                 }
             }
-            return tip::test(&mut engine, context, place, loaded, &variants, args.full);
+            return tip::test(&mut engine, context, place, loaded, &variants, args);
         }
         Ok(())
     });
@@ -220,4 +235,28 @@ fn list() -> String {
         let _ = writeln!(text, "{:<14} {scope:<7} {quick:<6} {}", check.name, check.about);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn the_tests_are_told_with_the_flags_that_they_depend_on() {
+        let flags = |line: &str| {
+            let words = shlex::split(line).unwrap();
+            Line::try_parse_from(words).unwrap_or_else(|error| panic!("{error}")).args.on_tests().unwrap()
+        };
+        assert_eq!(flags("validate --check tests --quick base.."), "");
+        let line =
+            "validate --check tests --full --also debug --no-shards --append 'a b' --append c --cpus 2";
+        assert_eq!(flags(line), " --full --also debug --no-shards --cpus 2 --append 'a b' --append c");
+    }
 }

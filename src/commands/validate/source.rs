@@ -3,9 +3,11 @@
 use super::{Args, Place};
 use crate::commands::context::Context;
 use crate::error::{Error, IoContext, Result};
+use crate::process::quote;
 use crate::series::input::{self, Commits};
 use crate::series::{Loaded, load};
 use std::io::Read;
+use std::iter;
 use std::path::{Path, PathBuf};
 
 /// More than this is no series, in bytes.
@@ -31,11 +33,8 @@ pub(super) fn load(args: &Args, context: &Context, place: &Place) -> Result<Load
     for (flag, value) in [("--onto", &args.onto), ("--subject-prefix", &args.subject_prefix)] {
         words.extend(value.iter().flat_map(|value| [flag.to_owned(), value.clone()]));
     }
-    let words = words
-        .iter()
-        .map(|word| shlex::try_quote(word).map_or_else(|_| word.clone(), std::borrow::Cow::into_owned));
-    let words: Vec<String> = words.collect();
-    loaded.series.again = if words.is_empty() { String::new() } else { format!(" {}", words.join(" ")) };
+    let words = words.iter().map(quote);
+    loaded.series.again = iter::once(String::new()).chain(words).collect::<Vec<_>>().join(" ");
     Ok(loaded)
 }
 

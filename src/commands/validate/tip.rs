@@ -1,7 +1,7 @@
 //! At the tip: boots, runs the selftests, and compares with the base where something fails.
 
 use super::outcomes::{KERNEL_LOG, failed_scripts, outcomes, reruns, scripts_of, worst_of_both};
-use super::{Place, run_tests};
+use super::{Args, Place, run_tests};
 use crate::commands::context::Context;
 use crate::commands::pipeline::Target;
 use crate::commands::test;
@@ -24,7 +24,7 @@ pub(super) fn test(
     place: &Place,
     loaded: &Loaded,
     variants: &[Variant],
-    full: bool,
+    args: &Args,
 ) -> Result<()> {
     let began = Instant::now();
     let outcome = if loaded.applied < loaded.series.patches.len() {
@@ -34,9 +34,9 @@ pub(super) fn test(
     } else {
         engine.begins(names::TESTS, "");
         engine.give_way();
-        on_each(variants, |variant| (Lab { engine, context, place, loaded, variant }).judge(full))
+        on_each(variants, |variant| (Lab { engine, context, place, loaded, variant }).judge(args.full))
     };
-    engine.conclude(names::TESTS, outcome, began.elapsed().as_secs_f64())
+    engine.conclude(names::TESTS, &args.on_tests()?, outcome, began.elapsed().as_secs_f64())
 }
 
 /// What is found on all these kernels. With several, each finding says on which it shows.

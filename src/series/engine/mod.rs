@@ -182,9 +182,19 @@ impl<'a> Engine<'a> {
     }
 
     /// Takes the end of a check that others have done. An error is a check that could not be done, and no end of the others,
-    /// unless it is that somebody asked us to stop.
-    pub fn conclude(&mut self, check: &str, outcome: Result<Judgement>, seconds: f64) -> Result<()> {
-        self.outcome(check, None, outcome, seconds)
+    /// unless it is that somebody asked us to stop. `flags` are those that it depends on.
+    pub fn conclude(
+        &mut self,
+        check: &str,
+        flags: &str,
+        outcome: Result<Judgement>,
+        seconds: f64,
+    ) -> Result<()> {
+        self.outcome(check, None, outcome, seconds)?;
+        for result in self.report.results.iter_mut().filter(|result| result.check == check) {
+            flags.clone_into(&mut result.flags);
+        }
+        Ok(())
     }
 
     /// Says something to the user.

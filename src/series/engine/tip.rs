@@ -23,7 +23,7 @@ impl Engine<'_> {
                 self.judge(names::BUILD_ALL, None, judgement, seconds, cached);
                 Ok(())
             }
-            Err(error) => self.conclude(names::BUILD_ALL, Err(error), seconds),
+            Err(error) => self.outcome(names::BUILD_ALL, None, Err(error), seconds),
         }
     }
 
