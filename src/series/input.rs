@@ -7,7 +7,7 @@ use super::model::Cover;
 use super::subject::{Prefix, split};
 use crate::error::{Error, Result};
 
-/// How far back the base is looked for.
+/// How far back the base is looked for, and the most commits that are taken for a series at all.
 const FAR: usize = 300;
 
 /// The line in the message of b4's cover commit, below which it keeps its data.
@@ -39,8 +39,8 @@ struct Step {
     body: String,
 }
 
-/// What `tip` (a branch, or HEAD) has on top of its base: found by b4's cover commit, a marker of an `export` branch, or the upstream
-/// branch, whichever is nearest.
+/// What `tip` (a branch, or HEAD) has on top of its base: b4's cover commit or a marker of an `export` branch, whichever is
+/// nearer; else the upstream branch, which may as well be a copy of the series on a server.
 pub fn on_top(git: &Git, tip: &str) -> Result<Commits> {
     let name = tip;
     let tip = git.commit(name)?;
@@ -55,6 +55,9 @@ pub fn on_top(git: &Git, tip: &str) -> Result<Commits> {
         .hint("name the commit below the first patch: vmptcp validate BASE..")
     })?;
     let how = found.1;
+    if found.0 == tip {
+        return Err(nothing_on(&format!("{}, {how}", short(&tip))));
+    }
     let mut commits = commits(git, &found.0, &tip)?;
     how.clone_into(&mut commits.found_by);
     Ok(commits)
@@ -78,13 +81,18 @@ pub fn range(git: &Git, text: &str) -> Result<Commits> {
 /// The commits between `base` and `tip`; the nearest b4 cover among them becomes the cover letter.
 fn commits(git: &Git, base: &str, tip: &str) -> Result<Commits> {
     let list = git.read(["rev-list", "--reverse", "--topo-order", &format!("{base}..{tip}")])?;
+    let count = list.lines().count();
+    if count > FAR {
+        return Err(Error::usage(format!("{count} commits on top of {} are no series", short(base)))
+            .hint("name the range: vmptcp validate BASE..TIP"));
+    }
     let mut prefix = git.ask(["config", "--get", "format.subjectPrefix"]).map(|text| Prefix::parse(&text));
     let (mut commits, mut cover) = (Vec::new(), None);
     for hash in list.lines() {
         let text = git.read(["show", "-s", "--format=%P%x00%B", hash])?;
         let (parents, message) = text.split_once('\0').unwrap_or_default();
         if parents.split(' ').count() > 1 {
-            return Err(Error::usage(format!("{} is a merge: a series is a line of commits", &hash[..12]))
+            return Err(Error::usage(format!("{} is a merge: a series is a line of commits", short(hash)))
                 .hint("rebase it first: git rebase --no-rebase-merges BASE"));
         }
         if let Some((letter, tracking)) = message.split_once(B4_TRACKING) {
@@ -96,10 +104,18 @@ fn commits(git: &Git, base: &str, tip: &str) -> Result<Commits> {
         commits.push(hash.to_owned());
     }
     if commits.is_empty() {
-        return Err(Error::usage(format!("there is no commit on top of {}", base.get(..12).unwrap_or(base)))
-            .hint("name the range: vmptcp validate BASE..TIP"));
+        return Err(nothing_on(short(base)));
     }
     Ok(Commits { base: base.to_owned(), found_by: "given".to_owned(), commits, cover, prefix })
+}
+
+fn nothing_on(base: &str) -> Error {
+    Error::usage(format!("there is no commit on top of {base}"))
+        .hint("name the range: vmptcp validate BASE..TIP")
+}
+
+fn short(hash: &str) -> &str {
+    hash.get(..12).unwrap_or(hash)
 }
 
 /// b4 keeps the whole letter in one text; there is no part of it that is lost.
@@ -136,15 +152,13 @@ fn step(text: &str) -> Option<Step> {
 
 /// The base, and how it was found.
 fn find_base(walk: &[Step], upstream: Option<&str>) -> Option<(String, &'static str)> {
-    walk.iter().find_map(|step| {
+    let marked = walk.iter().find_map(|step| {
         if step.body.contains(B4_TRACKING) {
             return Some((step.parents.first()?.clone(), "b4's cover commit"));
         }
-        if is_marker(step) {
-            return Some((step.hash.clone(), "a marker of the export branch"));
-        }
-        (upstream == Some(step.hash.as_str())).then(|| (step.hash.clone(), "the upstream branch"))
-    })
+        is_marker(step).then(|| (step.hash.clone(), "a marker of the export branch"))
+    });
+    marked.or_else(|| Some((upstream?.to_owned(), "the upstream branch")))
 }
 
 /// What ends the MPTCP tree: its topmost commits are not to be merged, and its states are tagged.
@@ -226,15 +240,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_of_cover_marker_and_upstream_is_the_base() {
+    fn the_nearest_of_cover_and_marker_is_the_base_else_upstream() {
         let dir = tempfile::tempdir().unwrap();
         let git = repository(dir.path(), &[("x", "1\n")]);
         assert!(on_top(&git, "HEAD").unwrap_err().remedy().unwrap().contains("BASE.."));
+        git.read(["branch", "upstream"]).unwrap();
+        git.read(["branch", "-q", "--set-upstream-to", "upstream"]).unwrap();
+        commit(dir.path(), "mptcp: none", &[]);
+        assert_eq!(on_top(&git, "HEAD").unwrap().found_by, "the upstream branch");
         let marker = commit(dir.path(), "DO-NOT-MERGE: git markup: features net-next", &[]);
-        assert!(on_top(&git, "HEAD").unwrap_err().to_string().contains("no commit on top"));
+        let nothing = on_top(&git, "HEAD").unwrap_err().to_string();
+        assert!(nothing.ends_with(", a marker of the export branch"), "{nothing}");
         let one = commit(dir.path(), "mptcp: one", &[("x", "2\n")]);
         let found = on_top(&git, "HEAD").unwrap();
-        assert_eq!((found.base, found.commits), (marker, vec![one.clone()]));
+        assert_eq!((found.base, found.commits), (marker.clone(), vec![one.clone()]));
+        git.read(["branch", "-f", "upstream"]).unwrap();
+        assert_eq!(on_top(&git, "HEAD").unwrap().base, marker, "what was pushed is in the series too");
         let tracking = "#\n{ \"series\": { \"revision\": 3, \"prefixes\": [\"mptcp-next\"] } }";
         commit(dir.path(), &format!("A title\n\nEDITME: text\n\n{B4_TRACKING}\n{tracking}"), &[]);
         let two = commit(dir.path(), "mptcp: two", &[("x", "3\n")]);

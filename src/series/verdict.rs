@@ -246,6 +246,9 @@ pub struct Report {
     pub again: String,
     /// The commit that it is built on.
     pub base: String,
+    /// How that was found; none if it was only guessed.
+    #[serde(default)]
+    pub base_by: Option<String>,
     /// The patches.
     pub patches: Vec<PatchInfo>,
     /// The names of the checks, in the order of the table.

@@ -47,7 +47,10 @@ pub fn render(report: &Report, colour: bool) -> String {
     let mut text = String::new();
     let base = report.base.get(..12).unwrap_or(&report.base);
     let count = report.patches.len();
-    let _ = writeln!(text, "{count} {} on {base}", if count == 1 { "patch" } else { "patches" });
+    // What was given needs no saying.
+    let found = report.base_by.as_ref().filter(|how| *how != "given");
+    let found = found.map(|how| format!(", {how}")).unwrap_or_default();
+    let _ = writeln!(text, "{count} {} on {base}{found}", if count == 1 { "patch" } else { "patches" });
     for patch in &report.patches {
         let _ = writeln!(text, "{:>3}  {}", patch.number, clean(&patch.subject));
     }

@@ -123,6 +123,7 @@ impl<'a> Engine<'a> {
             input: series.input.clone(),
             again: series.again.clone(),
             base: series.base.clone(),
+            base_by: series.base_known.clone(),
             patches: series.patches.iter().map(info).collect(),
             checks: wanted.iter().map(|check| check.name.to_owned()).collect(),
             notes: loaded.notes.clone(),
