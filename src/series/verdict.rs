@@ -261,6 +261,9 @@ pub struct Report {
     pub seconds: f64,
     /// Warnings count as failures.
     pub strict: bool,
+    /// Only some checks, patches or configurations were asked for.
+    #[serde(default)]
+    pub partial: bool,
 }
 
 /// The version of [`Report`]'s format.

@@ -53,7 +53,7 @@ fn mails(args: &Args, place: &Place, files: &[(String, Vec<u8>)]) -> Result<Load
         bases.push((place.git.commit(onto)?, Some("given".to_owned())));
     } else {
         let named = mails.base.as_ref().and_then(|base| place.git.commit(base).ok());
-        bases.extend(named.map(|base| (base, Some("base-commit".to_owned()))));
+        bases.extend(named.map(|base| (base, Some("the base-commit of a mail".to_owned()))));
         // Who sends from a branch has the patches on it already.
         bases.extend(input::on_top(&place.git, "HEAD").ok().map(|found| (found.base, None)));
         bases.push((place.git.commit("HEAD")?, None));

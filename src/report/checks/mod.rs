@@ -63,7 +63,7 @@ fn skipped(report: &Report) -> Vec<(String, Vec<&str>)> {
     reasons.into_iter().map(|(reason, checks)| (clean(reason), checks)).collect()
 }
 
-/// "ready to be sent", or what stands against it.
+/// "ready to be sent" if all was checked, or what stands against that.
 pub fn verdict(report: &Report) -> String {
     let count = |status: Status, word: &str| match report.count(status) {
         0 => None,
@@ -80,6 +80,7 @@ pub fn verdict(report: &Report) -> String {
     .flatten()
     .collect();
     let ready = match (report.passed(), report.count(Status::NotRun)) {
+        (true, 0) if report.partial => "nothing against it in what was checked",
         (true, 0) => "ready to be sent",
         (true, _) => "not finished",
         (false, _) => "not ready to be sent",
@@ -139,5 +140,7 @@ pub(super) mod tests {
     fn the_verdict_counts_what_is_not_well() {
         assert_eq!(verdict(&report()), "not ready to be sent: 1 failure, 1 warning, 1 check not done");
         assert_eq!(verdict(&Report::default()), "ready to be sent");
+        let quick = Report { partial: true, ..Report::default() };
+        assert_eq!(verdict(&quick), "nothing against it in what was checked");
     }
 }

@@ -83,6 +83,11 @@ impl Options {
         named || self.checks.is_empty() && (!self.quick || check.is_quick())
     }
 
+    /// True if less is wanted than all that can be said of the series.
+    fn is_partial(&self) -> bool {
+        self.quick || !(self.patches.is_empty() && self.checks.is_empty() && self.configs.is_empty())
+    }
+
     fn wants_patch(&self, number: usize) -> bool {
         self.patches.is_empty() || self.patches.contains(&number)
     }
@@ -128,6 +133,7 @@ impl<'a> Engine<'a> {
             checks: wanted.iter().map(|check| check.name.to_owned()).collect(),
             notes: loaded.notes.clone(),
             strict: options.strict,
+            partial: options.is_partial(),
             ..Report::default()
         };
         for check in wanted {
