@@ -91,6 +91,7 @@ pub fn run(jobs: Vec<Job>, orders: &Orders, journal: &mut Journal) -> Result<()>
         workers: Vec::new(),
         sender,
         started: 0,
+        alone: None,
         failed_boots: 0,
     };
     fleet.plan(jobs, journal)?;
@@ -116,6 +117,8 @@ struct Fleet<'a> {
     workers: Vec<Worker>,
     sender: SyncSender<(VmId, Message)>,
     started: VmId,
+    /// The guest that was started for a test that failed, as [`Orders::alone`] says.
+    alone: Option<VmId>,
     failed_boots: u32,
 }
 
@@ -203,7 +206,9 @@ impl Fleet<'_> {
         if self.queue.is_empty() && self.workers.is_empty() && !self.doubtful.is_empty() {
             // Alone, in a fresh guest, on a host that has nothing else to do.
             let spec = self.orders.alone.as_ref().map_or(&self.orders.spec, |alone| &alone.spec);
-            return self.start(spec, journal);
+            self.start(spec, journal)?;
+            self.alone = Some(self.started);
+            return Ok(());
         }
         let busy = self.workers.iter().filter(|worker| !worker.is_idle()).count();
         while self.workers.len() < self.orders.vms.max(1) && self.workers.len() - busy < self.queue.len() {
@@ -236,8 +241,10 @@ impl Fleet<'_> {
                 self.failed_boots = 0;
                 self.give_up_after_a_failure(journal);
                 let used = self.workers[at].is_used();
+                // Not one that came up too late for the others, which is not like that.
+                let alone = self.alone == Some(self.workers[at].id());
                 let job = match self.queue.is_empty() {
-                    true if used || self.workers.len() > 1 => None,
+                    true if used || !alone => None,
                     true => self.doubtful.pop_front(),
                     false if used && self.orders.fresh => None,
                     false => self.queue.pop_front(),
