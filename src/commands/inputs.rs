@@ -8,11 +8,11 @@ use crate::kernel::alias::Alias;
 use crate::kernel::build::{self, BuildRequest, ENVIRONMENT};
 use crate::kernel::kconfig::{self, ConfigureRequest, Fragment, Source};
 use crate::kernel::{Flavour, Tree, Variant, WorkDir, hash};
+use crate::process::identity;
 use crate::settings::{Base, Ccache, Loaded, Settings, Variant as Named};
 use crate::store::write_whole;
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::path::Path;
 
 /// The project's own fragments, by name, in the order in which those that always apply are merged.
 const OWN: &[(&str, &str)] = &[
@@ -172,7 +172,9 @@ fn virtme_symbols(context: &Context, tree: &Tree) -> Result<Fragment> {
     let vng = doctor::vng(&context.venv()?)?;
     let tool = vng.with_file_name("virtme-configkernel");
     let tool = if tool.exists() { tool } else { crate::process::find("virtme-configkernel")?.path };
-    let remembered = context.cache()?.join(format!("virtme-symbols-{}.config", identity(&tool)));
+    // The tool is a small script of its own; an update of its package writes both.
+    let name = format!("virtme-symbols-{:x}.config", hash::stable(identity(&tool).as_bytes()));
+    let remembered = context.cache()?.join(name);
     if let Ok(text) = std::fs::read_to_string(&remembered) {
         return Ok(Fragment { label: "virtme-ng".to_owned(), text });
     }
@@ -182,14 +184,4 @@ fn virtme_symbols(context: &Context, tree: &Tree) -> Result<Fragment> {
     }
     write_whole(&remembered, fragment.text.as_bytes())?;
     Ok(fragment)
-}
-
-/// A name that changes when the file does.
-fn identity(path: &Path) -> String {
-    let path: PathBuf = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    // The tool is a small script of its own; an update of its package writes both.
-    let modified = path.metadata().and_then(|data| data.modified()).ok();
-    let nanos =
-        modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map_or(0, |time| time.as_nanos());
-    format!("{:x}-{nanos:x}", hash::stable(path.as_os_str().as_encoded_bytes()))
 }

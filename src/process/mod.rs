@@ -14,7 +14,7 @@ mod tool;
 pub use child::{Child, Pipes, Stdio};
 pub use lines::{LINE_LIMIT, read_lines, read_pieces};
 pub use namespace::{Identity, mount_namespace};
-pub use tool::{Tool, find};
+pub use tool::{Tool, find, identity, identity_of};
 
 use crate::error::{Error, Result};
 use std::ffi::{OsStr, OsString};

@@ -3,8 +3,9 @@
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
+use std::time::UNIX_EPOCH;
 
 /// An external program that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,4 +39,18 @@ pub fn find(name: &str) -> Result<Tool> {
     };
     found.insert(name.to_owned(), path.clone());
     Ok(Tool { name: name.to_owned(), path })
+}
+
+/// A text that changes when the program, or any other file, does: its path, its size and when it was written.
+pub fn identity(program: &Path) -> String {
+    let path = program.canonicalize().unwrap_or_else(|_| program.to_owned());
+    let data = path.metadata().ok();
+    let size = data.as_ref().map_or(0, std::fs::Metadata::len);
+    let time = data.and_then(|data| data.modified().ok()?.duration_since(UNIX_EPOCH).ok());
+    format!("{} {size} {}", path.display(), time.map_or(0, |time| time.as_nanos()))
+}
+
+/// The same of the program of this name; `none` if there is none.
+pub fn identity_of(name: &str) -> String {
+    find(name).map_or_else(|_| "none".to_owned(), |tool| identity(&tool.path))
 }

@@ -1,12 +1,12 @@
 //! What checks found in earlier runs: a file each, named after all that the answer depends on.
 
 use crate::error::{IoContext, Result};
-use crate::process::find;
+use crate::process::identity;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What was not asked for this long is forgotten.
@@ -76,20 +76,6 @@ impl Cache {
         key.hash(&mut hasher);
         self.dir.join(format!("{:016x}.json", hasher.finish()))
     }
-}
-
-/// A text that changes when the program does.
-pub fn identity(program: &Path) -> String {
-    let path = program.canonicalize().unwrap_or_else(|_| program.to_owned());
-    let data = path.metadata().ok();
-    let size = data.as_ref().map_or(0, fs::Metadata::len);
-    let time = data.and_then(|data| data.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok());
-    format!("{} {size} {}", path.display(), time.map_or(0, |time| time.as_nanos()))
-}
-
-/// The same of the program of this name; `none` if there is none.
-pub fn identity_of(name: &str) -> String {
-    find(name).map_or_else(|_| "none".to_owned(), |tool| identity(&tool.path))
 }
 
 #[cfg(test)]

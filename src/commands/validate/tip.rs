@@ -8,7 +8,7 @@ use crate::commands::test;
 use crate::error::{Kind, Result};
 use crate::event::Outcome;
 use crate::kernel::Variant;
-use crate::series::cache::identity_of;
+use crate::process::identity_of;
 use crate::series::check::names;
 use crate::series::compare::{Comparison, Outcomes, compare, script, settle};
 use crate::series::impact::{Tests, tests};

@@ -3,8 +3,7 @@
 use super::Engine;
 use super::effects::judge;
 use crate::error::{Error, IoContext, Kind, Result};
-use crate::process::{find, interrupt};
-use crate::series::cache::identity_of;
+use crate::process::{find, identity_of, interrupt};
 use crate::series::check::names;
 use crate::series::diff::Kind as Change;
 use crate::series::make::builder::{Builder, Built};

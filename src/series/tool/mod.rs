@@ -6,7 +6,6 @@ mod lint;
 mod maintainers;
 mod shellcheck;
 
-use super::cache::{identity, identity_of};
 use super::check::names;
 use super::diff::{Change, Kind};
 use super::model::{Patch, Series};
@@ -14,7 +13,7 @@ use super::news::{Remark, new_ones};
 use super::verdict::{Finding, Judgement, Severity};
 use super::workspace::Workspace;
 use crate::error::{IoContext, Result};
-use crate::process::{Cmd, Output, find};
+use crate::process::{Cmd, Output, find, identity, identity_of};
 use std::path::{Path, PathBuf};
 
 /// What the tools need of the base.
