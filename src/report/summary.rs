@@ -292,7 +292,7 @@ fn verdict_of(exit_code: u8) -> Verdict {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::event::Subtest;
 
@@ -365,6 +365,11 @@ pub(super) mod tests {
                 console_tail: vec!["[    5.5] Kernel panic - not syncing: Fatal exception".into()],
             },
         ];
+        records(events)
+    }
+
+    /// These events, a second apart.
+    pub(crate) fn records(events: Vec<Event>) -> Vec<Record> {
         let time: jiff::Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
         let records = events.into_iter().zip(0u64..);
         records.map(|(event, at)| Record { time, at_ms: at * 1000, event }).collect()

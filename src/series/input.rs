@@ -5,6 +5,7 @@ use super::mail::{self, Mail};
 use super::message::Message;
 use super::model::Cover;
 use super::subject::{Prefix, split};
+use super::verdict::GIVEN;
 use crate::error::{Error, Result};
 
 /// How far back the base is looked for, and the most commits that are taken for a series at all.
@@ -44,21 +45,21 @@ struct Step {
 pub fn on_top(git: &Git, tip: &str) -> Result<Commits> {
     let name = tip;
     let tip = git.commit(name)?;
-    let walk = walk(git, &tip)?;
-    let upstream = git
-        .ask(["rev-parse", "--verify", "--quiet", &format!("{name}@{{upstream}}^{{commit}}")])
-        .and_then(|upstream| git.ask(["merge-base", &tip, &upstream]));
-    let found = find_base(&walk, upstream.as_deref()).ok_or_else(|| {
+    let upstream = || {
+        let upstream =
+            git.ask(["rev-parse", "--verify", "--quiet", &format!("{name}@{{upstream}}^{{commit}}")])?;
+        Some((git.ask(["merge-base", &tip, &upstream])?, "the upstream branch"))
+    };
+    let (base, how) = marked(&walk(git, &tip)?).or_else(upstream).ok_or_else(|| {
         Error::usage(
             "cannot tell what the series is built on: no b4 cover, no export marker, no upstream branch",
         )
         .hint("name the commit below the first patch: vmptcp validate BASE..")
     })?;
-    let how = found.1;
-    if found.0 == tip {
-        return Err(nothing_on(&format!("{}, {how}", short(&tip))));
+    if base == tip {
+        return Err(nothing_on(&format!("{base:.12}, {how}")));
     }
-    let mut commits = commits(git, &found.0, &tip)?;
+    let mut commits = commits(git, &base, &tip)?;
     how.clone_into(&mut commits.found_by);
     Ok(commits)
 }
@@ -83,7 +84,7 @@ fn commits(git: &Git, base: &str, tip: &str) -> Result<Commits> {
     let list = git.read(["rev-list", "--reverse", "--topo-order", &format!("{base}..{tip}")])?;
     let count = list.lines().count();
     if count > FAR {
-        return Err(Error::usage(format!("{count} commits on top of {} are no series", short(base)))
+        return Err(Error::usage(format!("{count} commits on top of {base:.12} are no series"))
             .hint("name the range: vmptcp validate BASE..TIP"));
     }
     let mut prefix = git.ask(["config", "--get", "format.subjectPrefix"]).map(|text| Prefix::parse(&text));
@@ -92,7 +93,7 @@ fn commits(git: &Git, base: &str, tip: &str) -> Result<Commits> {
         let text = git.read(["show", "-s", "--format=%P%x00%B", hash])?;
         let (parents, message) = text.split_once('\0').unwrap_or_default();
         if parents.split(' ').count() > 1 {
-            return Err(Error::usage(format!("{} is a merge: a series is a line of commits", short(hash)))
+            return Err(Error::usage(format!("{hash:.12} is a merge: a series is a line of commits"))
                 .hint("rebase it first: git rebase --no-rebase-merges BASE"));
         }
         if let Some((letter, tracking)) = message.split_once(B4_TRACKING) {
@@ -104,18 +105,14 @@ fn commits(git: &Git, base: &str, tip: &str) -> Result<Commits> {
         commits.push(hash.to_owned());
     }
     if commits.is_empty() {
-        return Err(nothing_on(short(base)));
+        return Err(nothing_on(&format!("{base:.12}")));
     }
-    Ok(Commits { base: base.to_owned(), found_by: "given".to_owned(), commits, cover, prefix })
+    Ok(Commits { base: base.to_owned(), found_by: GIVEN.to_owned(), commits, cover, prefix })
 }
 
 fn nothing_on(base: &str) -> Error {
     Error::usage(format!("there is no commit on top of {base}"))
         .hint("name the range: vmptcp validate BASE..TIP")
-}
-
-fn short(hash: &str) -> &str {
-    hash.get(..12).unwrap_or(hash)
 }
 
 /// b4 keeps the whole letter in one text; there is no part of it that is lost.
@@ -150,15 +147,14 @@ fn step(text: &str) -> Option<Step> {
     Some(Step { hash, parents, subject, refs, body })
 }
 
-/// The base, and how it was found.
-fn find_base(walk: &[Step], upstream: Option<&str>) -> Option<(String, &'static str)> {
-    let marked = walk.iter().find_map(|step| {
+/// The base that a cover or a marker names, and which of them.
+fn marked(walk: &[Step]) -> Option<(String, &'static str)> {
+    walk.iter().find_map(|step| {
         if step.body.contains(B4_TRACKING) {
             return Some((step.parents.first()?.clone(), "b4's cover commit"));
         }
         is_marker(step).then(|| (step.hash.clone(), "a marker of the export branch"))
-    });
-    marked.or_else(|| Some((upstream?.to_owned(), "the upstream branch")))
+    })
 }
 
 /// What ends the MPTCP tree: its topmost commits are not to be merged, and its states are tagged.

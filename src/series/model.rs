@@ -118,6 +118,7 @@ impl Series {
 pub(super) mod tests {
     use super::*;
     use crate::series::diff;
+    use crate::series::verdict::GIVEN;
 
     /// A patch with this subject and message, for the tests of this room.
     pub(crate) fn patch(subject: &str, message: &str, text: &str) -> Patch {
@@ -147,7 +148,7 @@ pub(super) mod tests {
             input: "base..".to_owned(),
             again: String::new(),
             base: "b".repeat(40),
-            base_known: Some("given".to_owned()),
+            base_known: Some(GIVEN.to_owned()),
             prefix: Some(Prefix::parse("PATCH mptcp-next")),
             cover: None,
             patches,

@@ -222,6 +222,9 @@ impl CheckResult {
     }
 }
 
+/// How the base was found where the user named it.
+pub const GIVEN: &str = "given";
+
 /// A patch, as a report names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PatchInfo {

@@ -67,7 +67,8 @@ pub(super) fn failed_scripts(outcomes: &Outcomes) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Event, Record, Subtest, TestId};
+    use crate::event::{Event, Subtest, TestId};
+    use crate::report::summary::tests::records;
     use crate::series::compare::settle;
 
     /// A run of `diag` that failed, and ran again; and of `sockopt`, that passed.
@@ -105,9 +106,7 @@ mod tests {
                 lines: Vec::new(),
             });
         }
-        let time: jiff::Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
-        let records: Vec<Record> = events.into_iter().map(|event| Record { time, at_ms: 0, event }).collect();
-        Summary::of(&records)
+        Summary::of(&records(events))
     }
 
     #[test]

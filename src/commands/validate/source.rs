@@ -5,6 +5,7 @@ use crate::commands::context::Context;
 use crate::error::{Error, IoContext, Result};
 use crate::process::quote;
 use crate::series::input::{self, Commits};
+use crate::series::verdict::GIVEN;
 use crate::series::{Loaded, load};
 use std::io::Read;
 use std::iter;
@@ -50,7 +51,7 @@ fn mails(args: &Args, place: &Place, files: &[(String, Vec<u8>)]) -> Result<Load
     let mails = input::mails(files)?;
     let mut bases = Vec::new();
     if let Some(onto) = &args.onto {
-        bases.push((place.git.commit(onto)?, Some("given".to_owned())));
+        bases.push((place.git.commit(onto)?, Some(GIVEN.to_owned())));
     } else {
         let named = mails.base.as_ref().and_then(|base| place.git.commit(base).ok());
         bases.extend(named.map(|base| (base, Some("the base-commit of a mail".to_owned()))));

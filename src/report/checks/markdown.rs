@@ -7,8 +7,7 @@ use std::fmt::Write as _;
 /// Renders it.
 pub fn render(report: &Report) -> String {
     let mut text = String::new();
-    let base = report.base.get(..12).unwrap_or(&report.base);
-    let _ = writeln!(text, "Validated with vmptcp on {base}: {}.\n", verdict(report));
+    let _ = writeln!(text, "Validated with vmptcp on {:.12}: {}.\n", report.base, verdict(report));
     let _ = writeln!(text, "| Check | Result |\n| --- | --- |");
     for check in &report.checks {
         let results: Vec<&CheckResult> =

@@ -2,7 +2,7 @@
 
 use super::{line, reproduce, skipped, title, verdict};
 use crate::report::text::{clean, duration, paint};
-use crate::series::verdict::{CheckResult, Report, Severity, Status};
+use crate::series::verdict::{CheckResult, GIVEN, Report, Severity, Status};
 use std::fmt::Write as _;
 
 /// How many findings of one result are shown.
@@ -45,12 +45,12 @@ pub fn table(report: &Report, now: Option<(&str, Option<usize>)>, colour: bool) 
 /// All of it.
 pub fn render(report: &Report, colour: bool) -> String {
     let mut text = String::new();
-    let base = report.base.get(..12).unwrap_or(&report.base);
+    let base = &report.base;
     let count = report.patches.len();
     // What was given needs no saying.
-    let found = report.base_by.as_ref().filter(|how| *how != "given");
+    let found = report.base_by.as_ref().filter(|how| *how != GIVEN);
     let found = found.map(|how| format!(", {how}")).unwrap_or_default();
-    let _ = writeln!(text, "{count} {} on {base}{found}", if count == 1 { "patch" } else { "patches" });
+    let _ = writeln!(text, "{count} {} on {base:.12}{found}", if count == 1 { "patch" } else { "patches" });
     for patch in &report.patches {
         let _ = writeln!(text, "{:>3}  {}", patch.number, clean(&patch.subject));
     }

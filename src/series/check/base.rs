@@ -9,8 +9,8 @@ pub(super) fn known(series: &Series) -> Judgement {
         return Judgement::pass();
     }
     Judgement::Done(vec![Finding::warning(format!(
-        "no mail names the commit that the series is built on (taken: {}): git format-patch --base=auto, or --onto COMMIT here",
-        series.base.get(..12).unwrap_or(&series.base)
+        "no mail names the commit that the series is built on (taken: {:.12}): git format-patch --base=auto, or --onto COMMIT here",
+        series.base
     ))])
 }
 

@@ -198,7 +198,7 @@ impl<'a> Engine<'a> {
         seconds: f64,
     ) -> Result<()> {
         self.outcome(check, None, outcome, seconds)?;
-        for result in self.report.results.iter_mut().filter(|result| result.check == check) {
+        if let Some(result) = self.report.results.iter_mut().find(|result| result.check == check) {
             flags.clone_into(&mut result.flags);
         }
         Ok(())
