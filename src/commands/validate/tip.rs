@@ -94,7 +94,7 @@ impl Lab<'_, '_> {
         let tip = settle(first, &again);
         let failed = failed_scripts(&tip);
         let (base, untested) = if failed.is_empty() {
-            (self.known(&scripts_of(&tip))?.0, Vec::new())
+            (self.known(&self.key()?, &scripts_of(&tip)).0, Vec::new())
         } else {
             self.base(&failed)?
         };
@@ -119,7 +119,8 @@ impl Lab<'_, '_> {
 
     /// What these scripts do without the series, known or found out now; and those that could not be run.
     fn base(&mut self, scripts: &[String]) -> Result<(Outcomes, Vec<String>)> {
-        let (mut all, unknown) = self.known(scripts)?;
+        let key = self.key()?;
+        let (mut all, unknown) = self.known(&key, scripts);
         if unknown.is_empty() {
             return Ok((all, unknown));
         }
@@ -141,7 +142,6 @@ impl Lab<'_, '_> {
         let clear = filters.len() == 1 || outcomes.get(KERNEL_LOG) != Some(&Outcome::Crash);
         let (tested, untested): (Vec<_>, Vec<_>) =
             filters.into_iter().partition(|script| outcomes.contains_key(script));
-        let key = self.key()?;
         for name in tested.iter().filter(|_| clear) {
             let of_it = outcomes.iter().filter(|(of, _)| script(of) == name || *of == KERNEL_LOG);
             let of_it: Outcomes = of_it.map(|(name, outcome)| (name.clone(), *outcome)).collect();
@@ -152,16 +152,15 @@ impl Lab<'_, '_> {
     }
 
     /// The outcomes of these scripts on the base, as far as they are known, and the scripts of which they are not.
-    fn known(&self, scripts: &[String]) -> Result<(Outcomes, Vec<String>)> {
-        let key = self.key()?;
+    fn known(&self, key: &[String], scripts: &[String]) -> (Outcomes, Vec<String>) {
         let (mut all, mut unknown) = (Outcomes::new(), Vec::new());
         for script in scripts {
-            match self.engine.cache().get::<Outcomes>(&of_script(&key, script)) {
+            match self.engine.cache().get::<Outcomes>(&of_script(key, script)) {
                 Some(known) => worst_of_both(&mut all, known),
                 None => unknown.push(script.clone()),
             }
         }
-        Ok((all, unknown))
+        (all, unknown)
     }
 
     /// What the outcomes of all scripts depend on: the content of the tree, the settings with the files that they name, the
