@@ -7,6 +7,9 @@
 // Failure kinds, hints and exit codes.
 pub mod error;
 
+// Untrusted text, files that appear whole, keys of caches.
+pub mod text;
+
 // What happens during a run: facts.
 pub mod event;
 

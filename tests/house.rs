@@ -13,7 +13,9 @@ use scan::{Source, is_within, sources};
 const LONGEST: usize = 500;
 
 /// These look at nothing but their arguments.
-const PURE: [&str; 23] = [
+const PURE: [&str; 25] = [
+    "text::shown",
+    "text::hash",
     "event",
     "wire",
     "topology",
@@ -40,7 +42,7 @@ const PURE: [&str; 23] = [
 ];
 
 /// What a pure module must not name.
-const IO: [&str; 12] = [
+const IO: [&str; 13] = [
     "std::fs",
     "std::net",
     "std::process",
@@ -51,6 +53,7 @@ const IO: [&str; 12] = [
     "std::thread",
     "nix",
     "tempfile",
+    "crate::text::file",
     "crate::process",
     "crate::store",
 ];
@@ -73,32 +76,33 @@ const LOOKS: [&str; 9] = [
 ];
 
 /// What everybody may import.
-const FOR_ALL: [&str; 3] = ["error", "event", "process"];
+const FOR_ALL: [&str; 4] = ["error", "text", "event", "process"];
 
 /// Rooms that know few others: room, and what it may import besides itself.
-const FEW: [(&str, &[&str]); 17] = [
+const FEW: [(&str, &[&str]); 18] = [
     ("error", &[]),
+    ("text", &["error"]),
     ("event", &[]),
-    ("process", &["error"]),
-    ("ktap", &["event"]),
+    ("process", &["error", "text"]),
+    ("ktap", &["text", "event"]),
     ("guest", &FOR_ALL),
     ("wire", &["event"]),
     ("topology", &[]),
-    ("suite", &["error", "event"]),
+    ("suite", &["error", "text", "event"]),
     ("kernel", &FOR_ALL),
     ("series", &FOR_ALL),
-    ("vm", &["error", "event", "process", "guest::protocol", "guest::stream"]),
-    ("doctor", &["error", "process", "vm"]),
-    ("store", &["error", "event"]),
+    ("vm", &["error", "text", "event", "process", "guest::protocol", "guest::stream"]),
+    ("doctor", &["error", "text", "process", "vm"]),
+    ("store", &["error", "text", "event"]),
     // What the checks of a series found is data, as events are.
-    ("report", &["error", "event", "store", "series::verdict", "series::Observer"]),
-    ("settings", &["error", "topology", "suite::sample"]),
-    ("plan", &["process", "topology", "suite", "kernel", "vm"]),
+    ("report", &["error", "text", "event", "store", "series::verdict", "series::Observer"]),
+    ("settings", &["error", "text", "topology", "suite::sample"]),
+    ("plan", &["text", "process", "topology", "suite", "kernel", "vm"]),
     (
         "runner",
         &[
-            "error", "event", "process", "ktap", "guest", "wire", "topology", "suite", "kernel", "vm",
-            "doctor", "store", "report", "plan",
+            "error", "text", "event", "process", "ktap", "guest", "wire", "topology", "suite", "kernel",
+            "vm", "doctor", "store", "report", "plan",
         ],
     ),
 ];

@@ -1,0 +1,14 @@
+//! Text that others wrote, files that appear whole, and keys that stand for what they were made of.
+//!
+//! These three are needed by every room and easy to get slightly wrong, so each has one home:
+//!
+//! * [`Shown`] is the only way from untrusted bytes to a terminal or a report, and [`decode`] the only way from bytes to
+//!   a `String`.
+//! * [`file`] replaces files that other processes read or write at the same time.
+//! * [`hash`] makes keys of caches and names of directories.
+
+pub mod file;
+pub mod hash;
+mod shown;
+
+pub use shown::{Shown, decode, is_hidden};
