@@ -153,6 +153,15 @@ pub enum Event {
         vm: u32,
         /// The test that ran at the time.
         test: Option<TestId>,
+        /// The tests of which any may be the cause, where it was found only after several: a leak.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        candidates: Vec<TestId>,
+        /// It came while the guest booted, before any test.
+        #[serde(default, skip_serializing_if = "is_false")]
+        boot: bool,
+        /// The settings make a notice of it: it does not stand against the run.
+        #[serde(default, skip_serializing_if = "is_false")]
+        notice: bool,
         /// What it shares with others of the same cause.
         #[serde(default)]
         fingerprint: String,
@@ -210,6 +219,11 @@ pub struct TestId {
     /// Which of the runs that are to tell a flake from a failure, counted from 1; 0 for the run itself.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub rerun: u32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]

@@ -95,7 +95,8 @@ const FEW: [(&str, &[&str]); 18] = [
     ("doctor", &["error", "text", "process", "vm"]),
     ("store", &["error", "text", "event"]),
     // What the checks of a series found is data, as events are.
-    ("report", &["error", "text", "event", "store", "series::verdict", "series::Observer"]),
+    // What of a splat tells most is known where splats are read.
+    ("report", &["error", "text", "event", "store", "vm::console", "series::verdict", "series::Observer"]),
     ("settings", &["error", "text", "topology", "suite::sample"]),
     ("plan", &["text", "process", "topology", "suite", "kernel", "vm"]),
     (

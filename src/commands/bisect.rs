@@ -133,5 +133,5 @@ fn verdict(summary: &Summary) -> Verdict {
         return Verdict::Skip;
     }
     let well = summary.tests.iter().all(|test| test.result.outcome.is_ok());
-    if well && summary.splats.is_empty() { Verdict::Good } else { Verdict::Bad }
+    if well && !summary.has_splat() { Verdict::Good } else { Verdict::Bad }
 }

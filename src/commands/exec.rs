@@ -159,7 +159,17 @@ fn enter(
         News::Splat(splat) => {
             let fingerprint = splat.fingerprint();
             let Splat { title, lines } = splat;
-            journal.add(Event::Splat { vm, test: None, fingerprint, title, lines })
+            let (test, candidates) = (None, Vec::new());
+            journal.add(Event::Splat {
+                vm,
+                test,
+                candidates,
+                boot: false,
+                notice: false,
+                fingerprint,
+                title,
+                lines,
+            })
         }
     });
     let (status, detail) = match &outcome {

@@ -202,8 +202,8 @@ impl Target {
         let so_far = journal.summary().exit_code_so_far();
         let (exit_code, error) = match outcome {
             Ok(()) => (so_far, None),
-            // A guest that crashes while it boots makes a run impossible, and is more than that.
-            Err(error) if error.kind() == Kind::CannotRun && !journal.summary().splats.is_empty() => {
+            // A kernel that crashes while it boots makes a run impossible, and is more than that.
+            Err(error) if error.kind() == Kind::CannotRun && journal.summary().kernel_failed() => {
                 (ExitCode::Crashed, Some(error))
             }
             Err(error) => (error.kind().exit_code(), Some(error)),

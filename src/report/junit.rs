@@ -35,7 +35,7 @@ fn trouble(summary: &Summary) -> Option<TestSuite> {
     if let Some(error) = &summary.error {
         add("run", &error.text, error.text.lines().map(clean).collect::<Vec<_>>().join("\n"));
     }
-    for splat in summary.splats.iter().filter(|splat| splat.test.is_none()) {
+    for splat in summary.splats.iter().filter(|splat| splat.test.is_none() && !splat.notice) {
         add(
             "kernel",
             &splat.title,
@@ -58,9 +58,7 @@ fn suite(summary: &Summary, test: &Test) -> TestSuite {
     let mut whole =
         TestCase::new("(script)", status(test.result.outcome, test.result.reason.as_deref(), false));
     whole.set_time(Duration::try_from_secs_f64(test.result.seconds).unwrap_or_default());
-    let splats = summary.splats.iter().filter(|splat| {
-        splat.test.as_ref().is_some_and(|id| id.name == test.name && id.attempt == test.attempt)
-    });
+    let splats = summary.splats.iter().filter(|splat| splat.tests.iter().any(|id| test.is(id)));
     let lines: Vec<String> = splats.flat_map(|splat| &splat.lines).map(|line| clean(line)).collect();
     if !lines.is_empty() {
         whole.set_system_err(lines.join("\n"));

@@ -55,8 +55,10 @@ pub enum Verdict {
     Passed,
     /// At least one test failed.
     Failed,
-    /// A guest crashed, or its kernel printed a splat.
+    /// A guest crashed or hung.
     Crashed,
+    /// A kernel printed a splat, and every guest lived on.
+    Splat,
     /// The kernel could not be configured or built.
     BuildFailed,
     /// The job could not be done.
@@ -73,6 +75,7 @@ impl Verdict {
             Self::Passed => "passed",
             Self::Failed => "failed",
             Self::Crashed => "crashed",
+            Self::Splat => "kernel splat",
             Self::BuildFailed => "build failed",
             Self::CouldNotRun => "could not run",
             Self::Interrupted => "interrupted",
@@ -119,6 +122,15 @@ pub struct Splat {
     pub vm: u32,
     /// The test that ran at the time.
     pub test: Option<TestId>,
+    /// All tests that it is about: those during which it came, or of which any may be the cause.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tests: Vec<TestId>,
+    /// It came while a guest booted.
+    #[serde(skip_serializing_if = "is_false")]
+    pub boot: bool,
+    /// It does not stand against the run.
+    #[serde(skip_serializing_if = "is_false")]
+    pub notice: bool,
     /// How many there were of the same cause. All else is of the first.
     pub count: u32,
     /// What those of the same cause share.
@@ -127,6 +139,11 @@ pub struct Splat {
     pub title: String,
     /// Its lines.
     pub lines: Vec<String>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Something that may tell why a test failed, or a VM.
@@ -209,12 +226,13 @@ impl Summary {
             Event::Subtest { test, result } => self.test(&test).attempt_mut(&test).subtests.push(result),
             Event::Wire { test, wire } => self.test(&test).attempt_mut(&test).wire = Some(wire),
             Event::Evidence { test, what, file } => self.evidence.push(Evidence { test, what, file }),
-            Event::Splat { vm, test, fingerprint, title, lines } => {
-                let same = |known: &&mut Splat| !fingerprint.is_empty() && known.fingerprint == fingerprint;
-                match self.splats.iter_mut().find(same) {
-                    Some(known) => known.count += 1,
-                    None => self.splats.push(Splat { vm, test, count: 1, fingerprint, title, lines }),
+            Event::Splat { vm, test, candidates, boot, notice, fingerprint, title, lines } => {
+                if let Some(test) = &test {
+                    self.test(test).splatted(test, &title);
                 }
+                let tests = test.iter().cloned().chain(candidates).collect();
+                let count = 1;
+                self.splat(Splat { vm, test, tests, boot, notice, count, fingerprint, title, lines });
             }
             Event::TestEnded { test, outcome, reason, exit_code, seconds } => {
                 let known = self.test(&test);
@@ -226,21 +244,53 @@ impl Summary {
             Event::RunEnded { exit_code, error, hint } => {
                 self.exit_code = Some(exit_code);
                 self.error = error.map(|text| Warning { text, hint });
-                self.verdict = verdict_of(exit_code);
+                self.verdict = self.verdict_of(exit_code);
             }
         }
     }
 
+    /// True if a kernel printed a splat that stands against the run.
+    pub fn has_splat(&self) -> bool {
+        self.splats.iter().any(|splat| !splat.notice)
+    }
+
+    /// True if a guest crashed or hung that had come up. One that did not was replaced, or there was no run.
+    pub fn has_crash(&self) -> bool {
+        let lost = |vm: &Vm| vm.crashed && vm.boot_seconds.is_some();
+        let crashed = |test: &Test| test.result.outcome == Outcome::Crash;
+        self.vms.iter().any(lost) || self.tests.iter().any(crashed)
+    }
+
+    /// True if a kernel printed a splat that stands against the run, or one and then came up in no guest.
+    pub fn kernel_failed(&self) -> bool {
+        self.has_splat() || (!self.splats.is_empty() && self.vms.iter().all(|vm| vm.crashed))
+    }
+
     /// The exit code that the tests and splats so far call for.
     pub fn exit_code_so_far(&self) -> ExitCode {
-        let crashed = |test: &Test| test.result.outcome == Outcome::Crash;
-        if !self.splats.is_empty() || self.vms.iter().any(|vm| vm.crashed) || self.tests.iter().any(crashed) {
+        if self.has_splat() || self.has_crash() {
             ExitCode::Crashed
         } else if self.tests.iter().all(|test| test.result.outcome.is_ok()) {
             ExitCode::Passed
         } else {
             ExitCode::TestsFailed
         }
+    }
+
+    /// What an exit code means for the run that ended with it.
+    fn verdict_of(&self, exit_code: u8) -> Verdict {
+        // A kernel that came up in no guest is gone as well.
+        let gone = self.has_crash() || self.vms.iter().all(|vm| vm.crashed);
+        let verdicts = [
+            (ExitCode::Passed, Verdict::Passed),
+            (ExitCode::TestsFailed, Verdict::Failed),
+            (ExitCode::Crashed, if gone { Verdict::Crashed } else { Verdict::Splat }),
+            (ExitCode::BuildFailed, Verdict::BuildFailed),
+            (ExitCode::Interrupted, Verdict::Interrupted),
+            (ExitCode::CannotRun, Verdict::CouldNotRun),
+        ];
+        let known = verdicts.iter().find(|(code, _)| *code as u8 == exit_code);
+        known.map_or(Verdict::CouldNotRun, |(_, verdict)| *verdict)
     }
 
     /// How many tests ended this way.
@@ -267,6 +317,19 @@ impl Summary {
         &mut self.tests[at]
     }
 
+    fn splat(&mut self, splat: Splat) {
+        let same =
+            |known: &&mut Splat| !splat.fingerprint.is_empty() && known.fingerprint == splat.fingerprint;
+        let Some(known) = self.splats.iter_mut().find(same) else { return self.splats.push(splat) };
+        known.count += 1;
+        known.notice &= splat.notice;
+        for test in splat.tests {
+            if !known.tests.contains(&test) {
+                known.tests.push(test);
+            }
+        }
+    }
+
     fn vm(&mut self, vm: u32) -> Option<&mut Vm> {
         self.vms.iter_mut().find(|known| known.vm == vm)
     }
@@ -278,158 +341,5 @@ impl Step {
     }
 }
 
-fn verdict_of(exit_code: u8) -> Verdict {
-    const VERDICTS: [(ExitCode, Verdict); 6] = [
-        (ExitCode::Passed, Verdict::Passed),
-        (ExitCode::TestsFailed, Verdict::Failed),
-        (ExitCode::Crashed, Verdict::Crashed),
-        (ExitCode::BuildFailed, Verdict::BuildFailed),
-        (ExitCode::Interrupted, Verdict::Interrupted),
-        (ExitCode::CannotRun, Verdict::CouldNotRun),
-    ];
-    let known = VERDICTS.iter().find(|(code, _)| *code as u8 == exit_code);
-    known.map_or(Verdict::CouldNotRun, |(_, verdict)| *verdict)
-}
-
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use crate::event::Subtest;
-
-    /// A run with something of everything, as events.
-    pub(crate) fn eventful_run() -> Vec<Record> {
-        let id = |name: &str| TestId::new(name, 1);
-        let subtest = |number, name: &str, outcome, reason: Option<&str>| Subtest {
-            number: Some(number),
-            name: name.to_owned(),
-            outcome,
-            reason: reason.map(str::to_owned),
-            ms: Some(1500),
-            flaky: false,
-        };
-        let ended = |name: &str, outcome, reason: Option<&str>, exit_code, seconds| Event::TestEnded {
-            test: id(name),
-            outcome,
-            reason: reason.map(str::to_owned),
-            exit_code,
-            seconds,
-        };
-        let started = |name: &str, vm| Event::TestStarted {
-            test: id(name),
-            vm,
-            timeout: 60,
-            output: format!("tests/{name}.1.log"),
-        };
-        let events = vec![
-            Event::RunStarted {
-                schema: crate::event::SCHEMA,
-                version: "0.1.0".into(),
-                argv: vec!["vmptcp".into(), "test".into()],
-                steps: vec!["build".into(), "test".into()],
-            },
-            Event::Provenance { facts: BTreeMap::from([("kernel".into(), "6.12.1".into())]) },
-            Event::StepStarted { step: "build".into() },
-            Event::StepEnded {
-                step: "build".into(),
-                status: StepStatus::UpToDate,
-                detail: "nothing changed".into(),
-                seconds: 0.4,
-            },
-            Event::Warning { text: "CONFIG_X did not take".into(), hint: Some("vmptcp config".into()) },
-            Event::TestsPlanned { tests: ["good", "bad", "ugly", "late"].map(id).to_vec() },
-            Event::VmStarted { vm: 1, accelerator: "tcg".into(), console: "console-1.log".into() },
-            Event::VmReady { vm: 1, kernel: "6.12.1".into(), seconds: 9.5 },
-            started("good", 1),
-            Event::Subtest { test: id("good"), result: subtest(1, "first", Outcome::Pass, None) },
-            Event::Subtest { test: id("good"), result: subtest(2, "second", Outcome::Skip, Some("old ss")) },
-            ended("good", Outcome::Pass, None, Some(0), 3.0),
-            started("bad", 1),
-            Event::Subtest {
-                test: id("bad"),
-                result: subtest(1, "it\u{1b}[31m", Outcome::Fail, Some("got 1 <2>")),
-            },
-            ended("bad", Outcome::Fail, Some("exit code 1"), Some(1), 2.5),
-            started("ugly", 1),
-            Event::Splat {
-                fingerprint: String::new(),
-                vm: 1,
-                test: Some(id("ugly")),
-                title: "BUG: kernel NULL pointer dereference".into(),
-                lines: vec!["[    5.0] BUG: kernel NULL pointer dereference".into()],
-            },
-            ended("ugly", Outcome::Crash, Some("the guest is gone"), None, 1.0),
-            Event::VmEnded {
-                vm: 1,
-                crashed: true,
-                reason: "the guest is gone".into(),
-                console_tail: vec!["[    5.5] Kernel panic - not syncing: Fatal exception".into()],
-            },
-        ];
-        records(events)
-    }
-
-    /// These events, a second apart.
-    pub(crate) fn records(events: Vec<Event>) -> Vec<Record> {
-        let time: jiff::Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
-        let records = events.into_iter().zip(0u64..);
-        records.map(|(event, at)| Record { time, at_ms: at * 1000, event }).collect()
-    }
-
-    fn end(exit_code: ExitCode) -> Record {
-        let event = Event::RunEnded { exit_code: exit_code as u8, error: None, hint: None };
-        Record { time: jiff::Timestamp::UNIX_EPOCH, at_ms: 60_000, event }
-    }
-
-    #[test]
-    fn a_run_without_an_end_is_unfinished_and_what_was_not_reached_not_run() {
-        let summary = Summary::of(&eventful_run());
-        assert_eq!(summary.verdict, Verdict::Unfinished);
-        let outcomes: Vec<Outcome> = summary.tests.iter().map(|test| test.result.outcome).collect();
-        assert_eq!(outcomes, [Outcome::Pass, Outcome::Fail, Outcome::Crash, Outcome::NotRun]);
-        assert_eq!(summary.steps[1].status, None);
-    }
-
-    #[test]
-    fn every_exit_code_is_a_verdict_of_its_own() {
-        let verdict = |code| {
-            let mut summary = Summary::default();
-            summary.add(&end(code));
-            summary.verdict
-        };
-        assert_eq!(verdict(ExitCode::Passed), Verdict::Passed);
-        assert_eq!(verdict(ExitCode::TestsFailed), Verdict::Failed);
-        assert_eq!(verdict(ExitCode::Crashed), Verdict::Crashed);
-        assert_eq!(verdict(ExitCode::BuildFailed), Verdict::BuildFailed);
-        assert_eq!(verdict(ExitCode::CannotRun), Verdict::CouldNotRun);
-        assert_eq!(verdict(ExitCode::Interrupted), Verdict::Interrupted);
-    }
-
-    #[test]
-    fn a_crash_outweighs_a_failure_and_a_test_not_run_is_no_pass() {
-        let records = eventful_run();
-        assert_eq!(Summary::of(&records).exit_code_so_far(), ExitCode::Crashed);
-        assert_eq!(Summary::of(&records[..15]).exit_code_so_far(), ExitCode::TestsFailed);
-        assert_eq!(
-            Summary::of(&records[..12]).exit_code_so_far(),
-            ExitCode::TestsFailed,
-            "three were not run"
-        );
-    }
-
-    #[test]
-    fn further_attempts_stand_behind_their_first() {
-        let mut summary = Summary::of(&eventful_run());
-        let again = TestId::new("bad", 2);
-        let event = Event::TestEnded {
-            test: again,
-            outcome: Outcome::Pass,
-            reason: None,
-            exit_code: Some(0),
-            seconds: 1.0,
-        };
-        summary.add(&Record { time: jiff::Timestamp::UNIX_EPOCH, at_ms: 1, event });
-        let order: Vec<(&str, u32)> =
-            summary.tests.iter().map(|test| (&test.name[..], test.attempt)).collect();
-        assert_eq!(order, [("good", 1), ("bad", 1), ("bad", 2), ("ugly", 1), ("late", 1)]);
-    }
-}
+pub(crate) mod tests;

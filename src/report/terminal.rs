@@ -232,6 +232,9 @@ impl Reporter for Terminal {
                     &format!("    {word} {line}"),
                 );
             }
+            Event::Splat { vm, title, notice: true, .. } => {
+                self.note(&format!("splat while VM {vm} booted: {title}"));
+            }
             Event::Splat { vm, title, .. } => {
                 let line = format!("splat on VM {vm}: {}", clean(title));
                 self.line(Verbosity::Quiet, &paint(self.colour, "1;31", &line));

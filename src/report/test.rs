@@ -161,6 +161,15 @@ impl Test {
         }
     }
 
+    /// The kernel is found to have printed a splat while that run of it went on: it did not pass, whatever it said.
+    pub(super) fn splatted(&mut self, id: &TestId, title: &str) {
+        let attempt = self.attempt_mut(id);
+        if attempt.ended() && attempt.outcome.is_ok() {
+            (attempt.outcome, attempt.reason) = (Outcome::Fail, Some(format!("kernel splat: {title}")));
+            self.conclude();
+        }
+    }
+
     /// Says what parts and reruns mean for the whole. To be called when one of them ended.
     pub(super) fn conclude(&mut self) {
         for shard in &mut self.shards {

@@ -1,9 +1,10 @@
 //! The summary for a person: `summary.txt` and the end of every run on the terminal.
 
-use super::summary::{Step, Summary, Verdict};
+use super::summary::{Splat, Step, Summary, Verdict};
 use super::test::{Attempt, Test};
 use super::wire;
 use crate::event::{Outcome, StepStatus};
+use crate::vm::console::splat;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -140,13 +141,10 @@ fn finish(mut text: String, summary: &Summary, colour: bool) -> String {
 /// Splats, and VMs that crashed.
 fn trouble(text: &mut String, summary: &Summary) {
     for splat in &summary.splats {
-        let during = splat.test.as_ref().map_or_else(
-            || "outside of any test".to_owned(),
-            |test| format!("during {}", clean(&test.to_string())),
-        );
         let times = if splat.count > 1 { format!(", {} times", splat.count) } else { String::new() };
-        let _ = writeln!(text, "\nsplat {during}, on VM {}{times}: {}", splat.vm, clean(&splat.title));
-        excerpt(text, splat.lines.iter().skip(1));
+        let when = when(splat);
+        let _ = writeln!(text, "\nsplat {when}, on VM {}{times}: {}", splat.vm, clean(&splat.title));
+        excerpt(text, splat::excerpt(&splat.lines).iter());
     }
     for vm in summary.vms.iter().filter(|vm| vm.crashed) {
         let _ = writeln!(
@@ -160,6 +158,18 @@ fn trouble(text: &mut String, summary: &Summary) {
     }
     for evidence in summary.evidence.iter().filter(|evidence| evidence.test.is_none()) {
         let _ = writeln!(text, "{}: {}", clean(&evidence.what), clean(&evidence.file));
+    }
+}
+
+/// When a splat came: during which tests, or after which where any of them may be the cause.
+fn when(splat: &Splat) -> String {
+    let tests: Vec<String> = splat.tests.iter().map(|test| clean(&test.to_string())).collect();
+    match (&tests[..], splat.notice) {
+        (_, true) => "during boot (a notice)".to_owned(),
+        ([], _) if splat.boot => "during boot".to_owned(),
+        ([], _) => "outside of any test".to_owned(),
+        (_, _) if splat.test.is_none() && !splat.boot => format!("after {}", tests.join(", ")),
+        _ => format!("during {}", tests.join(", ")),
     }
 }
 

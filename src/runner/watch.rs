@@ -70,6 +70,9 @@ impl Watch {
             ..=SPLATS => journal.add(Event::Splat {
                 vm,
                 test,
+                candidates: Vec::new(),
+                boot: false,
+                notice: false,
                 fingerprint: splat.fingerprint(),
                 title: splat.title,
                 lines: splat.lines,

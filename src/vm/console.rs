@@ -4,6 +4,8 @@
 //! `kernel/locking/lockdep.c`, `kernel/rcu/tree_stall.h`, `kernel/hung_task.c`, `lib/refcount.c`, `lib/ref_tracker.c`,
 //! `mm/kmemleak.c`, `arch/*/kernel/dumpstack.c` and `arch/*/mm/fault.c`.
 
+pub mod splat;
+
 use serde::{Deserialize, Serialize};
 
 /// How many lines of one splat are kept. The console log has them all.

@@ -56,7 +56,7 @@ pub(super) fn of(title: &str, lines: &[String]) -> String {
 }
 
 /// The function of a line of a stack, `name+0x10/0x20` or `RIP: 0010:name+0x10/0x20`; not one that the kernel is unsure of.
-fn function(line: &str) -> Option<&str> {
+pub(super) fn function(line: &str) -> Option<&str> {
     let words = || line.split_whitespace();
     if words().any(|word| word == "?") {
         return None;
@@ -72,7 +72,7 @@ fn function(line: &str) -> Option<&str> {
     Some(name.split('.').next().unwrap_or(name))
 }
 
-fn is_noise(function: &str) -> bool {
+pub(super) fn is_noise(function: &str) -> bool {
     NOISE.iter().any(|noise| function.starts_with(noise))
 }
 

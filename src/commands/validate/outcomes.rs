@@ -15,7 +15,7 @@ pub(super) fn outcomes(summary: &Summary) -> Outcomes {
     for test in &summary.tests {
         worst_of_both(&mut outcomes, of_attempt(&test.name, &test.result));
     }
-    let log = if summary.splats.is_empty() { Outcome::Pass } else { Outcome::Crash };
+    let log = if summary.has_splat() { Outcome::Crash } else { Outcome::Pass };
     outcomes.insert(KERNEL_LOG.to_owned(), log);
     outcomes
 }
@@ -68,7 +68,7 @@ pub(super) fn failed_scripts(outcomes: &Outcomes) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::event::{Event, Subtest, TestId};
-    use crate::report::summary::tests::records;
+    use crate::report::summary::tests::{records, splat as splat_event};
     use crate::series::compare::settle;
 
     /// A run of `diag` that failed, and ran again; and of `sockopt`, that passed.
@@ -98,13 +98,7 @@ mod tests {
             ended(&sockopt, Outcome::Pass),
         ];
         if splat {
-            events.push(Event::Splat {
-                fingerprint: String::new(),
-                vm: 1,
-                test: None,
-                title: "WARNING".to_owned(),
-                lines: Vec::new(),
-            });
+            events.push(splat_event(None, "", "WARNING"));
         }
         Summary::of(&records(events))
     }
