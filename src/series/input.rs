@@ -52,7 +52,7 @@ pub fn on_top(git: &Git, tip: &str) -> Result<Commits> {
     };
     let (base, how) = marked(&walk(git, &tip)?).or_else(upstream).ok_or_else(|| {
         Error::usage(
-            "cannot tell what the series is built on: no b4 cover, no export marker, no upstream branch",
+            "cannot tell what the series is built on: no b4 cover, no marker of export or t/upstream, no upstream branch",
         )
         .hint("name the commit below the first patch: vmptcp validate BASE..")
     })?;
@@ -153,19 +153,39 @@ fn marked(walk: &[Step]) -> Option<(String, &'static str)> {
         if step.body.contains(B4_TRACKING) {
             return Some((step.parents.first()?.clone(), "b4's cover commit"));
         }
-        is_marker(step).then(|| (step.hash.clone(), "a marker of the export branch"))
+        Some((step.hash.clone(), marker(step)?))
     })
 }
 
-/// What ends the MPTCP tree: its topmost commits are not to be merged, and its states are tagged.
-fn is_marker(step: &Step) -> bool {
+/// What ends the MPTCP tree: the topmost commits of an export branch are not to be merged, and its states are tagged; the
+/// TopGit branch that it is exported from, and the branch for reviews, end in a merge.
+fn marker(step: &Step) -> Option<&'static str> {
     let exported = |name: &String| {
-        name.starts_with("refs/tags/export/")
-            || name.starts_with("refs/tags/export-net/")
-            || (name.starts_with("refs/remotes/")
-                && (name.ends_with("/export") || name.ends_with("/export-net")))
+        let tag = ["refs/tags/export/", "refs/tags/export-net/"].iter().any(|tags| name.starts_with(tags));
+        tag || is_remote(name, &["export", "export-net"])
     };
-    step.subject.starts_with("DO-NOT-MERGE:") || step.refs.iter().any(exported)
+    if step.subject.starts_with("DO-NOT-MERGE:") || step.refs.iter().any(exported) {
+        return Some("a marker of the export branch");
+    }
+    let branches = ["t/upstream", "t/upstream-net", "for-review", "for-review-net"];
+    let topgit = is_topgit_merge(&step.subject) || step.refs.iter().any(|name| is_remote(name, &branches));
+    topgit.then_some("the end of TopGit's t/upstream")
+}
+
+/// True for a remote branch of one of these names.
+fn is_remote(name: &str, branches: &[&str]) -> bool {
+    let named = |branch: &&str| name.strip_suffix(*branch).is_some_and(|rest| rest.ends_with('/'));
+    name.starts_with("refs/remotes/") && branches.iter().any(named)
+}
+
+/// `tgupdate: merge t/upstream base into t/upstream` is what `tg update` writes, `Merge branch 't/upstream' into for-review`
+/// what git does; the same with `-net` for the tree of fixes.
+fn is_topgit_merge(subject: &str) -> bool {
+    ["", "-net"].iter().any(|net| {
+        let merged = subject.strip_suffix(&format!("t/upstream{net}' into for-review{net}"));
+        subject == format!("tgupdate: merge t/upstream{net} base into t/upstream{net}")
+            || merged.is_some_and(|start| start.starts_with("Merge "))
+    })
 }
 
 /// A series of mails, in order.
@@ -264,6 +284,43 @@ mod tests {
         assert_eq!(range(&git, "HEAD~3..").unwrap().commits, [one, two]);
         assert!(range(&git, "HEAD...HEAD~1").is_err());
         assert!(range(&git, "nonsense..").unwrap_err().to_string().contains("no commit \"nonsense\""));
+    }
+
+    #[test]
+    fn the_ends_of_topgits_branches_are_bases() {
+        for net in ["", "-net"] {
+            for subject in [
+                format!("tgupdate: merge t/upstream{net} base into t/upstream{net}"),
+                format!("Merge branch 't/upstream{net}' into for-review{net}"),
+                format!("Merge remote-tracking branch 'origin/t/upstream{net}' into for-review{net}"),
+            ] {
+                let dir = tempfile::tempdir().unwrap();
+                let git = repository(dir.path(), &[("x", "1\n")]);
+                commit(dir.path(), "DO-NOT-MERGE: git markup: net-next", &[]);
+                git.read(["checkout", "-q", "-b", "side"]).unwrap();
+                commit(dir.path(), "mptcp: of a topic", &[("y", "1\n")]);
+                git.read(["checkout", "-q", "main"]).unwrap();
+                let identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"];
+                let merge = ["merge", "-q", "--no-ff", "-m", &subject, "side"];
+                git.read(identity.into_iter().chain(merge)).unwrap();
+                let base = git.commit("HEAD").unwrap();
+                let one = commit(dir.path(), "mptcp: one", &[("x", "2\n")]);
+                let found = on_top(&git, "HEAD").unwrap();
+                assert_eq!((found.base, found.commits), (base, vec![one]), "{subject}");
+                assert_eq!(found.found_by, "the end of TopGit's t/upstream");
+            }
+        }
+        for other in [
+            "tgupdate: merge t/mptcp-x into t/upstream base",
+            "tgupdate: merge t/upstream-net base into t/upstream",
+            "Merge branch 't/upstream-net' into for-review",
+            "mptcp: Merge branch 't/upstream' into for-review",
+        ] {
+            assert!(!is_topgit_merge(other), "{other}");
+        }
+        assert!(is_remote("refs/remotes/origin/t/upstream", &["t/upstream"]));
+        assert!(!is_remote("refs/remotes/origin/not-export", &["export"]));
+        assert!(!is_remote("refs/heads/origin/export", &["export"]));
     }
 
     #[test]
