@@ -7,9 +7,11 @@ use crate::kernel::Tree;
 use crate::kernel::source::{self, Reporter, Request, Source};
 use crate::report::console;
 use crate::report::terminal::Terminal;
+use crate::series;
+use crate::series::import::Imported;
 use crate::settings;
 use std::cell::RefCell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Obtain a kernel tree
 ///
@@ -28,6 +30,8 @@ Examples:
   vmptcp source distro
   vmptcp source git https://github.com/multipath-tcp/mptcp_net-next.git --branch export
   vmptcp source tarball linux-6.12.tar.xz
+  vmptcp source distro --git
+  vmptcp source --git --tree linux-6.12
   cd \"$(vmptcp source distro)\" && vmptcp run")]
 pub struct Args {
     /// auto, distro, git or tarball
@@ -42,14 +46,52 @@ pub struct Args {
     /// Look again, even if there is a tree from this source already
     #[arg(long)]
     update: bool,
+    /// Make the tree a git repository with one commit of everything, if it is none: to validate series on it
+    #[arg(long)]
+    git: bool,
 }
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<u8> {
     let source = Source::parse(&args.kind, args.location.as_deref(), args.branch.as_deref())?;
-    let path = obtain(context, &source, args.update)?;
+    let path = match &context.global.tree {
+        Some(tree) if args.git && source == Source::Auto => Tree::open(tree)?.root().to_owned(),
+        _ => obtain(context, &source, args.update)?,
+    };
+    if args.git {
+        import(context, &path)?;
+    }
     console::out(&format!("{}\n", path.display()))?;
     Ok(ExitCode::Passed as u8)
+}
+
+/// Makes a tree a repository.
+fn import(context: &Context, tree: &Path) -> Result<()> {
+    let subject = format!("Linux {}", Tree::open(tree)?.version());
+    let terminal = RefCell::new(context.terminal());
+    let outcome =
+        series::import::import(tree, &subject, &mut |progress| terminal.borrow_mut().show(&progress));
+    Terminal::finish(&terminal.borrow());
+    let place = tree.display();
+    let note = match outcome? {
+        None => format!("{place} is a git repository already"),
+        Some(imported) => {
+            format!("{place} is a git repository now, at {:.12}{}", imported.commit, left(&imported))
+        }
+    };
+    terminal.borrow_mut().note(&note);
+    Ok(())
+}
+
+/// What is not in the commit.
+fn left(imported: &Imported) -> String {
+    let files = &imported.left_out;
+    let Some(first) = files.first() else { return String::new() };
+    let products = match files.len() {
+        1 => first.clone(),
+        count => format!("{first} and {} more", count - 1),
+    };
+    format!(", without products of a build: {products}")
 }
 
 /// Obtains a tree for a run that has none.

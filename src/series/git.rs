@@ -14,7 +14,7 @@ pub struct Git {
 }
 
 /// What every call is told: to speak English, to ask nobody, to start no daemon, to run no hook.
-fn quiet(cmd: Cmd) -> Cmd {
+pub(super) fn quiet(cmd: Cmd) -> Cmd {
     cmd.env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0").env("GIT_OPTIONAL_LOCKS", "0").args([
         "-c",
         "core.hooksPath=/dev/null",
@@ -44,7 +44,10 @@ impl Git {
             } else {
                 format!("{} is no git repository, and a series is validated against one", tree.display())
             };
-            Error::usage(wrong).hint("clone the kernel with git: vmptcp source git URL --branch B")
+            Error::usage(wrong).hint(format!(
+                "make it one: vmptcp source --git --tree {}, or clone the kernel: vmptcp source git URL --branch B",
+                crate::process::quote(tree)
+            ))
         })?;
         if !top.is_empty() {
             return Err(Error::usage(format!("{} is not the top of its git repository", tree.display()))

@@ -1,6 +1,7 @@
 //! Where a series comes from: commits of the user's repository, or mails.
 
 use super::git::Git;
+use super::import::IMPORTED;
 use super::mail::{self, Mail};
 use super::message::Message;
 use super::model::Cover;
@@ -158,7 +159,8 @@ fn marked(walk: &[Step]) -> Option<(String, &'static str)> {
 }
 
 /// What ends the MPTCP tree: the topmost commits of an export branch are not to be merged, and its states are tagged; the
-/// TopGit branch that it is exported from, and the branch for reviews, end in a merge.
+/// branch that it is exported from, and the branch for reviews, end in a merge. Else the only commit of a
+/// tree that came without history.
 fn marker(step: &Step) -> Option<&'static str> {
     let exported = |name: &String| {
         let tag = ["refs/tags/export/", "refs/tags/export-net/"].iter().any(|tags| name.starts_with(tags));
@@ -169,7 +171,9 @@ fn marker(step: &Step) -> Option<&'static str> {
     }
     let branches = ["t/upstream", "t/upstream-net", "for-review", "for-review-net"];
     let topgit = is_topgit_merge(&step.subject) || step.refs.iter().any(|name| is_remote(name, &branches));
-    topgit.then_some("the end of TopGit's t/upstream")
+    let imported = step.parents.is_empty() && step.body.contains(IMPORTED);
+    let imported = imported.then_some("the commit of vmptcp source --git");
+    if topgit { Some("the end of TopGit's t/upstream") } else { imported }
 }
 
 /// True for a remote branch of one of these names.

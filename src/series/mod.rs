@@ -8,6 +8,7 @@ mod diff;
 pub mod engine;
 pub mod git;
 pub mod impact;
+pub mod import;
 pub mod input;
 pub mod load;
 mod mail;
