@@ -266,9 +266,29 @@ pub fn of_builds() -> Vec<Case> {
         ],
         ..draft("mptcp: have more", "")
     }];
+    // The same type is none of the other: net/mptcp/bpf.c has most of its code for BPF_JIT only.
+    let mut jit = code("build-with-bpf-jit", "", &["build 1"], &one);
+    jit.drafts = vec![Draft {
+        edits: vec![(
+            "net/mptcp/bpf.c",
+            Edit::Append(
+                "\n#ifdef CONFIG_BPF_JIT\nstruct sock *mptcp_more(struct mptcp_sock *msk);\n\n\
+                 struct sock *mptcp_more(struct mptcp_sock *msk)\n{\n\treturn msk;\n}\n#endif\n"
+                    .to_owned(),
+            ),
+        )],
+        ..draft("bpf: mptcp: compute more", "")
+    }];
     vec![
         gone,
         never,
+        jit,
+        code(
+            "build-large-frame",
+            "\nint mptcp_more(int a);\n\nint mptcp_more(int a)\n{\n\tvolatile char more[2100];\n\n\tmore[a & 1023] = a;\n\treturn more[0];\n}\n",
+            &["build 1"],
+            &one,
+        ),
         code(
             "build-clean",
             "\nint mptcp_more(void);\n\nint mptcp_more(void)\n{\n\treturn 0;\n}\n",
@@ -303,4 +323,29 @@ pub fn of_builds() -> Vec<Case> {
         ),
         selftests,
     ]
+}
+
+/// Those for which a whole kernel is compiled.
+pub fn of_kernels() -> Vec<Case> {
+    let mut header = case(
+        "build-uapi-header",
+        vec![Draft {
+            edits: vec![(
+                "include/uapi/linux/mptcp.h",
+                Edit::Replace(
+                    "struct mptcp_info {",
+                    "struct mptcp_more {\n\tsize_t\tmore;\n};\n\nstruct mptcp_info {".to_owned(),
+                ),
+            )],
+            ..draft("mptcp: uapi: have more", "")
+        }],
+        // The kernel knows size_t, and so do the programs of the selftests; the header alone does not.
+        &["build 1"],
+    );
+    header.args.push("--no-tests");
+    for check in ["build", "warnings", "sparse", "selftests"] {
+        header.args.extend(["--check", check]);
+    }
+    header.args.extend(["--config", "x86_64-noipv6-mptcp"]);
+    vec![header]
 }

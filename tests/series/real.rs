@@ -1,6 +1,6 @@
 //! The series against a real tree, with its tools and with compilers.
 
-use crate::corpus::{of_builds, of_text, of_tools};
+use crate::corpus::{of_builds, of_kernels, of_text, of_tools};
 use crate::lab::{AUTHOR, BASE, Draft, Edit, Lab, VMPTCP};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -176,6 +176,9 @@ fn a_whole_kernel_shows_what_is_wrong_with_a_header_and_at_the_link() {
          EXPORT_SYMBOL_GPL(mptcp_more);\n",
     );
     assert_eq!(found("linker", linker), ["build-all"]);
+    for case in of_kernels() {
+        case.check(&lab);
+    }
 }
 
 #[test]

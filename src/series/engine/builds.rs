@@ -3,7 +3,7 @@
 use super::Engine;
 use super::effects::judge;
 use crate::error::{Error, IoContext, Kind, Result};
-use crate::process::{find, identity_of, interrupt};
+use crate::process::{Cmd, find, identity_of, interrupt};
 use crate::series::check::names;
 use crate::series::diff::Kind as Change;
 use crate::series::make::builder::{Builder, Built};
@@ -12,6 +12,7 @@ use crate::series::model::Patch;
 use crate::series::news::new_ones;
 use crate::series::verdict::{Finding, Judgement, Severity};
 use std::fs;
+use std::sync::OnceLock;
 use std::time::Instant;
 
 /// The checks on one patch that build.
@@ -30,16 +31,44 @@ pub(super) struct Site<'b> {
     configured: Vec<Config>,
     /// The configurations that the base cannot have: why.
     refused: Vec<(Config, String)>,
+    /// What a configuration of the base lacks: the line of a `.config`, and the configurations.
+    lacking: Vec<(String, Vec<Config>)>,
 }
 
-impl Site<'_> {
+impl<'b> Site<'b> {
+    fn new(builder: &'b Builder) -> Self {
+        Self { builder, at: None, configured: Vec::new(), refused: Vec::new(), lacking: Vec::new() }
+    }
+
     pub(super) fn configure(&mut self, config: Config) -> Result<()> {
-        if self.configured.contains(&config) {
-            return Ok(());
+        if !self.configured.contains(&config) {
+            self.builder.configure(config)?;
+            self.configured.push(config);
         }
-        self.builder.configure(config)?;
-        self.configured.push(config);
         Ok(())
+    }
+
+    fn lacks(&mut self, config: Config, lines: Vec<String>) {
+        for line in lines {
+            match self.lacking.iter_mut().find(|(known, _)| *known == line) {
+                Some((_, configs)) if configs.contains(&config) => {}
+                Some((_, configs)) => configs.push(config),
+                None => self.lacking.push((line, vec![config])),
+            }
+        }
+    }
+
+    /// What is not looked for, as a note for each symbol.
+    fn gaps(&self) -> impl Iterator<Item = String> {
+        self.lacking.iter().map(|(line, configs)| {
+            let names: Vec<String> = configs.iter().map(ToString::to_string).collect();
+            let why = if line.contains("UAPI_HEADER_TEST") {
+                "exported headers are not compiled alone (the compiler must link programs for that: gcc-multilib for i386)"
+            } else {
+                "the tree, or the compiler, does not have what it needs"
+            };
+            format!("not configured: {line} in {}: {why}", names.join(", "))
+        })
     }
 
     /// Configures and builds. That it cannot be configured is a way not to build.
@@ -64,7 +93,7 @@ type Answers = Vec<(String, Judgement)>;
 impl Engine<'_> {
     pub(super) fn builds(&mut self) -> Result<()> {
         let builder = self.builder()?;
-        let mut site = Site { builder: &builder, at: None, configured: Vec::new(), refused: Vec::new() };
+        let mut site = Site::new(&builder);
         for patch in self.applied() {
             let open: Vec<&str> =
                 PER_PATCH.into_iter().filter(|name| self.is_open(name, Some(patch.number))).collect();
@@ -74,6 +103,9 @@ impl Engine<'_> {
         }
         if self.is_open(names::BUILD_ALL, None) {
             self.build_all(&mut site)?;
+        }
+        for gap in site.gaps() {
+            self.note(gap);
         }
         Ok(())
     }
@@ -108,13 +140,16 @@ impl Engine<'_> {
         }
         let base = self.loaded.series.base.clone();
         let key = build_key("configure", "", &self.workspace.git().tree_of(&base)?, &[config], &[]);
-        if self.cache.get::<()>(&key).is_some() {
+        if let Some(lacking) = self.cache.get::<Vec<String>>(&key) {
+            site.lacks(config, lacking);
             return Ok(None);
         }
         self.go_to(&base, site)?;
-        match site.configure(config) {
-            Ok(()) => {
-                self.remember(&key, &());
+        match site.builder.configure(config) {
+            Ok(lacking) => {
+                self.remember(&key, &lacking);
+                site.configured.push(config);
+                site.lacks(config, lacking);
                 Ok(None)
             }
             // Not remembered: what is missing may be there the next time.
@@ -270,7 +305,14 @@ pub(super) fn build_key(
     key.extend(configs.iter().map(|config| format!("{config} {}", config.fragment())));
     key.extend(open.iter().map(|&name| name.to_owned()));
     key.extend(["gcc", "clang", "ld", "sparse"].map(identity_of));
+    key.push(libc_of_32_bits().to_owned());
     key
+}
+
+/// Where programs for i386 find their C library, which is a package of its own: headers are compiled alone only with it.
+fn libc_of_32_bits() -> &'static str {
+    static PLACE: OnceLock<String> = OnceLock::new();
+    PLACE.get_or_init(|| Cmd::new("gcc").args(["-m32", "-print-file-name=crt1.o"]).read().unwrap_or_default())
 }
 
 /// What make has to be asked for because of a patch. Who used a file that goes is in its directory, or anywhere.

@@ -89,8 +89,8 @@ impl Builder {
             .env("CCACHE_NOHASHDIR", "1")
     }
 
-    /// Configures; the `.config` keeps its time if it stays the same.
-    pub fn configure(&self, config: Config) -> Result<()> {
+    /// Configures; the `.config` keeps its time if it stays the same. Returns what it lacks of what it is made for.
+    pub fn configure(&self, config: Config) -> Result<Vec<String>> {
         let out = self.out(config);
         fs::create_dir_all(&out).doing("create", &out)?;
         let fragment = out.join(".vmptcp-fragment");
@@ -108,7 +108,7 @@ impl Builder {
         }
         match lacks {
             Some(line) => Err(Error::build(format!("{config} cannot be configured: {line} does not take"))),
-            None => Ok(()),
+            None => Ok(config.lacking(&text)),
         }
     }
 

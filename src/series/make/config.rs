@@ -17,12 +17,23 @@ pub struct Config {
     pub clang: bool,
 }
 
-/// What every one of them has: all that lets more of net/mptcp and of what calls it be compiled.
-const COMMON: &str = "\
+/// What makes the kernel small, and what is only there for something else: `SYSCTL` and `TRACEPOINTS` have no prompt, and
+/// are selected by `PROC_SYSCTL`, and by a tracer.
+const MEANS: &str = "\
 CONFIG_EXPERT=y
 CONFIG_CC_OPTIMIZE_FOR_SIZE=y
 CONFIG_SLUB=y
 CONFIG_SLUB_TINY=y
+CONFIG_PROC_SYSCTL=y
+CONFIG_FTRACE=y
+CONFIG_ENABLE_DEFAULT_TRACERS=y
+";
+
+/// What every one of them has: all that lets more of net/mptcp and of what calls it be compiled, and shows more. From
+/// `MODULES` on it is what the action of MPTCP's maintainers sets: net/mptcp/bpf.c has parts for `BPF_JIT` only, trace events
+/// are code only with `TRACEPOINTS`, `UAPI_HEADER_TEST` compiles each exported header alone, and `FRAME_WARN` is the same
+/// for 32 bits.
+const COMMON: &str = "\
 CONFIG_PRINTK=y
 CONFIG_BUG=y
 CONFIG_PROC_FS=y
@@ -33,6 +44,12 @@ CONFIG_NET=y
 CONFIG_INET=y
 CONFIG_INET_DIAG=y
 CONFIG_SYN_COOKIES=y
+CONFIG_MODULES=y
+CONFIG_BPF_JIT=y
+CONFIG_TRACEPOINTS=y
+CONFIG_HEADERS_INSTALL=y
+CONFIG_UAPI_HEADER_TEST=y
+CONFIG_FRAME_WARN=2048
 ";
 
 impl Config {
@@ -65,6 +82,11 @@ impl Config {
 
     /// Its fragment, on top of everything off.
     pub fn fragment(self) -> String {
+        MEANS.to_owned() + &self.wanted()
+    }
+
+    /// What it is made for, as lines of a `.config`.
+    fn wanted(self) -> String {
         let yes = |symbol: &str, on: bool| {
             if on { format!("CONFIG_{symbol}=y\n") } else { format!("# CONFIG_{symbol} is not set\n") }
         };
@@ -86,6 +108,18 @@ impl Config {
         lines.extend(self.ipv6.then(|| "CONFIG_IPV6=y".to_owned()));
         lines.extend(self.mptcp.then(|| "CONFIG_MPTCP=y".to_owned()));
         lines
+    }
+
+    /// What it is made for and a `.config` does not have: the tree has no such symbol, or something that it depends on is
+    /// missing.
+    pub fn lacking(self, dot_config: &str) -> Vec<String> {
+        let has = |wanted: &str| match wanted.strip_prefix("# ").and_then(|line| line.split_once(' ')) {
+            Some((symbol, _)) => !dot_config
+                .lines()
+                .any(|line| line.strip_prefix(symbol).is_some_and(|rest| rest.starts_with('='))),
+            None => dot_config.lines().any(|line| line == wanted),
+        };
+        self.wanted().lines().filter(|line| !has(line)).map(str::to_owned).collect()
     }
 
     /// False for what lies in a directory that it leaves out, or takes little of.
@@ -167,5 +201,21 @@ mod tests {
             assert!(fragment.lines().any(|found| found == line), "{line}");
         }
         assert_eq!(config.must_have(), ["CONFIG_INET=y", "CONFIG_MPTCP=y"]);
+    }
+
+    #[test]
+    fn what_a_configuration_is_made_for_is_looked_for_in_what_came_of_it() {
+        for config in Config::all() {
+            let all = config.fragment();
+            assert_eq!(config.lacking(&all), Vec::<String>::new());
+            for line in ["CONFIG_BPF_JIT=y", "CONFIG_UAPI_HEADER_TEST=y", "CONFIG_FRAME_WARN=2048"] {
+                assert_eq!(config.lacking(&all.replace(&format!("{line}\n"), "")), [line]);
+            }
+            assert_eq!(config.lacking(&all.replace("WARN=2048", "WARN=1024")), ["CONFIG_FRAME_WARN=2048"]);
+            assert_eq!(config.lacking(&all.replace("CONFIG_SLUB_TINY=y\n", "")), Vec::<String>::new());
+        }
+        let config = Config { i386: false, ipv6: false, mptcp: true, clang: false };
+        let other = config.fragment() + "CONFIG_IPV6=y\n";
+        assert_eq!(config.lacking(&other), ["# CONFIG_IPV6 is not set"]);
     }
 }

@@ -77,7 +77,16 @@ fn remark(line: &str, tree: &str) -> Option<Remark> {
     // From the build directory kbuild reaches the tree by `../`, or by that and the end of the tree's path.
     let file =
         if file.starts_with("../") { below(file.rsplit("../").next().unwrap_or(file), tree) } else { file };
-    Some(Remark { file: file.to_owned(), line: number, text: text.trim().to_owned(), error })
+    Some(Remark { file: exported(file), line: number, text: text.trim().to_owned(), error })
+}
+
+/// Where a header comes from that was installed for programs, and is compiled alone there (`UAPI_HEADER_TEST`).
+fn exported(file: &str) -> String {
+    match file.strip_prefix("usr/include/") {
+        Some(header) if header.starts_with("asm/") => format!("arch/x86/include/uapi/{header}"),
+        Some(header) => format!("include/uapi/{header}"),
+        None => file.to_owned(),
+    }
 }
 
 /// What is left of a path that begins with the end of `tree`: `net/x.c` of `tree/net/x.c`, for `/w/tree`.
@@ -101,6 +110,7 @@ mod tests {
 /w/tree/net/mptcp/pm.c:22:1: error: incompatible types
 ../net/mptcp/pm.c:30:1: error: 'y' undeclared (first use in this function)
 ../../tree/include/net/mptcp.h:7:1: error: redefinition of 'z'
+./usr/include/linux/mptcp.h:9:2: error: unknown type name 'size_t'
 make[4]: *** No rule to make target 'net/mptcp/bpf.o'.  Stop.
 make[4]: *** [scripts/Makefile.build:234: net/mptcp/pm.o] Error 1
 make[4]: *** No rule to make target 'x.h', needed by 'net/mptcp/a.o'.  Stop.
@@ -112,12 +122,13 @@ ld: net/mptcp/pm.o: in function `f': undefined reference to `__udivdi3'
             remarks.iter().map(|one| format!("{}:{} {}", one.file, one.line, one.text)).collect::<Vec<_>>()
         };
         assert_eq!(show(&said.compiler), ["net/mptcp/pm.c:12 unused variable 'x' [-Wunused-variable]"]);
-        assert_eq!(said.sparse.len(), 4);
+        assert_eq!(said.sparse.len(), 5);
         assert_eq!(said.sparse[2].file, "net/mptcp/pm.c");
         assert_eq!(said.sparse[3].file, "include/net/mptcp.h");
+        assert_eq!(said.sparse[4].file, "include/uapi/linux/mptcp.h");
         assert_eq!(said.absent, ["net/mptcp/bpf.o"]);
         assert_eq!(said.other[0], "No rule to make target 'x.h', needed by 'net/mptcp/a.o'.  Stop.");
         assert_eq!(said.other.len(), 2);
-        assert_eq!(read(text.lines(), "/w/tree", &targets, false).compiler.len(), 5);
+        assert_eq!(read(text.lines(), "/w/tree", &targets, false).compiler.len(), 6);
     }
 }
