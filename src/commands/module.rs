@@ -51,7 +51,7 @@ pub struct Args {
     /// How long they are watched, in seconds [default: 5; twice that under emulation]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86400))]
     time: Option<u32>,
-    /// What the connections shall be: mptcp, tcp, subflows>=N, subflows=N
+    /// What the connections shall be: mptcp, tcp, none, subflows>=N, subflows=N
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = expectation)]
     expect: Vec<Expect>,
     /// Show what would be done, and do nothing

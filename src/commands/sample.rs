@@ -9,10 +9,11 @@ use crate::plan::play::{Kind, Piece, PlayPlan};
 use crate::plan::{GuestPlan, Plan, Step};
 use crate::report::console;
 use crate::report::text::clean;
-use crate::settings::Loaded;
+use crate::settings::{self, Loaded, SampleFile};
 use crate::suite::sample::{Declared, Expect, USUAL_SECONDS};
 use crate::suite::{Pattern, Suite};
 use crate::topology::{CLIENT, Realisation, SERVER, Topology};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
@@ -25,7 +26,8 @@ const USUAL_TOPOLOGY: &str = "pair";
 /// WHAT is the name of a sample, or a path: a directory with a Makefile, with C files or scripts, or a single file. Without
 /// one, all of the project's own samples run, and those of the settings ([[sample]]). Programs are built on the host in a
 /// copy of their directory; those called *server* and *client* run on the hosts of that name. What never ends is ended after
-/// its time, and judged by what it did. Addresses that are compiled in become the server's.
+/// its time, and judged by what it did. Addresses that are compiled in become the server's. A vmptcp.toml in the directory
+/// may declare samples and topologies.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -48,7 +50,7 @@ pub struct Args {
     /// How long the client may run, in seconds [default: the sample's own, or 5; twice that under emulation]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86400))]
     time: Option<u32>,
-    /// What the connections shall be: mptcp, tcp, subflows>=N, subflows=N [default: mptcp, if the sources ask for it]
+    /// What the connections shall be: mptcp, tcp, none, subflows>=N, subflows=N [default: mptcp, if a program asks the kernel for it]
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = expectation)]
     expect: Vec<Expect>,
     /// Run both programs through mptcpize
@@ -90,7 +92,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
     let target = Target::open(context, args.guest.overrides())?;
     let known = all(&own_dir(&target), &target.loaded)?;
     let mut chosen = choose(&args.what, &known, context)?;
-    for sample in &mut chosen {
+    for Chosen { sample, .. } in &mut chosen {
         sample.mptcpize |= args.mptcpize;
         sample.topology = args.topology.clone().or(sample.topology.take());
         sample.seconds = args.time.or(sample.seconds);
@@ -98,7 +100,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
     let how = if args.guests { Realisation::Guests } else { Realisation::Namespaces };
     let pieces = chosen
         .into_iter()
-        .map(|sample| piece(sample, &args.expect, how, &target.loaded))
+        .map(|chosen| piece(chosen, &args.expect, how, &target.loaded))
         .collect::<Result<_>>()?;
     let mut plan = super::build::plan(context, &target, args.guest.sources()?)?;
     plan.steps
@@ -136,7 +138,7 @@ pub(super) fn own_dir(target: &Target) -> std::path::PathBuf {
 /// The step for all samples that have a name.
 pub(super) fn step(context: &Context, target: &Target) -> Result<Step> {
     let known = all(&own_dir(target), &target.loaded)?;
-    let piece = |sample| piece(sample, &[], Realisation::Namespaces, &target.loaded);
+    let piece = |sample| piece(Chosen::known(sample), &[], Realisation::Namespaces, &target.loaded);
     let pieces = known.into_iter().map(piece).collect::<Result<_>>()?;
     play(context, target, Suite::Samples, pieces).map(Step::Play)
 }
@@ -171,9 +173,26 @@ fn check_name(sample: &Declared) -> Result<()> {
         .hint("a name is of letters, digits, dots, - and _"))
 }
 
+/// A sample that was asked for.
+struct Chosen {
+    sample: Declared,
+    /// The networks that its own directory declares.
+    networks: BTreeMap<String, Topology>,
+}
+
+impl Chosen {
+    /// One of those that have a name: its networks are those of the settings.
+    fn known(sample: Declared) -> Self {
+        Self { sample, networks: BTreeMap::new() }
+    }
+}
+
 /// The samples that were asked for: by name, by glob, or by path.
-fn choose(what: &[String], known: &[Declared], context: &Context) -> Result<Vec<Declared>> {
-    let mut chosen: Vec<Declared> = if what.is_empty() { known.to_vec() } else { Vec::new() };
+fn choose(what: &[String], known: &[Declared], context: &Context) -> Result<Vec<Chosen>> {
+    let mut chosen: Vec<Chosen> = Vec::new();
+    if what.is_empty() {
+        chosen.extend(known.iter().cloned().map(Chosen::known));
+    }
     for word in what {
         let pattern = Pattern::new(word)?;
         let named: Vec<&Declared> = match known.iter().find(|sample| sample.name == *word) {
@@ -184,28 +203,41 @@ fn choose(what: &[String], known: &[Declared], context: &Context) -> Result<Vec<
             None => Vec::new(),
         };
         if named.is_empty() {
-            let mut sample = at_path(word, known, context)?;
-            sample.name = unused(sample.name, |name| chosen.iter().any(|other| other.name == name));
-            chosen.push(sample);
+            for mut found in at_path(word, known, context)? {
+                found.sample.name =
+                    unused(found.sample.name, |name| chosen.iter().any(|other| other.sample.name == name));
+                chosen.push(found);
+            }
         }
         for sample in named {
-            if !chosen.contains(sample) {
-                chosen.push(sample.clone());
+            if !chosen.iter().any(|other| other.sample == *sample) {
+                chosen.push(Chosen::known(sample.clone()));
             }
         }
     }
     Ok(chosen)
 }
 
-/// The sample at a path.
-fn at_path(word: &str, known: &[Declared], context: &Context) -> Result<Declared> {
+/// The samples at a path: those that the directory's own file declares, else the directory or file itself.
+fn at_path(word: &str, known: &[Declared], context: &Context) -> Result<Vec<Chosen>> {
     let path = context.absolute(Path::new(word));
     if !path.exists() {
         let names: Vec<&str> = known.iter().map(|sample| sample.name.as_str()).collect();
         return Err(Error::usage(format!("{word} is neither the name of a sample nor a path"))
             .hint(format!("give the path of its directory, or one of {}", names.join(", "))));
     }
-    Ok(Declared { name: name_of(&path), path, ..Declared::default() })
+    let own = if path.is_dir() {
+        settings::sample_file(&path, &context.environment)?
+    } else {
+        SampleFile::default()
+    };
+    own.samples.iter().try_for_each(check_name)?;
+    let samples = if own.samples.is_empty() {
+        vec![Declared { name: name_of(&path), path, ..Declared::default() }]
+    } else {
+        own.samples
+    };
+    Ok(samples.into_iter().map(|sample| Chosen { sample, networks: own.topologies.clone() }).collect())
 }
 
 /// The name, with a number behind it where others have it already: directories of several people may be called alike.
@@ -226,15 +258,27 @@ pub(super) fn name_of(path: &Path) -> String {
     if plain.is_empty() { "sample".to_owned() } else { plain }
 }
 
-fn piece(sample: Declared, expect: &[Expect], how: Realisation, loaded: &Loaded) -> Result<Piece> {
+fn piece(chosen: Chosen, expect: &[Expect], how: Realisation, loaded: &Loaded) -> Result<Piece> {
+    let Chosen { sample, networks } = chosen;
     let name = sample.topology.clone().unwrap_or_else(|| USUAL_TOPOLOGY.to_owned());
-    let topology = topology(&name, loaded)?;
+    let topology = match networks.get(&name) {
+        Some(own) => with_both_hosts(&name, own)?,
+        None => topology(&name, loaded)?,
+    };
+    let expect = if expect.is_empty() { sample.expect.clone() } else { expect.to_vec() };
+    if expect.len() > 1 && expect.contains(&Expect::None) {
+        return Err(Error::usage(format!(
+            "the sample {}: none excludes every other expectation",
+            sample.name
+        ))
+        .hint("expect none alone, or leave it out"));
+    }
     Ok(Piece {
         name: sample.name.clone(),
         realisation: how,
         topology: Some((name, topology)),
         time: Duration::from_secs(sample.seconds.unwrap_or(USUAL_SECONDS).into()),
-        expect: if expect.is_empty() { sample.expect.clone() } else { expect.to_vec() },
+        expect,
         kind: Kind::Sample(Box::new(sample)),
     })
 }
@@ -247,6 +291,11 @@ pub(super) fn topology(name: &str, loaded: &Loaded) -> Result<Topology> {
         Error::usage(format!("there is no topology {name}"))
             .hint(format!("use one of {}, or add a section [topology.{name}] to vmptcp.toml", names()))
     })?;
+    with_both_hosts(name, found)
+}
+
+/// The topology, if it has the hosts that programs run on.
+fn with_both_hosts(name: &str, found: &Topology) -> Result<Topology> {
     for host in [SERVER, CLIENT] {
         if !found.host.contains_key(host) {
             return Err(Error::usage(format!("the topology {name} has no host {host}"))

@@ -3,15 +3,33 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The connections of one test.
+/// The connections of one test: one judgement of the counters of both ends and of the sockets that were seen.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wire {
-    /// How many connections were MPTCP to their end of the handshake, by the counters of those that accepted them.
+    /// How many connections were MPTCP, and stayed it.
     pub mptcp: u64,
     /// How many were plain TCP from the beginning, or fell back to it.
     pub tcp: u64,
+    /// Of these, how many were opened by a socket that asked for TCP.
+    #[serde(default)]
+    pub plain: u64,
+    /// How many MPTCP connections no program accepted, as far as the servers' counters say.
+    #[serde(default)]
+    pub unaccepted: u64,
     /// How many further subflows joined.
     pub joins: u64,
+    /// How often a program tried to connect, by either protocol.
+    #[serde(default)]
+    pub attempts: u64,
+    /// How often a program tried to connect by MPTCP.
+    #[serde(default)]
+    pub asked: u64,
+    /// The sockets that listened.
+    #[serde(default)]
+    pub listeners: Vec<Listener>,
+    /// Where the counters and the sockets disagree, a sentence each. The numbers above are then the counters'.
+    #[serde(default)]
+    pub doubts: Vec<String>,
     /// Why connections fell back to TCP.
     pub fallbacks: Vec<Fallback>,
     /// Those that were seen while they lasted.
@@ -20,6 +38,38 @@ pub struct Wire {
     pub counters: BTreeMap<String, BTreeMap<String, u64>>,
     /// Packet captures, relative to the run directory.
     pub captures: Vec<String>,
+}
+
+impl Wire {
+    /// How many connections were made.
+    pub fn made(&self) -> u64 {
+        self.mptcp + self.tcp
+    }
+
+    /// Whether a program asked its kernel for MPTCP: to connect by it, or to listen for it.
+    pub fn asks_for_mptcp(&self) -> bool {
+        self.asked > 0 || self.listens_for_mptcp()
+    }
+
+    /// Whether a socket listened for MPTCP: it was seen, or its kernel counted a client that came without MPTCP.
+    pub fn listens_for_mptcp(&self) -> bool {
+        let counted = |moved: &BTreeMap<String, u64>| {
+            moved.contains_key("MPCapableFallbackACK") || moved.contains_key("MPCapableACKRX")
+        };
+        self.listeners.iter().any(|listener| listener.protocol == Protocol::Mptcp)
+            || self.counters.values().any(counted)
+    }
+}
+
+/// A socket that listened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listener {
+    /// The host.
+    pub host: String,
+    /// Its address and port.
+    pub local: String,
+    /// What it was made for: MPTCP or TCP.
+    pub protocol: Protocol,
 }
 
 /// Connections that fell back to TCP.

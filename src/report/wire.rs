@@ -40,13 +40,16 @@ fn plain(wire: &Wire) -> String {
     text
 }
 
-/// One line: how many connections of which kind.
+/// How many connections there were of which kind, what no program accepted, and where the sources disagree.
 fn verdict(wire: &Wire) -> String {
     let plural = |count: u64, word: &str| match count {
         1 => format!("1 {word}"),
         _ => format!("{count} {word}s"),
     };
-    match (wire.mptcp, wire.tcp) {
+    let mut text = match (wire.mptcp, wire.tcp) {
+        (0, 0) if wire.attempts > 0 => {
+            format!("no connection was made: {} failed\n", plural(wire.attempts, "connect"))
+        }
         (0, 0) => "no connection was made\n".to_owned(),
         (0, tcp) => format!("{} by plain TCP, none by MPTCP\n", plural(tcp, "connection")),
         (mptcp, tcp) => {
@@ -54,7 +57,14 @@ fn verdict(wire: &Wire) -> String {
             let plain = if tcp > 0 { format!("; {tcp} by plain TCP") } else { String::new() };
             format!("{} by MPTCP, with {further}{plain}\n", plural(mptcp, "connection"))
         }
+    };
+    if wire.unaccepted > 0 {
+        let _ = writeln!(text, "{} of them by MPTCP: no program accepted it", wire.unaccepted);
     }
+    for doubt in &wire.doubts {
+        let _ = writeln!(text, "the counters and the sockets disagree: {doubt}");
+    }
+    text
 }
 
 fn rows(text: &mut String, connection: &Connection) {
@@ -139,5 +149,17 @@ pub(super) mod tests {
         ");
         insta::assert_snapshot!(table(&Wire { tcp: 2, ..Wire::default() }), @"2 connections by plain TCP, none by MPTCP");
         insta::assert_snapshot!(table(&Wire::default()), @"no connection was made");
+        let odd = Wire {
+            mptcp: 1,
+            unaccepted: 1,
+            doubts: vec!["ss showed 2 connections by MPTCP".to_owned()],
+            ..Wire::default()
+        };
+        insta::assert_snapshot!(table(&odd), @"
+        1 connection by MPTCP, with 0 further subflows
+        1 of them by MPTCP: no program accepted it
+        the counters and the sockets disagree: ss showed 2 connections by MPTCP
+        ");
+        insta::assert_snapshot!(table(&Wire { attempts: 1, ..Wire::default() }), @"no connection was made: 1 connect failed");
     }
 }

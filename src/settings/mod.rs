@@ -25,9 +25,11 @@ pub use values::{Accelerator, Auto, Base, Ccache, Filesystem, Size, Slow, Varian
 
 use crate::error::{Error, Result};
 use crate::suite::sample::Declared;
+use crate::topology::Topology;
 use file::File;
 use layers::{Merged, refuse};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -102,6 +104,44 @@ pub fn samples(text: &str) -> Result<Vec<Declared>> {
     let file: File = toml::from_str(text)
         .map_err(|error| Error::usage(format!("cannot read the samples: {}", error.message())))?;
     Ok(file.sample)
+}
+
+/// What a sample's own [`TREE_FILE`] declares.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SampleFile {
+    /// Its samples, with absolute paths.
+    pub samples: Vec<Declared>,
+    /// Its networks, by name.
+    pub topologies: BTreeMap<String, Topology>,
+}
+
+/// Reads the file of a sample's directory; an empty one if there is none. It may declare samples and networks, nothing else:
+/// a directory that somebody got from a stranger sets nothing of his.
+///
+/// Fails with a usage error that names the file, line and key of everything that is wrong.
+pub fn sample_file(dir: &Path, environment: &Environment) -> Result<SampleFile> {
+    #[derive(Deserialize)]
+    struct Declarations {
+        #[serde(default)]
+        sample: Vec<Declared>,
+        #[serde(default)]
+        topology: BTreeMap<String, Topology>,
+    }
+    let path = dir.join(TREE_FILE);
+    let (leaves, mut problems) = read(File { layer: Layer::User, path: &path, home: environment.home() });
+    let (own, others): (Vec<Leaf>, Vec<Leaf>) =
+        leaves.into_iter().partition(|leaf| leaf.key == "sample" || leaf.key.starts_with("topology."));
+    problems.extend(others.iter().map(|leaf| {
+        format!("{}: {}: a sample's own file declares samples and topologies only", leaf.origin, leaf.key)
+    }));
+    if !problems.is_empty() {
+        return Err(refuse(&problems));
+    }
+    let mut merged = Merged::default();
+    merged.lay(own);
+    let Declarations { sample, topology } = Declarations::deserialize(merged.to_table())
+        .map_err(|error| Error::usage(format!("cannot use {}: {}", path.display(), error.message())))?;
+    Ok(SampleFile { samples: sample, topologies: topology })
 }
 
 fn merge(environment: &Environment, tree: Option<&Path>, overrides: &[Override]) -> Result<Merged> {

@@ -1,9 +1,10 @@
 //! What the hosts' counters and sockets say together.
 
+use super::judge::{Moved, Tally, judge};
 use super::mib::{Counters, FALLBACKS};
 use super::ss::Seen;
-use crate::event::wire::{Connection, Fallback, Protocol, Subflow, Wire};
-use std::collections::BTreeMap;
+use crate::event::wire::{Connection, Fallback, Listener, Protocol, Subflow, Wire};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many sockets of one test are remembered: enough for any table that a person reads.
 const SOCKETS: usize = 1000;
@@ -15,15 +16,27 @@ pub struct Watch {
     after: BTreeMap<String, Counters>,
     /// Host and socket, in the order in which they were first seen.
     sockets: Vec<(String, Seen)>,
+    listeners: Vec<Listener>,
+    /// What was there before the test: host, address, and peer or nothing.
+    old: BTreeSet<(String, String, String)>,
 }
 
 impl Watch {
-    /// A host's counters before the test.
-    pub fn before(&mut self, host: &str, counters: Counters) {
+    /// A host's counters and sockets before the test: these sockets are none of the test's.
+    pub fn before(
+        &mut self,
+        host: &str,
+        counters: Counters,
+        sockets: Vec<Seen>,
+        listeners: Vec<(String, Protocol)>,
+    ) {
         self.before.insert(host.to_owned(), counters);
+        let sockets = sockets.into_iter().map(|seen| (seen.local, seen.remote));
+        let listeners = listeners.into_iter().map(|(local, _)| (local, String::new()));
+        self.old.extend(sockets.chain(listeners).map(|(local, remote)| (host.to_owned(), local, remote)));
     }
 
-    /// The same after it.
+    /// The counters after it.
     pub fn after(&mut self, host: &str, counters: Counters) {
         self.after.insert(host.to_owned(), counters);
     }
@@ -31,6 +44,9 @@ impl Watch {
     /// A host's sockets at some moment of the test.
     pub fn sockets(&mut self, host: &str, sockets: Vec<Seen>) {
         for seen in sockets {
+            if self.old.contains(&(host.to_owned(), seen.local.clone(), seen.remote.clone())) {
+                continue;
+            }
             let known = self.sockets.iter().position(|(name, known)| {
                 name == host && known.local == seen.local && known.remote == seen.remote
             });
@@ -42,34 +58,78 @@ impl Watch {
         }
     }
 
+    /// A host's listening sockets at some moment of the test.
+    pub fn listeners(&mut self, host: &str, listeners: Vec<(String, Protocol)>) {
+        for (local, protocol) in listeners {
+            let known = self.listeners.iter().position(|known| known.host == host && known.local == local);
+            match known {
+                Some(at) => self.listeners[at].protocol = self.listeners[at].protocol.min(protocol),
+                None if self.old.contains(&(host.to_owned(), local.clone(), String::new())) => {}
+                None if self.listeners.len() < SOCKETS => {
+                    self.listeners.push(Listener { host: host.to_owned(), local, protocol });
+                }
+                None => {}
+            }
+        }
+    }
+
     /// What was seen.
     pub fn finish(&self) -> Wire {
         let empty = Counters::default();
-        let counters: BTreeMap<String, BTreeMap<String, u64>> = self
+        let counters: Moved = self
             .after
             .iter()
             .map(|(host, after)| (host.clone(), after.since(self.before.get(host).unwrap_or(&empty))))
             .collect();
-        let sum = |name: &str| counters.values().filter_map(|host| host.get(name)).sum::<u64>();
-        // Who accepts a connection knows best what became of it.
-        let mptcp = sum("MPCapableACKRX");
-        let joins = sum("MPJoinAckRx");
-        Wire {
-            mptcp,
-            joins,
-            tcp: sum("PassiveOpens").saturating_sub(mptcp + joins),
-            fallbacks: fallbacks(&counters),
-            connections: self.connections(),
-            counters,
-            captures: Vec::new(),
+        let seen = self.connections(|seen| seen.open);
+        let count =
+            |protocol| seen.iter().filter(|connection| connection.protocol == protocol).count() as u64;
+        let tally = Tally {
+            mptcp: count(Protocol::Mptcp),
+            fallback: count(Protocol::Fallback),
+            tcp: count(Protocol::Tcp),
+        };
+        let mut wire = judge(&counters, tally);
+        wire.doubts.extend(self.torn());
+        // Of a socket that was seen only while it closed, the counters alone can say that it was TCP.
+        wire.connections = self.connections(|seen| seen.open || seen.token.is_some() || wire.mptcp == 0);
+        if wire.mptcp == 0 && wire.doubts.is_empty() {
+            // It was MPTCP when it was seen last, and fell back after that.
+            let fell =
+                wire.connections.iter_mut().filter(|connection| connection.protocol == Protocol::Mptcp);
+            fell.for_each(|connection| connection.protocol = Protocol::Fallback);
         }
+        wire.fallbacks = fallbacks(&counters, &self.listeners);
+        wire.listeners.clone_from(&self.listeners);
+        wire.counters = counters;
+        wire
     }
 
-    fn connections(&self) -> Vec<Connection> {
+    /// The connections whose two ends are not of one mind.
+    fn torn(&self) -> Vec<String> {
+        let pair = |(host, seen): &(String, Seen)| {
+            let (other_host, _) = self.sockets.iter().find(|(_, other)| {
+                other.local == seen.remote
+                    && other.remote == seen.local
+                    && other.open
+                    && other.protocol == Protocol::Tcp
+            })?;
+            (seen.open && seen.protocol == Protocol::Mptcp).then(|| {
+                format!(
+                    "ss showed {} → {} as MPTCP on {host}, and as TCP on {other_host}",
+                    seen.local, seen.remote
+                )
+            })
+        };
+        self.sockets.iter().filter_map(pair).collect()
+    }
+
+    /// The connections to which these sockets belong.
+    fn connections(&self, wanted: impl Fn(&Seen) -> bool) -> Vec<Connection> {
         let mut connections: Vec<(Option<&str>, Connection)> = Vec::new();
-        for (host, seen) in &self.sockets {
+        for (host, seen) in self.sockets.iter().filter(|(_, seen)| wanted(seen)) {
             // Each connection has two ends: it is told once, by the end that opened it if that was seen.
-            if self.other_end_tells(host, seen) {
+            if self.other_end_tells(host, seen, &wanted) {
                 continue;
             }
             let subflow = Subflow {
@@ -105,12 +165,12 @@ impl Watch {
     }
 
     /// Whether the socket at the other end of a connection was seen too, and is the one to be told.
-    fn other_end_tells(&self, host: &str, seen: &Seen) -> bool {
+    fn other_end_tells(&self, host: &str, seen: &Seen, wanted: impl Fn(&Seen) -> bool) -> bool {
         let here = self.sockets.iter().position(|(name, other)| name == host && other == seen);
         let there = self
             .sockets
             .iter()
-            .position(|(_, other)| other.local == seen.remote && other.remote == seen.local);
+            .position(|(_, other)| other.local == seen.remote && other.remote == seen.local && wanted(other));
         match (here, there) {
             (Some(here), Some(there)) => {
                 let other = &self.sockets[there].1;
@@ -131,19 +191,33 @@ fn port(seen: &Seen) -> u16 {
 
 fn merge(known: &mut Seen, seen: Seen) {
     let (sent, received) = (known.sent.max(seen.sent), known.received.max(seen.received));
+    let open = known.open || seen.open;
     // A socket that is being closed has lost its details.
     if seen.token.is_some() || known.token.is_none() {
         *known = seen;
     }
-    (known.sent, known.received) = (sent, received);
+    (known.sent, known.received, known.open) = (sent, received, open);
 }
 
-fn fallbacks(counters: &BTreeMap<String, BTreeMap<String, u64>>) -> Vec<Fallback> {
+fn fallbacks(counters: &Moved, listeners: &[Listener]) -> Vec<Fallback> {
     let of_host = |(host, moved): (&String, &BTreeMap<String, u64>)| {
         let host = host.clone();
-        let found = FALLBACKS.iter().filter_map(move |(counter, reason)| {
+        let found = FALLBACKS.iter().filter_map(move |(counter, usual)| {
             let count = *moved.get(*counter)?;
-            let (counter, reason) = ((*counter).to_owned(), (*reason).to_owned());
+            let reason = match *counter {
+                // The kernel counts here whatever a listener for MPTCP gets that is none in the end.
+                "MPCapableFallbackACK" if !moved.contains_key("MPCapableSYNRX") => {
+                    "the client asked for TCP, and the server listens for MPTCP"
+                }
+                "MPCapableFallbackSYNACK"
+                    if !listeners.is_empty()
+                        && listeners.iter().all(|known| known.protocol == Protocol::Tcp) =>
+                {
+                    "the server listens for TCP"
+                }
+                _ => usual,
+            };
+            let (counter, reason) = ((*counter).to_owned(), reason.to_owned());
             Some(Fallback { host: host.clone(), counter, count, reason })
         });
         found.collect::<Vec<_>>()
@@ -153,19 +227,23 @@ fn fallbacks(counters: &BTreeMap<String, BTreeMap<String, u64>>) -> Vec<Fallback
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::ss::read;
+    use super::super::ss::{read, read_listeners};
     use super::*;
 
     pub(crate) fn watched() -> Wire {
         let mut watch = Watch::default();
-        watch.before("server", Counters::read("MPTcpExt: MPCapableACKRX\nMPTcpExt: 5\n"));
+        let before = Counters::read("MPTcpExt: MPCapableACKRX\nMPTcpExt: 5\n");
+        watch.before("server", before, Vec::new(), Vec::new());
         watch.after(
             "server",
             Counters::read(
                 "MPTcpExt: MPCapableACKRX MPJoinAckRx\nMPTcpExt: 6 1\nTcp: PassiveOpens\nTcp: 3\n",
             ),
         );
-        watch.after("client", Counters::read("MPTcpExt: MPCapableFallbackSYNACK\nMPTcpExt: 1\n"));
+        watch.after(
+            "client",
+            Counters::read("MPTcpExt: MPCapableFallbackSYNACK MPCapableSYNACKRX\nMPTcpExt: 1 1\n"),
+        );
         let ulp =
             |flags: &str, token: &str| format!("tcp-ulp-mptcp flags:{flags} token:0000(id:0)/{token}(id:0)");
         let client = |sent: u32| {
@@ -206,5 +284,76 @@ pub(super) mod tests {
         );
         assert_eq!(wire.fallbacks.len(), 1);
         assert_eq!(wire.counters["server"]["MPCapableACKRX"], 1);
+    }
+
+    /// A test on one host, whose counters moved from nothing to these, and whose sockets were these.
+    fn seen(counters: &str, sockets: &str, listeners: &str) -> Wire {
+        let mut watch = Watch::default();
+        watch.after("guest", Counters::read(counters));
+        watch.listeners("guest", read_listeners(listeners));
+        watch.sockets("guest", read(sockets));
+        watch.finish()
+    }
+
+    #[test]
+    fn a_connection_that_nobody_accepts_is_mptcp_all_the_same() {
+        let ulp = "tcp-ulp-mptcp flags:Mmec token:1(id:0)/2(id:0)";
+        let wire = seen(
+            "MPTcpExt: MPCapableSYNTX MPCapableSYNRX MPCapableSYNACKRX\nMPTcpExt: 1 1 1\n\
+             Tcp: ActiveOpens PassiveOpens\nTcp: 1 1\n",
+            &format!("ESTAB 0 0 127.0.0.1:4001 127.0.0.1:80\n\t {ulp}\n"),
+            "tcp LISTEN 0 5 127.0.0.1:80 0.0.0.0:*\nmptcp LISTEN 0 5 127.0.0.1:80 0.0.0.0:*\n",
+        );
+        assert_eq!((wire.mptcp, wire.tcp, wire.unaccepted), (1, 0, 1), "{wire:#?}");
+        assert!(wire.doubts.is_empty() && wire.asks_for_mptcp(), "{wire:#?}");
+        assert_eq!(wire.connections[0].protocol, Protocol::Mptcp);
+    }
+
+    #[test]
+    fn two_ends_that_differ_are_a_doubt() {
+        let wire = seen(
+            "Tcp: ActiveOpens PassiveOpens\nTcp: 1 1\nMPTcpExt: MPCapableSYNACKRX\nMPTcpExt: 1\n",
+            "ESTAB 0 0 10.0.1.1:4001 10.0.1.2:80\n\t tcp-ulp-mptcp flags:Mmec token:1(id:0)/2(id:0)\n\
+             ESTAB 0 0 10.0.1.2:80 10.0.1.1:4001\n\t cubic\n",
+            "",
+        );
+        assert_eq!(
+            wire.doubts,
+            ["ss showed 10.0.1.1:4001 → 10.0.1.2:80 as MPTCP on guest, and as TCP on guest"]
+        );
+    }
+
+    #[test]
+    fn a_socket_that_closes_and_lost_its_details_is_no_tcp_connection() {
+        let wire = seen(
+            "Tcp: PassiveOpens\nTcp: 1\nMPTcpExt: MPCapableSYNACKRX MPCapableACKRX\nMPTcpExt: 1 1\n",
+            "FIN-WAIT-2 0 0 10.0.1.1:4001 10.0.1.2:80\n\t cubic\n",
+            "",
+        );
+        assert_eq!((wire.mptcp, wire.tcp, wire.connections.len(), wire.doubts.len()), (1, 0, 0, 0));
+    }
+
+    #[test]
+    fn what_was_there_before_the_test_is_none_of_it() {
+        let mut watch = Watch::default();
+        let old = "ESTAB 0 0 10.0.1.1:4001 10.0.1.2:80\n\t cubic\n";
+        let listens = "tcp LISTEN 0 5 *:22 *:*\n";
+        watch.before("guest", Counters::default(), read(old), read_listeners(listens));
+        watch.sockets("guest", read(old));
+        watch.listeners("guest", read_listeners(listens));
+        assert_eq!(watch.finish(), Wire::default());
+    }
+
+    #[test]
+    fn why_a_connection_is_tcp_follows_from_who_asked_for_what() {
+        let reason =
+            |counters: &str, listeners: &str| seen(counters, "", listeners).fallbacks[0].reason.clone();
+        let ack = "MPTcpExt: MPCapableFallbackACK\nMPTcpExt: 1\n";
+        assert_eq!(reason(ack, ""), "the client asked for TCP, and the server listens for MPTCP");
+        let syn = "MPTcpExt: MPCapableFallbackACK MPCapableSYNRX\nMPTcpExt: 1 1\n";
+        assert!(reason(syn, "").contains("third packet"));
+        let answer = "MPTcpExt: MPCapableFallbackSYNACK\nMPTcpExt: 1\n";
+        assert_eq!(reason(answer, "tcp LISTEN 0 5 *:80 *:*\n"), "the server listens for TCP");
+        assert!(reason(answer, "mptcp LISTEN 0 5 *:80 *:*\n").contains("something on the way"));
     }
 }

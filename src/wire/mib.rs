@@ -13,7 +13,7 @@ const TCP: [&str; 2] = ["ActiveOpens", "PassiveOpens"];
 const GAUGES: [&str; 1] = ["MPCurrEstab"];
 
 /// Counters of the kernel that mean that a connection fell back to TCP, and why: `net/mptcp/mib.h`.
-pub const FALLBACKS: [(&str, &str); 12] = [
+pub const FALLBACKS: [(&str, &str); 13] = [
     (
         "MPCapableFallbackSYNACK",
         "the server answered without MPTCP: it does not speak it, or something on the way took it out",
@@ -31,6 +31,7 @@ pub const FALLBACKS: [(&str, &str); 12] = [
     ("SimultConnectFallback", "both sides opened the connection at the same time"),
     ("DSSCorruptionFallback", "the mapping of some data was broken"),
     ("InfiniteMapTx", "the checksum was wrong on the only subflow, which goes on as TCP"),
+    ("InfiniteMapRx", "the other end goes on as TCP, as the checksum was wrong on the only subflow"),
     ("MPFailTx", "the checksum of some data was wrong"),
 ];
 

@@ -17,6 +17,8 @@ pub struct Seen {
     pub accepted: bool,
     /// It joined a connection that was there before.
     pub joined: bool,
+    /// It was seen open. A socket that is being closed may have lost what says that it is MPTCP.
+    pub open: bool,
     /// Bytes that were sent.
     pub sent: u64,
     /// Bytes that were received.
@@ -26,6 +28,26 @@ pub struct Seen {
 /// The states of a socket that is connected, or was.
 const CONNECTED: [&str; 7] =
     ["ESTAB", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT", "CLOSING", "LAST-ACK", "TIME-WAIT"];
+
+/// Those of them in which a socket still has all of its details.
+const OPEN: [&str; 2] = ["ESTAB", "CLOSE-WAIT"];
+
+/// The sockets that listen, in the output of `ss -HltnM`: address and port, and what they are made for. The kernel lists an
+/// MPTCP socket as such and, below it, as the TCP socket that does the listening.
+pub fn read_listeners(text: &str) -> Vec<(String, Protocol)> {
+    let mut found: Vec<(String, Protocol)> = Vec::new();
+    for line in text.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [kind @ ("tcp" | "mptcp"), "LISTEN", _, _, local, ..] = &words[..] else { continue };
+        let protocol = if *kind == "mptcp" { Protocol::Mptcp } else { Protocol::Tcp };
+        let local = plain(local);
+        match found.iter_mut().find(|(known, _)| *known == local) {
+            Some((_, known)) => *known = protocol.min(*known),
+            None => found.push((local, protocol)),
+        }
+    }
+    found
+}
 
 /// All connected TCP sockets in the output of `ss -Htni`. What is no such line is passed over.
 pub fn read(text: &str) -> Vec<Seen> {
@@ -59,6 +81,7 @@ fn socket(line: &str) -> Option<Seen> {
         token: None,
         accepted: false,
         joined: false,
+        open: OPEN.contains(state),
         sent: 0,
         received: 0,
     })
@@ -135,5 +158,20 @@ SYN-SENT 0   1      10.0.1.1:44415 10.0.1.2:5001
         10.0.2.1:33883 10.0.1.2:5000 MPTCP f7a2fffe false 7 0
         [fd00:1::1]:1 [fd00:1::2]:2 TCP - false 99 3
         ");
+    }
+
+    #[test]
+    fn a_listener_is_what_it_was_made_for() {
+        let text = "\
+tcp   LISTEN 0 4096 0.0.0.0:5000 0.0.0.0:*
+tcp   LISTEN 0 5 *:80 *:*
+mptcp LISTEN 0 4096 0.0.0.0:5000 0.0.0.0:*
+tcp   ESTAB 0 0 10.0.1.2:5000 10.0.1.1:4001
+nonsense
+";
+        assert_eq!(
+            read_listeners(text),
+            [("0.0.0.0:5000".to_owned(), Protocol::Mptcp), ("*:80".to_owned(), Protocol::Tcp)]
+        );
     }
 }

@@ -138,7 +138,7 @@ fn samples_are_listed_and_those_that_do_not_exist_are_not_run() {
     exit code 2
     ");
     insta::assert_snapshot!(sandbox.run(["sample", "c-echo", "--expect", "mptcp,fast"]).all(), @r#"
-    error: invalid value 'fast' for '--expect <LIST>': "fast" is no expectation: mptcp, tcp, subflows>=N or subflows=N
+    error: invalid value 'fast' for '--expect <LIST>': "fast" is no expectation: mptcp, tcp, none, subflows>=N or subflows=N
 
     For more information, try '--help'.
     exit code 2
@@ -171,7 +171,7 @@ fn a_sample_of_the_settings_is_declared_or_told_wrong() {
       → correct what is named above, or remove it, and run the same command again
     exit code 2
 
-    error: [dir]/tree/vmptcp.toml:4:10: sample: "udp" is no expectation: mptcp, tcp, subflows>=N or subflows=N
+    error: [dir]/tree/vmptcp.toml:4:10: sample: "udp" is no expectation: mptcp, tcp, none, subflows>=N or subflows=N
       → correct what is named above, or remove it, and run the same command again
     exit code 2
 
@@ -179,6 +179,49 @@ fn a_sample_of_the_settings_is_declared_or_told_wrong() {
       → a name is of letters, digits, dots, - and _
     exit code 2
     "#);
+}
+
+#[test]
+fn a_directory_declares_its_own_samples_and_networks_and_nothing_else() {
+    let sandbox = Sandbox::new();
+    let own = "[[sample]]\nname = 'one'\npath = '.'\ntopology = 'own'\n[[sample]]\nname = 'two'\npath = 'b'\n\
+               [topology.own]\nhost.server = {}\nhost.client = {}\n[[topology.own.link]]\nends = [\
+               { host = 'client', address = ['10.9.0.1/24'] }, { host = 'server', address = ['10.9.0.2/24'] }]\n";
+    sandbox.write("theirs/vmptcp.toml", own);
+    let plan = sandbox.run(["sample", "../theirs", "--dry-run"]).all();
+    assert!(plan.contains("# one: [dir]/tree/../theirs, in own"), "{plan}");
+    assert!(plan.contains("# two: [dir]/tree/../theirs/b, in pair"), "{plan}");
+    let wrong = |text: &str| {
+        sandbox.write("theirs/vmptcp.toml", text);
+        sandbox.run(["sample", "../theirs", "--dry-run"]).all()
+    };
+    insta::assert_snapshot!(
+        [
+            wrong("[vm]\ncpus = 4\n[kernel]\ntree = '/x'\n"),
+            wrong("[[sample]]\nname = 'x'\n"),
+            wrong("[[sample]]\nname = 'x'\npath = '.'\nexpect = ['none', 'tcp']\n"),
+            wrong("[[samples]]\nname = 'x'\n"),
+        ]
+        .join("\n\n"),
+        @"
+        error: 2 settings are wrong:
+          [dir]/tree/../theirs/vmptcp.toml:2: vm.cpus: a sample's own file declares samples and topologies only
+          [dir]/tree/../theirs/vmptcp.toml:4: kernel.tree: a sample's own file declares samples and topologies only
+          → correct what is named above, or remove it, and run the same command again
+        exit code 2
+
+        error: [dir]/tree/../theirs/vmptcp.toml:1:1: sample: missing field `path`
+          → correct what is named above, or remove it, and run the same command again
+        exit code 2
+
+        error: the sample x: none excludes every other expectation
+          → expect none alone, or leave it out
+        exit code 2
+
+        error: [dir]/tree/../theirs/vmptcp.toml:1:3: unknown setting samples: the nearest is vm.filesystem
+          → correct what is named above, or remove it, and run the same command again
+        exit code 2
+        ");
 }
 
 #[test]

@@ -23,58 +23,114 @@ pub(super) struct Acted {
 
 /// What the programs did, and what their connections were, against what they should.
 pub(super) fn judge(program: &Program, expect: &[Expect], acted: &Acted, wire: &Wire) -> Verdict {
-    let declared = &program.declared;
-    let exit_code = match acted.client.as_ref().and_then(|ended| ended.exit) {
+    let verdict = by_exit(program, acted).unwrap_or_else(|| {
+        let reason = by_output(program, acted).or_else(|| by_connections(program, expect, acted, wire));
+        let outcome = if reason.is_some() { Outcome::Fail } else { Outcome::Pass };
+        Verdict { outcome, reason, exit_code: exit_code(acted), spoiled: false }
+    });
+    let said = [&acted.client_said, &acted.server_said];
+    match verdict {
+        Verdict { outcome: Outcome::Fail, reason: Some(reason), .. } => {
+            Verdict { reason: Some(with_hint(reason, &said.map(String::as_str))), ..verdict }
+        }
+        other => other,
+    }
+}
+
+fn exit_code(acted: &Acted) -> Option<i32> {
+    match acted.client.as_ref().and_then(|ended| ended.exit) {
         Some(Exit::Code(code)) => Some(code),
         _ => None,
-    };
-    let verdict = |reason: Option<String>| Verdict {
-        outcome: if reason.is_some() { Outcome::Fail } else { Outcome::Pass },
-        reason,
-        exit_code,
-        spoiled: false,
-    };
+    }
+}
+
+/// The verdict that the ends of the programs leave no doubt of.
+fn by_exit(program: &Program, acted: &Acted) -> Option<Verdict> {
+    let declared = &program.declared;
+    let fail = |reason: String| Verdict { exit_code: exit_code(acted), ..Verdict::fail(reason) };
     let server_failed = acted
         .server
         .as_ref()
         .filter(|ended| !ended.is_good())
         .and_then(|ended| ended.exit.map(|exit| format!("the server: {}", how(exit, &ended.output))));
     match &acted.client {
-        Some(Ended { exit: None, output }) => return Verdict::new(Outcome::Error, output.clone()),
+        Some(Ended { exit: None, output }) => return Some(Verdict::new(Outcome::Error, output.clone())),
         Some(Ended { exit: Some(Exit::Code(4)), output }) if declared.exit.is_none() => {
-            let why = last_line(output).unwrap_or("it says so").to_owned();
-            return Verdict { outcome: Outcome::Skip, reason: Some(why), exit_code, spoiled: false };
+            let why = last_line(output).unwrap_or("it says so");
+            return Some(Verdict { exit_code: Some(4), ..Verdict::new(Outcome::Skip, why) });
         }
         Some(Ended { exit: Some(exit), output }) if *exit != Exit::Code(declared.exit.unwrap_or(0)) => {
             // What the client could not do, a server that failed explains.
             let client_failed = format!("the client: {}", how(*exit, output));
-            return verdict(Some(match server_failed {
+            return Some(fail(match server_failed {
                 Some(server_failed) => format!("{server_failed}; {client_failed}"),
                 None => client_failed,
             }));
         }
         None if declared.exit.is_some() => {
-            return verdict(Some("the client did not end in its time".to_owned()));
+            return Some(fail("the client did not end in its time".to_owned()));
         }
         _ => {}
     }
-    if server_failed.is_some() {
-        return verdict(server_failed);
+    server_failed.map(fail)
+}
+
+/// Why the client's output is not what it has to be.
+fn by_output(program: &Program, acted: &Acted) -> Option<String> {
+    let output = program.declared.output.as_ref()?;
+    let pattern = Pattern::new(output).ok()?;
+    let there = acted.client_said.lines().any(|line| pattern.matches(line.trim()));
+    (!there).then(|| format!("no line of the client's output matches {output:?}"))
+}
+
+/// Why the connections are not what they have to be.
+fn by_connections(program: &Program, expect: &[Expect], acted: &Acted, wire: &Wire) -> Option<String> {
+    let by_mptcpize = expect.is_empty() && program.declared.mptcpize;
+    let expect = if by_mptcpize { &[Expect::Mptcp][..] } else { expect };
+    let why = unmet(expect, wire);
+    if why.is_some() || wire.made() > 0 || expect.contains(&Expect::None) {
+        return why;
     }
-    if let Some(output) = &declared.output
-        && let Ok(pattern) = Pattern::new(output)
-        && !acted.client_said.lines().any(|line| pattern.matches(line.trim()))
-    {
-        return verdict(Some(format!("no line of the client's output matches {output:?}")));
+    if program.server.is_some() {
+        return Some(match wire.attempts {
+            0 => "no connection was made".to_owned(),
+            attempts => format!("no connection was made, though a program tried {attempts} times"),
+        });
     }
-    let asked = if expect.is_empty() && program.asks_for_mptcp { &[Expect::Mptcp][..] } else { expect };
-    let nothing = wire.mptcp + wire.tcp == 0 && program.server.is_some();
-    let why = unmet(asked, wire).or_else(|| nothing.then(|| "no connection was made".to_owned()));
-    if why.is_none() && acted.client.is_none() && acted.client_said.is_empty() && acted.server_said.is_empty()
-    {
-        return verdict(Some("neither program said anything in its time".to_owned()));
+    // Who neither ends, nor speaks, nor connects, has shown nothing.
+    let silent = acted.client.is_none() && acted.client_said.is_empty() && acted.server_said.is_empty();
+    silent.then(|| "the program said nothing in its time, and made no connection".to_owned())
+}
+
+/// What programs say that look up a name, in lower case: libc's resolver, Python, Rust, Go, Node, curl, busybox.
+const UNRESOLVED: [&str; 11] = [
+    "temporary failure in name resolution",
+    "name or service not known",
+    "nodename nor servname",
+    "eai_again",
+    "eai_noname",
+    "gaierror",
+    "failed to lookup address",
+    "no such host",
+    "could not resolve host",
+    "enotfound",
+    "bad address '",
+];
+
+/// A reason, with a hint if what the programs said shows that they looked up a name.
+pub(super) fn with_hint(reason: String, said: &[&str]) -> String {
+    let unresolved = |text: &&str| {
+        UNRESOLVED
+            .iter()
+            .any(|words| text.to_lowercase().contains(words) || reason.to_lowercase().contains(words))
+    };
+    if said.iter().any(unresolved) {
+        return format!(
+            "{reason} (a guest resolves no names: use the addresses {{server}} and {{client}}, or VMPTCP_SERVER and \
+             VMPTCP_CLIENT of the environment)"
+        );
     }
-    verdict(why)
+    reason
 }
 
 /// How a program ended, with the last that it said.
@@ -96,12 +152,13 @@ mod tests {
     use crate::suite::sample::Declared;
 
     fn judged(client: Option<(i32, &str)>, wire: &Wire, change: fn(&mut Program)) -> String {
-        judged_with_server(None, client, wire, change)
+        judged_with(None, client, &[], wire, change)
     }
 
-    fn judged_with_server(
+    fn judged_with(
         server: Option<(i32, &str)>,
         client: Option<(i32, &str)>,
+        expect: &[Expect],
         wire: &Wire,
         change: fn(&mut Program),
     ) -> String {
@@ -111,38 +168,33 @@ mod tests {
             server: Some(vec!["./server".to_owned()]),
             client: vec!["./client".to_owned()],
             literals: Vec::new(),
-            asks_for_mptcp: true,
+            is_told_addresses: false,
         };
         change(&mut program);
         let ended =
             |(code, said): (i32, &str)| Ended { exit: Some(Exit::Code(code)), output: said.to_owned() };
-        let said = client.map_or("tick\n", |(_, said)| said).to_owned();
+        let said = client.map_or("", |(_, said)| said).to_owned();
         let acted = Acted {
             client: client.map(ended),
             server: server.map(ended),
             client_said: said,
             server_said: String::new(),
         };
-        let Verdict { outcome, reason, .. } = judge(&program, &[], &acted, wire);
+        let Verdict { outcome, reason, .. } = judge(&program, expect, &acted, wire);
         format!("{outcome}: {}", reason.unwrap_or_default())
     }
 
     #[test]
     fn programs_are_judged_by_what_they_did() {
-        let mptcp = Wire { mptcp: 1, ..Wire::default() };
-        let tcp = Wire { tcp: 1, ..Wire::default() };
+        let mptcp = Wire { mptcp: 1, asked: 1, ..Wire::default() };
         let none = |_: &mut Program| ();
         insta::assert_snapshot!(
             [
                 judged(Some((0, "done")), &mptcp, none),
-                judged(None, &mptcp, none),
                 judged(Some((1, "connect: refused\n\n")), &mptcp, none),
-                judged_with_server(Some((1, "bind: in use")), Some((1, "connect: refused")), &mptcp, none),
-                judged_with_server(Some((1, "recv: reset")), Some((0, "done")), &mptcp, none),
+                judged_with(Some((1, "bind: in use")), Some((1, "connect: refused")), &[], &mptcp, none),
+                judged_with(Some((1, "recv: reset")), Some((0, "done")), &[], &mptcp, none),
                 judged(Some((4, "no clang")), &mptcp, none),
-                judged(Some((0, "")), &tcp, none),
-                judged(Some((0, "")), &tcp, |program| program.asks_for_mptcp = false),
-                judged(Some((0, "")), &Wire::default(), |program| program.asks_for_mptcp = false),
                 judged(None, &mptcp, |program| program.declared.exit = Some(0)),
                 judged(Some((0, "a b c")), &mptcp, |program| program.declared.output = Some("x*".to_owned())),
                 judged(Some((0, "a b c")), &mptcp, |program| program.declared.output = Some("a*c".to_owned())),
@@ -150,17 +202,74 @@ mod tests {
             .join("\n"),
             @r#"
         pass: 
-        pass: 
         fail: the client: exit code 1: connect: refused
         fail: the server: exit code 1: bind: in use; the client: exit code 1: connect: refused
         fail: the server: exit code 1: recv: reset
         skip: no clang
-        fail: expected mptcp, but it was plain TCP from the beginning: nobody asked for MPTCP
-        pass: 
-        fail: no connection was made
         fail: the client did not end in its time
         fail: no line of the client's output matches "x*"
         pass:
         "#);
+    }
+
+    #[test]
+    fn connections_are_judged_by_what_the_programs_asked_for() {
+        let mptcp = Wire { mptcp: 1, asked: 1, ..Wire::default() };
+        let tcp = Wire { tcp: 1, plain: 1, ..Wire::default() };
+        let fell_back = Wire { tcp: 1, asked: 1, ..Wire::default() };
+        let counters = [("server".to_owned(), [("MPCapableFallbackACK".to_owned(), 1)].into())].into();
+        let mixed = Wire { counters, ..tcp.clone() };
+        let tried = Wire { attempts: 3, ..Wire::default() };
+        let none = |_: &mut Program| ();
+        let alone = |program: &mut Program| program.server = None;
+        let done = Some((0, ""));
+        insta::assert_snapshot!(
+            [
+                judged(done, &tcp, none),
+                judged(done, &fell_back, none),
+                judged(done, &mixed, none),
+                judged_with(None, done, &[Expect::Tcp], &mixed, none),
+                judged(done, &tcp, |program| program.declared.mptcpize = true),
+                // Silent, and never ends.
+                judged(None, &mptcp, none),
+                judged_with(None, None, &[Expect::Mptcp], &mptcp, none),
+                judged(None, &Wire::default(), none),
+                judged(None, &tried, none),
+                judged(None, &Wire::default(), alone),
+                judged_with(None, None, &[Expect::None], &Wire::default(), none),
+                judged_with(None, done, &[Expect::None], &tcp, none),
+                judged_with(None, done, &[Expect::None], &tried, alone),
+            ]
+            .join("\n"),
+            @"
+        pass: 
+        fail: expected mptcp, but it fell back to TCP, and no counter says why
+        fail: expected mptcp, but the client asked for TCP, and the server listens for MPTCP
+        pass: 
+        fail: expected mptcp, but the client asked for TCP
+        pass: 
+        pass: 
+        fail: no connection was made
+        fail: no connection was made, though a program tried 3 times
+        fail: the program said nothing in its time, and made no connection
+        pass: 
+        fail: expected none, but there was 1 connection
+        fail: expected none, but 3 connects failed
+        ");
+    }
+
+    #[test]
+    fn who_looks_up_a_name_gets_a_hint() {
+        for said in [
+            "socket.gaierror: [Errno -3] Temporary failure in name resolution",
+            "Error: failed to lookup address information: Temporary failure",
+            "dial tcp: lookup server.example: no such host",
+            "getaddrinfo: Name or service not known",
+        ] {
+            let reason = judged(Some((1, said)), &Wire::default(), |_| ());
+            assert!(reason.contains("a guest resolves no names: use the addresses {server}"), "{reason}");
+        }
+        let reason = judged(Some((1, "connect: Connection refused")), &Wire::default(), |_| ());
+        assert!(!reason.contains("resolves"), "{reason}");
     }
 }

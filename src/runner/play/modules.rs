@@ -7,7 +7,7 @@ use super::prepare::BuiltModule;
 use super::{PATIENCE, Verdict};
 use crate::event::Outcome;
 use crate::suite::module::in_kernel;
-use crate::suite::sample::{Expect, fill};
+use crate::suite::sample::fill;
 use crate::topology::{CLIENT, Realisation, SERVER, adapt};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -65,22 +65,10 @@ pub(super) fn play(
     let unloaded = unload_all(loaded, stage, journal)?;
     let wire = network.finish(scene, stage, journal)?;
     wrong = wrong.or(unloaded);
-    let asks = modules.iter().any(|module| module.asks_for_mptcp);
-    let expect = &scene.piece.expect;
-    let expect = if expect.is_empty() && asks && !modules.iter().any(plain_by_parameter) {
-        &[Expect::Mptcp][..]
-    } else {
-        expect
-    };
-    Ok(match wrong.or_else(|| unmet(expect, &wire).map(Verdict::fail)) {
+    Ok(match wrong.or_else(|| unmet(&scene.piece.expect, &wire).map(Verdict::fail)) {
         Some(verdict) => verdict,
         None => Verdict { outcome: Outcome::Pass, reason: None, exit_code: None, spoiled: false },
     })
-}
-
-/// Whether a parameter may have told a module not to use MPTCP.
-fn plain_by_parameter(module: &BuiltModule) -> bool {
-    module.params.iter().any(|param| param.contains("tcp"))
 }
 
 /// Gives the guest the addresses that the modules have in them.

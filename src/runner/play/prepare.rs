@@ -33,8 +33,8 @@ pub(super) struct Program {
     pub client: Vec<String>,
     /// The addresses that are compiled in.
     pub literals: Vec<IpAddr>,
-    /// Its sources ask for MPTCP.
-    pub asks_for_mptcp: bool,
+    /// Its commands, or its sources, take the addresses of the network from where they are given.
+    pub is_told_addresses: bool,
 }
 
 /// A kernel module that is built.
@@ -43,7 +43,6 @@ pub(super) struct BuiltModule {
     pub file: PathBuf,
     pub params: Vec<String>,
     pub literals: Vec<IpAddr>,
-    pub asks_for_mptcp: bool,
 }
 
 impl From<Error> for Verdict {
@@ -91,13 +90,15 @@ pub(super) fn sample(declared: &Declared, dir: &Path, config: &Path) -> Result<P
     }
     literals.sort_unstable();
     literals.dedup();
+    let told = client.iter().any(|word| word.contains("{server"))
+        || sources.iter().any(|(_, text)| literal::is_told(text));
     let program = Program {
         declared: declared.clone(),
         dir: dir.to_owned(),
         server,
         client,
         literals,
-        asks_for_mptcp: declared.mptcpize || sources.iter().any(|(_, text)| literal::asks_for_mptcp(text)),
+        is_told_addresses: told,
     };
     Ok(Prepared::Sample(Box::new(program)))
 }
@@ -234,7 +235,6 @@ pub(super) fn modules(modules: &Modules, dir: &Path) -> Result<Prepared, Verdict
         let params = modules.params.iter().filter(|param| param.is_for(&name));
         found.push(BuiltModule {
             params: params.map(module::Param::argument).collect(),
-            asks_for_mptcp: own.iter().any(|(_, text)| literal::asks_for_mptcp(text)),
             name,
             file,
             literals,

@@ -3,18 +3,21 @@
 use super::super::Journal;
 use super::super::stage::{JobKey, Stage, Task, Trouble};
 use super::Verdict;
-use super::judge::{Acted, how, judge};
-use super::network::{Network, Scene, Spot, listens};
+use super::judge::{Acted, how, judge, with_hint};
+use super::network::{Network, Scene, Spot};
 use super::prepare::Program;
 use crate::error::Error;
 use crate::event::Outcome;
-use crate::suite::sample::fill;
+use crate::suite::sample::{Expect, fill};
 use crate::topology::{CLIENT, SERVER, Topology, adapt};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 /// How long a server may take until it listens.
 const LISTEN: Duration = Duration::from_secs(20);
+
+/// The same for one that shall be connected to by nobody: it need not listen.
+const MAY_LISTEN: Duration = Duration::from_secs(1);
 
 /// How long a server may take to end by itself after the client did.
 const AFTER: Duration = Duration::from_millis(1500);
@@ -43,10 +46,11 @@ pub(super) fn play(
         Ok(network) => network,
         Err(verdict) => return Ok(verdict),
     };
-    let together = !loopback.is_empty() && literals.is_empty() && program.server.is_some();
+    let together =
+        !loopback.is_empty() && literals.is_empty() && program.server.is_some() && !program.is_told_addresses;
     if together {
         journal.note(format!(
-            "{}: {} is in the program: both run on the {SERVER}'s host",
+            "{}: a loopback address is in the program ({}): both run on the {SERVER}'s host",
             scene.test.name, loopback[0]
         ))?;
     }
@@ -109,7 +113,9 @@ fn act(
     let mut server = None;
     if let Some(command) = &program.server {
         let key = stage.start(task(scene, program, command, server_spot, "server", topology));
-        if let Some(verdict) = wait_until_it_listens(key, server_spot, stage, journal)? {
+        let has_to = !scene.piece.expect.contains(&Expect::None);
+        let never = wait_until_it_listens(key, server_spot, has_to, network, stage, journal)?;
+        if let Some(verdict) = never {
             return Ok(Err(verdict));
         }
         server = Some(key);
@@ -141,29 +147,35 @@ fn act(
     Ok(Ok(acted))
 }
 
-/// Waits until the server listens; returns a verdict if it never does.
+/// Waits until the server listens; returns a verdict if it never does, and has to.
 fn wait_until_it_listens(
     key: JobKey,
     spot: &Spot,
+    has_to: bool,
+    network: &mut Network,
     stage: &mut Stage,
     journal: &mut Journal,
 ) -> Result<Option<Verdict>, Trouble> {
-    let until = Instant::now() + LISTEN;
-    while !listens(spot, stage, journal)? {
-        if let Some(ended) = stage.ended(key) {
+    let until = Instant::now() + if has_to { LISTEN } else { MAY_LISTEN };
+    while !network.listens(spot, stage, journal)? {
+        let ended = stage.ended(key);
+        if !has_to && (ended.is_some() || Instant::now() >= until) {
+            return Ok(None);
+        }
+        if let Some(ended) = ended {
             let verdict = match ended.exit {
                 None => Verdict::new(Outcome::Error, ended.output),
-                Some(exit) => Verdict::fail(format!(
-                    "the server ended before it listened: {}",
-                    how(exit, &ended.output)
-                )),
+                Some(exit) => {
+                    let why = format!("the server ended before it listened: {}", how(exit, &ended.output));
+                    Verdict::fail(with_hint(why, &[&ended.output]))
+                }
             };
             return Ok(Some(verdict));
         }
         if Instant::now() >= until {
             stage.stop(key, journal)?;
             let why = format!("the server does not listen after {} s", LISTEN.as_secs());
-            return Ok(Some(Verdict::fail(why)));
+            return Ok(Some(Verdict::fail(with_hint(why, &[&stage.said(key)]))));
         }
         stage.pump(Duration::from_millis(100), journal)?;
     }

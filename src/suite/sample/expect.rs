@@ -13,6 +13,8 @@ pub enum Expect {
     Mptcp,
     /// Every connection is plain TCP, and there is one.
     Tcp,
+    /// No program tries to connect.
+    None,
     /// Some connection has at least so many subflows.
     AtLeast(u64),
     /// No connection has more, and some has so many.
@@ -20,25 +22,26 @@ pub enum Expect {
 }
 
 impl Expect {
-    /// Why the connections are not as expected; none if they are.
+    /// Why the connections are not as expected; none if they are. Where the counters and the sockets disagree, nothing is as
+    /// expected.
     pub fn unmet(self, wire: &Wire) -> Option<String> {
         let most = most_subflows(wire);
         match self {
-            Self::Mptcp | Self::Tcp if wire.mptcp + wire.tcp == 0 => {
+            Self::None => match (wire.made(), wire.attempts) {
+                (0, 0) => None,
+                (0, attempts) => Some(format!("expected none, but {} failed", count(attempts, "connect"))),
+                (made, _) => Some(format!("expected none, but there was {}", count(made, "connection"))),
+            },
+            Self::Mptcp | Self::Tcp if wire.made() == 0 => {
                 Some(format!("expected {self}, but no connection was made"))
             }
-            Self::Mptcp if wire.mptcp == 0 => Some(match wire.fallbacks.first() {
-                Some(fallback) => format!("expected mptcp, but it fell back to TCP: {}", fallback.reason),
-                None => "expected mptcp, but it was plain TCP from the beginning: nobody asked for MPTCP"
-                    .to_owned(),
-            }),
-            Self::Mptcp if wire.tcp > 0 => Some(format!(
-                "expected mptcp, but {} of {} connections were TCP",
-                wire.tcp,
-                wire.tcp + wire.mptcp
+            _ if !wire.doubts.is_empty() => Some(format!(
+                "expected {self}, but the counters and the sockets disagree: {}",
+                wire.doubts.join("; ")
             )),
+            Self::Mptcp if wire.tcp > 0 => Some(format!("expected mptcp, but {}", why_tcp(wire))),
             Self::Tcp if wire.mptcp > 0 => {
-                Some(format!("expected tcp, but {} connections were MPTCP", wire.mptcp))
+                Some(format!("expected tcp, but there was {} by MPTCP", count(wire.mptcp, "connection")))
             }
             Self::AtLeast(count) if most < count => {
                 Some(format!("expected {self}, but no connection had more than {most}"))
@@ -47,6 +50,33 @@ impl Expect {
             _ => None,
         }
     }
+}
+
+/// Why connections are TCP.
+fn why_tcp(wire: &Wire) -> String {
+    let what = if wire.mptcp > 0 {
+        format!("{} of {} connections were TCP: ", wire.tcp, wire.made())
+    } else {
+        String::new()
+    };
+    if wire.plain > 0 {
+        let listener = if wire.listens_for_mptcp() {
+            ", and the server listens for MPTCP"
+        } else if !wire.listeners.is_empty() {
+            ", and the server listens for TCP"
+        } else {
+            ""
+        };
+        return format!("{what}the client asked for TCP{listener}");
+    }
+    match wire.fallbacks.first() {
+        Some(fallback) => format!("{what}it fell back to TCP: {}", fallback.reason),
+        None => format!("{what}it fell back to TCP, and no counter says why"),
+    }
+}
+
+fn count(count: u64, word: &str) -> String {
+    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
 }
 
 /// The subflows of the connection that has most of them: what was seen, or what the counters leave no doubt of.
@@ -64,12 +94,13 @@ impl FromStr for Expect {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is no expectation: mptcp, tcp, subflows>=N or subflows=N");
+        let wrong = || format!("{text:?} is no expectation: mptcp, tcp, none, subflows>=N or subflows=N");
         let count =
             |text: &str| text.trim().parse().ok().filter(|count| (1..=64).contains(count)).ok_or_else(wrong);
         match text.trim() {
             "mptcp" => Ok(Self::Mptcp),
             "tcp" => Ok(Self::Tcp),
+            "none" => Ok(Self::None),
             other => {
                 let rest = other.strip_prefix("subflows").ok_or_else(wrong)?.trim_start();
                 if let Some(number) = rest.strip_prefix(">=") {
@@ -94,6 +125,7 @@ impl fmt::Display for Expect {
         match self {
             Self::Mptcp => f.write_str("mptcp"),
             Self::Tcp => f.write_str("tcp"),
+            Self::None => f.write_str("none"),
             Self::AtLeast(count) => write!(f, "subflows>={count}"),
             Self::Exactly(count) => write!(f, "subflows={count}"),
         }
@@ -103,10 +135,11 @@ impl fmt::Display for Expect {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::wire::{Listener, Protocol};
 
     #[test]
     fn expectations_are_read_as_they_are_written() {
-        for text in ["mptcp", "tcp", "subflows>=2", "subflows=1"] {
+        for text in ["mptcp", "tcp", "none", "subflows>=2", "subflows=1"] {
             assert_eq!(text.parse::<Expect>().unwrap().to_string(), text);
         }
         for bad in ["", "MPTCP", "subflows", "subflows>2", "subflows>=0", "subflows=x", "subflows>=99"] {
@@ -116,19 +149,55 @@ mod tests {
 
     #[test]
     fn what_is_not_met_says_why() {
-        let wire = |mptcp, tcp, joins| Wire { mptcp, tcp, joins, ..Wire::default() };
+        let wire = |mptcp, tcp, joins| Wire { mptcp, tcp, plain: tcp, joins, ..Wire::default() };
         let unmet =
             |expect: &str, wire: &Wire| expect.parse::<Expect>().unwrap().unmet(wire).unwrap_or_default();
-        assert_eq!(unmet("mptcp", &wire(2, 0, 0)), "");
-        assert_eq!(unmet("mptcp", &wire(1, 1, 0)), "expected mptcp, but 1 of 2 connections were TCP");
-        assert!(unmet("mptcp", &wire(0, 1, 0)).contains("nobody asked for MPTCP"));
-        assert!(unmet("tcp", &wire(0, 0, 0)).contains("no connection was made"));
-        assert_eq!(unmet("tcp", &wire(0, 3, 0)), "");
-        assert_eq!(unmet("subflows>=2", &wire(1, 0, 1)), "");
-        assert_eq!(
-            unmet("subflows>=3", &wire(1, 0, 1)),
-            "expected subflows>=3, but no connection had more than 2"
-        );
-        assert_eq!(unmet("subflows=1", &wire(1, 0, 1)), "expected subflows=1, but there were 2");
+        let listens = |protocol| {
+            let local = "*:80".to_owned();
+            Wire { listeners: vec![Listener { host: "server".to_owned(), local, protocol }], ..wire(0, 1, 0) }
+        };
+        let doubtful = Wire { doubts: vec!["ss says so".to_owned()], ..wire(1, 0, 1) };
+        let refused = Wire { attempts: 2, ..wire(0, 0, 0) };
+        insta::assert_snapshot!(
+            [
+                unmet("mptcp", &wire(2, 0, 0)),
+                unmet("mptcp", &wire(1, 1, 0)),
+                unmet("mptcp", &wire(0, 1, 0)),
+                unmet("mptcp", &listens(Protocol::Mptcp)),
+                unmet("mptcp", &listens(Protocol::Tcp)),
+                unmet("mptcp", &Wire { plain: 0, ..wire(0, 1, 0) }),
+                unmet("tcp", &wire(0, 0, 0)),
+                unmet("tcp", &wire(0, 3, 0)),
+                unmet("tcp", &Wire { unaccepted: 1, ..wire(1, 0, 0) }),
+                unmet("tcp", &doubtful),
+                unmet("subflows>=2", &doubtful),
+                unmet("subflows>=2", &wire(1, 0, 1)),
+                unmet("subflows>=3", &wire(1, 0, 1)),
+                unmet("subflows=1", &wire(1, 0, 1)),
+                unmet("none", &wire(0, 0, 0)),
+                unmet("none", &wire(0, 1, 0)),
+                unmet("none", &refused),
+            ]
+            .map(|line| line + ".")
+            .join("\n"),
+            @"
+        .
+        expected mptcp, but 1 of 2 connections were TCP: the client asked for TCP.
+        expected mptcp, but the client asked for TCP.
+        expected mptcp, but the client asked for TCP, and the server listens for MPTCP.
+        expected mptcp, but the client asked for TCP, and the server listens for TCP.
+        expected mptcp, but it fell back to TCP, and no counter says why.
+        expected tcp, but no connection was made.
+        .
+        expected tcp, but there was 1 connection by MPTCP.
+        expected tcp, but the counters and the sockets disagree: ss says so.
+        expected subflows>=2, but the counters and the sockets disagree: ss says so.
+        .
+        expected subflows>=3, but no connection had more than 2.
+        expected subflows=1, but there were 2.
+        .
+        expected none, but there was 1 connection.
+        expected none, but 2 connects failed.
+        ");
     }
 }
