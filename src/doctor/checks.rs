@@ -17,6 +17,8 @@ struct Seen {
     output: Option<String>,
     /// Why it is there and yet of no use.
     failed: Option<String>,
+    /// The first of its options that it does not have, with the program that should.
+    lacks: Option<String>,
 }
 
 /// Checks all tools at once: nearly all of the time is spent in waiting for them.
@@ -52,7 +54,33 @@ fn look(tool: &Spec, venv: &Path) -> Seen {
     if !tool.check.is_empty() {
         seen.failed = Cmd::new(&path).args(&tool.check).read().err().map(|error| error.to_string());
     }
+    seen.lacks = lacking_option(tool, &path);
     seen
+}
+
+/// The first option that the help of a program does not mention: "virtme-configkernel has no --dry-run". The programs of a
+/// tool are beside the one that was found, at `path`.
+fn lacking_option(tool: &Spec, path: &Path) -> Option<String> {
+    tool.options.iter().find_map(|(program, options)| {
+        let beside = path.with_file_name(program);
+        let place =
+            if beside.is_file() { Some(beside) } else { process::find(program).ok().map(|tool| tool.path) };
+        let Some(place) = place else { return Some(format!("there is no {program}")) };
+        let help = Cmd::new(place)
+            .arg("--help")
+            .output()
+            .map(|output| output.stdout + &output.stderr)
+            .unwrap_or_default();
+        options
+            .iter()
+            .find(|option| !mentions(&help, option))
+            .map(|option| format!("{program} has no {option}"))
+    })
+}
+
+/// True if the option is in this text as a word: "--run" is not where only "--run-all" is.
+fn mentions(help: &str, option: &str) -> bool {
+    help.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(|word| word == option)
 }
 
 fn look_for_program(tool: &Spec, venv: &Path) -> Seen {
@@ -105,6 +133,8 @@ fn judge(tool: &Spec, seen: Seen, packages: Vec<String>) -> Finding {
         (Status::TooOld, Some(loss()))
     } else if let Some(min) = older_than(&tool.min) {
         (Status::TooOld, Some(format!("at least {min} is needed")))
+    } else if let Some(lacks) = seen.lacks {
+        (Status::TooOld, Some(lacks))
     } else if let Some(good) = older_than(&tool.good) {
         (Status::Warning, Some(format!("before {good}, {}", loss())))
     } else {
@@ -202,6 +232,67 @@ mod tests {
         tool.all = true;
         let seen = look_for_program(&tool, Path::new("/nowhere"));
         assert_eq!((seen.path, seen.absent), (None, vec!["no-such-awk".to_owned()]));
+    }
+
+    #[test]
+    fn a_program_without_an_option_that_is_used_is_too_old_whatever_its_version() {
+        let dir = tempfile::tempdir().unwrap();
+        let program = |name: &str, text: &str| {
+            use std::os::unix::fs::PermissionsExt;
+            let path = dir.path().join(name);
+            std::fs::write(&path, format!("#!/bin/sh\necho '{text}'\n")).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+            path
+        };
+        let mut tool = spec(VIRTME_NG);
+        let all = tool.options["vng"].join(" ");
+        let path = program("vng", &format!("virtme-ng 99.0 [{all}]"));
+        let judged = |tool: &Spec| {
+            judge(
+                tool,
+                Seen { path: Some(path.clone()), lacks: lacking_option(tool, &path), ..Seen::default() },
+                vec![],
+            )
+        };
+        program("virtme-configkernel", "usage: [--dry-run-all]");
+        let old = judged(&tool);
+        assert_eq!(
+            (old.status, old.note.as_deref()),
+            (Status::TooOld, Some("virtme-configkernel has no --dry-run"))
+        );
+        program("virtme-configkernel", "usage: [--dry-run]");
+        assert_eq!(judged(&tool).status, Status::Ok);
+        tool.options.insert("no-such-program".to_owned(), vec![]);
+        assert_eq!(judged(&tool).note.as_deref(), Some("there is no no-such-program"));
+    }
+
+    #[test]
+    fn every_option_that_a_guest_is_started_with_is_looked_for() {
+        use crate::vm::spec::{Filesystem, Share, Spec as Guest};
+        let share = |writable| Share { host: "/h".into(), guest: "/g".into(), writable };
+        let guest = Guest {
+            vng: "/vng".into(),
+            kernel: "/k".into(),
+            kvm: false,
+            cpus: 1,
+            memory_mib: 512,
+            root: Some("/root".into()),
+            shares: vec![share(true), share(false)],
+            append: vec!["quiet".to_owned()],
+            qemu_args: vec![],
+            agent: "/vmptcp".into(),
+            without: None,
+            filesystem: Filesystem::NineP { cached: true },
+            tmp: "/tmp".into(),
+            guests: "/guests".into(),
+            purpose: String::new(),
+        };
+        let line = guest.command("socket").to_string();
+        let known = &spec(VIRTME_NG).options["vng"];
+        let used = line.split([' ', '=', '\'']).filter(|word| word.starts_with("--"));
+        let unknown: Vec<&str> = used.filter(|word| !known.iter().any(|option| option == word)).collect();
+        assert!(unknown.is_empty(), "{unknown:?} in {line}: add them to images/packages.toml");
+        assert!(known.iter().all(|option| line.contains(option.as_str())), "{line}");
     }
 
     #[test]

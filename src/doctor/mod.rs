@@ -166,6 +166,7 @@ pub fn versions(names: &[&str], venv: &Path) -> Result<BTreeMap<String, String>>
         catalogue.tool(name)?;
     }
     catalogue.tools.retain(|tool| names.contains(&tool.name.as_str()));
+    catalogue.tools.iter_mut().for_each(|tool| tool.options.clear());
     let findings = checks::tools(&catalogue, None, venv);
     Ok(findings.into_iter().filter_map(|finding| Some((finding.name, finding.version?))).collect())
 }

@@ -76,6 +76,9 @@ pub struct Spec {
     /// Arguments with which the program must exit with 0.
     #[serde(default)]
     pub check: Vec<String>,
+    /// What the help of a program, of this name, has to mention.
+    #[serde(default)]
+    pub options: BTreeMap<String, Vec<String>>,
     /// Arguments that make the program print its version.
     #[serde(default = "version_flag")]
     pub version: Vec<String>,
