@@ -3,11 +3,15 @@
 use crate::error::{Error, IoContext, Result};
 use crate::process::{self, Cmd, describe};
 use nix::fcntl::{Flock, FlockArg};
+use std::collections::VecDeque;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// Written last. Virtual environments cannot be moved, so they are made in place, and one without it is made anew.
 const COMPLETE: &str = ".complete";
+
+/// How many lines of a command's output are looked at when it failed: pip tries five times, and explains in many words.
+const MAX_LINES: usize = 40;
 
 /// A program of the virtual environment, if that is complete.
 pub(super) fn program(venv: &Path, name: &str) -> Option<PathBuf> {
@@ -29,8 +33,10 @@ pub(super) fn create(venv: &Path, min: &str, say: &mut dyn FnMut(&str)) -> Resul
     step(&Cmd::new(python).args(["-m", "venv"]).arg(venv), say)?;
     let pip = Cmd::new(venv.join("bin/python3"))
         .args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar", "off"])
-        .arg(format!("virtme-ng>={min}"));
-    step(&pip, say)?;
+        .arg(format!("virtme-ng>={min}"))
+        // All else that pip's own configuration says counts, but this makes no sense in a virtual environment.
+        .env("PIP_USER", "0");
+    pip_step(&pip, say)?;
     Cmd::new(venv.join("bin/vng"))
         .arg("--version")
         .read()
@@ -48,20 +54,86 @@ fn lock(path: &Path) -> Result<Flock<File>> {
 
 /// Runs `command`, after saying so; fails with the last line that it printed.
 pub(super) fn step(command: &Cmd, say: &mut dyn FnMut(&str)) -> Result<()> {
+    let failed = attempt(command, say)?;
+    failed.map_or(Ok(()), |failed| {
+        Err(failed.error(command).hint("check the network, then run the same command again"))
+    })
+}
+
+/// The same for pip, which most often fails for what is between it and its index.
+fn pip_step(command: &Cmd, say: &mut dyn FnMut(&str)) -> Result<()> {
+    let failed = attempt(command, say)?;
+    failed.map_or(Ok(()), |failed| Err(failed.error(command).hint(pip_remedy(&failed.said))))
+}
+
+/// How a command failed.
+struct Failed {
+    how: String,
+    /// The last lines that it printed, a line each.
+    said: String,
+}
+
+impl Failed {
+    fn error(&self, command: &Cmd) -> Error {
+        let last = self.said.lines().last().unwrap_or_default();
+        Error::cannot_run(format!("{command} ({}): {last}", self.how))
+    }
+}
+
+/// Runs `command`, after saying so; none if it succeeds.
+fn attempt(command: &Cmd, say: &mut dyn FnMut(&str)) -> Result<Option<Failed>> {
     say(&format!("$ {command}"));
-    let mut last = String::new();
+    let mut lines = VecDeque::new();
     let status = command.stream(|line| {
         if !line.trim().is_empty() {
-            line.clone_into(&mut last);
+            lines.push_back(line.to_owned());
+            lines.drain(..lines.len().saturating_sub(MAX_LINES));
         }
         say(line);
     })?;
-    if status.success() {
-        return Ok(());
-    }
-    Err(Error::cannot_run(format!("{command} ({}): {last}", describe(status)))
-        .hint("check the network, then run the same command again"))
+    let failed = || Failed { how: describe(status), said: Vec::from(lines).join("\n") };
+    Ok((!status.success()).then(failed))
 }
+
+/// What to do about a pip that failed and said this. Its environment is ours, so that each of these can be set for `vmptcp`,
+/// or for good in pip's own configuration (pip.conf).
+fn pip_remedy(said: &str) -> &'static str {
+    let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    if says(&["CERTIFICATE_VERIFY_FAILED", "certificate verify failed", "SSLError", "InvalidCertificate"]) {
+        "pip does not trust the certificate of the index, or of a proxy before it: name a file with the one that signed it, \
+         PIP_CERT=/path/of/ca.pem vmptcp doctor --fix, or `cert` in pip.conf (where pip uses the system's certificates: \
+         SSL_CERT_FILE=/path/of/ca.pem)"
+    } else if says(&["TLS CA certificate bundle"]) {
+        "the file of certificates that pip is told of is not there: see PIP_CERT, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, and \
+         `pip config list`"
+    } else if says(&["ProxyError", "Cannot connect to proxy", "Proxy Authentication Required"]) {
+        "pip cannot pass the proxy: HTTPS_PROXY=http://[USER:PASSWORD@]HOST:PORT vmptcp doctor --fix, or `proxy` in pip.conf"
+    } else if says(&["401 ", "403 ", "User for "]) {
+        "the index wants a user or refuses this one: PIP_INDEX_URL=https://USER:PASSWORD@HOST/simple vmptcp doctor --fix, or \
+         `index-url` in pip.conf"
+    } else if says(UNREACHABLE) {
+        "pip cannot reach its index. Behind a proxy: HTTPS_PROXY=http://HOST:PORT vmptcp doctor --fix; with an index of your \
+         own: PIP_INDEX_URL=https://HOST/simple, or `index-url` in pip.conf"
+    } else if says(&["No matching distribution", "Could not find a version"]) {
+        "pip found no index, or one that has none for this Python: behind a proxy set HTTPS_PROXY, or name another index, PIP_INDEX_URL=https://HOST/simple vmptcp \
+         doctor --fix; `pip config list` shows what pip.conf says"
+    } else {
+        "check the network, then run the same command again"
+    }
+}
+
+/// What pip says where nobody answers.
+const UNREACHABLE: &[&str] = &[
+    "NewConnectionError",
+    "ConnectTimeoutError",
+    "ReadTimeoutError",
+    "Connection refused",
+    "Connection reset",
+    "RemoteDisconnected",
+    "Name or service not known",
+    "Temporary failure in name resolution",
+    "Network is unreachable",
+];
 
 #[cfg(test)]
 mod tests {
@@ -85,5 +157,40 @@ mod tests {
         let error = step(&command, &mut |line| said.push(line.to_owned())).unwrap_err();
         assert!(error.to_string().ends_with("(exit code 2): no network"), "{error}");
         assert_eq!(said.len(), 3);
+    }
+
+    /// The beginning of each remedy for what pip really printed.
+    #[test]
+    fn a_pip_behind_a_proxy_is_told_which_variable_to_set() {
+        let retrying = |why: &str| {
+            format!(
+                "WARNING: Retrying (Retry(total=0, connect=None)) after connection broken by '{why}': /simple/virtme-ng/\n\
+                 ERROR: Could not find a version that satisfies the requirement virtme-ng>=1.41 (from versions: none)\n\
+                 ERROR: No matching distribution found for virtme-ng>=1.41"
+            )
+        };
+        for (said, variable) in [
+            (
+                retrying("SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate in certificate chain (_ssl.c:1029)'))"),
+                "PIP_CERT=",
+            ),
+            ("ERROR: Could not install packages due to an OSError: Could not find a suitable TLS CA certificate bundle, invalid path: /x".to_owned(), "PIP_CERT"),
+            (retrying("ProxyError('Cannot connect to proxy.', NewConnectionError('refused'))"), "HTTPS_PROXY="),
+            (retrying("ProxyError('Cannot connect to proxy.', OSError('Tunnel connection failed: 407 Proxy Authentication Required'))"), "HTTPS_PROXY="),
+            (retrying("NewConnectionError(': Failed to establish a new connection: [Errno -3] Temporary failure in name resolution')"), "HTTPS_PROXY="),
+            ("ERROR: 403 Client Error: Forbidden for url: https://x/simple/".to_owned(), "PIP_INDEX_URL="),
+            ("ERROR: No matching distribution found for virtme-ng>=1.41".to_owned(), "PIP_INDEX_URL="),
+        ] {
+            let remedy = pip_remedy(&said);
+            assert!(remedy.contains(variable), "{said}\n{remedy}");
+        }
+    }
+
+    #[test]
+    fn the_remedy_comes_from_lines_above_the_last() {
+        let script = "echo \"after connection broken by 'SSLError(CERTIFICATE_VERIFY_FAILED)'\"; echo ERROR: none; exit 1";
+        let error = pip_step(&Cmd::new("sh").args(["-c", script]), &mut |_| ()).unwrap_err();
+        assert!(error.to_string().ends_with("ERROR: none"), "{error}");
+        assert!(format!("{error:?}").contains("PIP_CERT="), "{error:?}");
     }
 }
