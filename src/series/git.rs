@@ -95,6 +95,7 @@ impl Git {
                     .chain(["core.bare", "false"].map(OsStr::new)),
             )?;
         }
+        git.refuse_foreign_settings()?;
         let info = place.join("info");
         std::fs::create_dir_all(&info).doing("create", &info)?;
         let attributes = info.join("attributes");
@@ -117,6 +118,18 @@ impl Git {
             let _ = std::fs::remove_file(place.join(stale));
         }
         Ok(git)
+    }
+
+    /// Fails if git reads other configuration than this repository's and ours: before 2.32 it does not know the variables that
+    /// forbid it, and what a series is would depend on the user's.
+    fn refuse_foreign_settings(&self) -> Result<()> {
+        let too_old = |error: Error| error.hint("install git 2.32 or later: see `vmptcp doctor`");
+        let all = self.read(["config", "--list", "--show-scope"]).map_err(too_old)?;
+        let foreign = all.lines().find(|line| line.starts_with("system\t") || line.starts_with("global\t"));
+        foreign.map_or(Ok(()), |line| {
+            let what = format!("git reads configuration that it was told not to read: {line:?}");
+            Err(too_old(Error::cannot_run(what)))
+        })
     }
 
     /// A command, with these arguments.

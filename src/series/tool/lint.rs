@@ -1,6 +1,6 @@
 //! Linters for Python and YAML: their new findings. No configuration counts but ours: it could come with the series.
 
-use super::{Tools, files, program};
+use super::{Tools, files, looked, program};
 use crate::error::Result;
 use crate::process::find;
 use crate::series::model::Patch;
@@ -33,7 +33,7 @@ pub(super) fn python(tools: &Tools<'_>, patch: &Patch) -> Result<Judgement> {
         Err(missing) => return Ok(missing),
     };
     tools.compare(patch, &sources, |file, path| {
-        let output = linter.clone().arg(file).output()?;
+        let output = looked(&linter.clone().arg(file))?;
         Ok(read(&(output.stdout + &output.stderr), &file.display().to_string(), path))
     })
 }
@@ -48,7 +48,7 @@ pub(super) fn yaml(tools: &Tools<'_>, patch: &Patch) -> Result<Judgement> {
         Err(missing) => return Ok(missing),
     };
     tools.compare(patch, &sources, |file, path| {
-        let output = yamllint.clone().arg(file).output()?;
+        let output = looked(&yamllint.clone().arg(file))?;
         Ok(read(&output.stdout, &file.display().to_string(), path))
     })
 }

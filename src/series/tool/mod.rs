@@ -12,8 +12,8 @@ use super::model::{Patch, Series};
 use super::news::{Remark, new_ones};
 use super::verdict::{Finding, Judgement, Severity};
 use super::workspace::Workspace;
-use crate::error::{IoContext, Result};
-use crate::process::{Cmd, Output, find, identity, identity_of};
+use crate::error::{Error, IoContext, Result};
+use crate::process::{Cmd, Output, describe, find, identity, identity_of};
 use std::path::{Path, PathBuf};
 
 /// What the tools need of the base.
@@ -169,10 +169,36 @@ fn files(patch: &Patch, wanted: impl Fn(&Change) -> bool) -> Vec<&Change> {
     patch.changes.iter().filter(|change| change.kind != Kind::Deleted && wanted(change)).collect()
 }
 
+/// What a linter prints that ends with 0, or with 1 where it finds something. Any other code means that it did not look: an
+/// old one does so for an option that it does not know, and would else be taken for one that finds nothing.
+fn looked(linter: &Cmd) -> Result<Output> {
+    let output = linter.output()?;
+    if matches!(output.status.code(), Some(0 | 1)) {
+        return Ok(output);
+    }
+    let last = output.stderr.trim().lines().last().unwrap_or_default().to_owned();
+    Err(Error::cannot_run(format!("{linter} ({}): {last}", describe(output.status)))
+        .hint("it may be too old for these options: see `vmptcp doctor`, or leave this check out"))
+}
+
 /// A program, or the judgement that it is missing.
 fn program(name: &str) -> Result<Cmd, Judgement> {
     match find(name) {
         Ok(tool) => Ok(Cmd::new(tool.path).env("LC_ALL", "C.UTF-8")),
         Err(_) => Err(Judgement::skip(format!("{name} is not installed: vmptcp doctor names its package"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_linter_that_did_not_look_finds_nothing_and_is_no_pass() {
+        let ended = |script: &str| looked(&Cmd::new("sh").args(["-c", script]));
+        assert_eq!(ended("echo x.py:1: bad; exit 1").unwrap().stdout, "x.py:1: bad\n");
+        assert!(ended("true").is_ok());
+        let error = ended("echo 'unknown option --norc' >&2; exit 4").unwrap_err().to_string();
+        assert!(error.ends_with("(exit code 4): unknown option --norc"), "{error}");
     }
 }

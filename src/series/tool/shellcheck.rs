@@ -1,6 +1,6 @@
 //! shellcheck on scripts of the selftests: its new findings.
 
-use super::{Tools, files, program};
+use super::{Tools, files, looked, program};
 use crate::error::Result;
 use crate::series::diff::Change;
 use crate::series::model::Patch;
@@ -31,7 +31,7 @@ pub(super) fn check(tools: &Tools<'_>, patch: &Patch) -> Result<Judgement> {
     tools.compare(patch, &scripts, |file, path| {
         // What a script sources is not there: that it cannot be followed is no finding.
         let cmd = shellcheck.clone().args(["--norc", "--format=json", "--exclude=SC1090,SC1091"]);
-        Ok(read(&cmd.arg(file).output()?.stdout, path))
+        Ok(read(&looked(&cmd.arg(file))?.stdout, path))
     })
 }
 
