@@ -8,18 +8,21 @@ mod boot;
 mod memory;
 
 use crate::error::{IoContext, Result};
-use boot::Ending;
+use boot::{Boot, Ending};
 use jiff::Timestamp;
 use nix::unistd::{AccessFlags, access};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// How long the kernel may take to its panic under KVM, where a second is long.
-const KVM_DEADLINE: Duration = Duration::from_secs(8);
-/// The same under TCG, where it takes two seconds on a slow machine.
-const TCG_DEADLINE: Duration = Duration::from_secs(20);
+/// How long the kernel may take to its panic under KVM before TCG is tried beside it. A second is long, but for a host that
+/// is emulated itself.
+const HEAD_START: Duration = Duration::from_secs(8);
+/// How long it may take from then on, under either. TCG takes two seconds on a slow machine.
+const DEADLINE: Duration = Duration::from_secs(120);
+/// How long one of the two is listened to before it is the other's turn.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// What runs a guest's instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,7 +90,7 @@ pub struct Question<'a> {
     pub reprobe: bool,
 }
 
-/// Finds the accelerator: remembered, or by booting a kernel, which takes a few seconds, at most half a minute. `None` if there is no
+/// Finds the accelerator: remembered, or by booting a kernel, which takes a few seconds, at most two minutes. `None` if there is no
 /// kernel to boot yet, or the one that there is does not come up under TCG either: nothing is remembered then.
 pub fn probe(question: &Question) -> Result<Option<Answer>> {
     if let Some(reason) = unusable_device(Path::new("/dev/kvm")) {
@@ -106,23 +109,45 @@ pub fn probe(question: &Question) -> Result<Option<Answer>> {
     let Some(image) = question.image.map(Path::to_owned).or_else(installed_kernel) else {
         return Ok(None);
     };
-    let answer = boot_both(question.qemu, &image)?;
+    let answer = race(|accelerator| Boot::start(question.qemu, accelerator, &image), HEAD_START, DEADLINE)?;
     if let Some(answer) = &answer {
         memory::remember(question.cache, &host, answer)?;
     }
     Ok(answer)
 }
 
-/// Boots `image` with KVM, and where that fails with TCG, for it might be the fault of the image: a kernel that was
-/// just built may well not boot at all.
-fn boot_both(qemu: &Path, image: &Path) -> Result<Option<Answer>> {
-    let reason = match boot::boot(qemu, Accelerator::Kvm, image, KVM_DEADLINE)? {
-        Ending::Up => return Ok(Some(Answer::now(Accelerator::Kvm, "a kernel boots under it"))),
-        Ending::Refused(why) => format!("KVM fails: {why}"),
-        Ending::Silent => format!("KVM hangs: no kernel came up within {} s", KVM_DEADLINE.as_secs()),
-    };
-    let control = boot::boot(qemu, Accelerator::Tcg, image, TCG_DEADLINE)?;
-    Ok((control == Ending::Up).then(|| Answer::now(Accelerator::Tcg, reason)))
+/// Boots a kernel with KVM, and where that fails or takes long, with TCG too. It might be the fault of the image, for a kernel
+/// that was just built may well not boot at all, or of a slow host: the one that brings the kernel up first is the answer.
+fn race(
+    mut boot: impl FnMut(Accelerator) -> Result<Boot>,
+    head_start: Duration,
+    deadline: Duration,
+) -> Result<Option<Answer>> {
+    let mut kvm = boot(Accelerator::Kvm)?;
+    let mut kvm_ended = kvm.wait(head_start)?;
+    let hangs = format!("KVM hangs: no kernel came up within {} s, and TCG was faster", head_start.as_secs());
+    let mut tcg = None;
+    let end = Instant::now() + deadline;
+    loop {
+        if kvm_ended == Some(Ending::Up) {
+            return Ok(Some(Answer::now(Accelerator::Kvm, "a kernel boots under it")));
+        }
+        let tcg = match &mut tcg {
+            Some(tcg) => tcg,
+            none => none.insert(boot(Accelerator::Tcg)?),
+        };
+        let tcg_ended = tcg.wait(LOOK)?;
+        match (tcg_ended, &kvm_ended) {
+            (Some(Ending::Up), Some(Ending::Refused(why))) => {
+                return Ok(Some(Answer::now(Accelerator::Tcg, format!("KVM fails: {why}"))));
+            }
+            (Some(Ending::Up), _) => return Ok(Some(Answer::now(Accelerator::Tcg, hangs))),
+            (Some(Ending::Refused(_)), Some(_)) => return Ok(None),
+            _ if Instant::now() >= end => return Ok(None),
+            _ => {}
+        }
+        kvm_ended = kvm.wait(LOOK)?;
+    }
 }
 
 /// Why the device cannot be used at all. That is cheap to find out and easy to change, so it is never remembered.
@@ -176,6 +201,36 @@ mod tests {
         assert_eq!(cpu_model("processor\t: 0\nmodel name\t: AMD  EPYC\nmodel name\t: other\n"), "AMD EPYC");
         assert_eq!(cpu_model("CPU implementer\t: 0x41\nCPU part\t: 0xd0c\n"), "0x41 0xd0c");
         assert_eq!(cpu_model(""), "unknown");
+    }
+
+    /// A race of two scripts.
+    fn raced(kvm: &str, tcg: &str) -> Option<(Accelerator, String)> {
+        let boot = |accelerator| {
+            Boot::of_script(match accelerator {
+                Accelerator::Kvm => kvm,
+                Accelerator::Tcg => tcg,
+            })
+        };
+        let answer = race(boot, Duration::from_millis(600), Duration::from_secs(3)).unwrap();
+        answer.map(|answer| (answer.accelerator, answer.reason))
+    }
+
+    #[test]
+    fn the_accelerator_that_brings_a_kernel_up_first_is_the_answer() {
+        let up = "echo '[ 0.0] Linux version 6.12'; echo '[ 1.8] Kernel panic - not syncing: VFS'; sleep 99";
+        let slowly = format!("sleep 1.2; {up}");
+        let refuses = "echo 'qemu-system-x86_64: no MSR' >&2; exit 1";
+        let is = |answer: Option<(Accelerator, String)>| answer.map(|(accelerator, _)| accelerator);
+        assert_eq!(is(raced(up, "exit 1")), Some(Accelerator::Kvm));
+        // A host that is emulated itself: KVM is slow there, and TCG slower.
+        assert_eq!(is(raced(&slowly, "sleep 99")), Some(Accelerator::Kvm));
+        assert_eq!(is(raced(&slowly, "exit 1")), Some(Accelerator::Kvm));
+        let (accelerator, why) = raced("sleep 99", up).unwrap();
+        assert_eq!((accelerator, why.contains("KVM hangs")), (Accelerator::Tcg, true));
+        assert_eq!(raced(refuses, &slowly), Some((Accelerator::Tcg, "KVM fails: no MSR".to_owned())));
+        // The image is to blame, or the machine: nothing is known of KVM.
+        assert_eq!(raced(refuses, refuses), None);
+        assert_eq!(raced("sleep 99", "sleep 99"), None);
     }
 
     #[test]

@@ -4,7 +4,8 @@ use super::Accelerator;
 use crate::error::{Error, Result};
 use crate::process::{Child, Cmd, Stdio, interrupt, read_lines};
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// How the boot of a kernel ended.
@@ -14,8 +15,6 @@ pub(super) enum Ending {
     Up,
     /// QEMU ended before a kernel came up, and said this.
     Refused(String),
-    /// Nothing was heard of a kernel until the deadline.
-    Silent,
 }
 
 /// QEMU's argv for a kernel on a machine with nothing but a serial port. `arch` is `std::env::consts::ARCH`.
@@ -39,52 +38,70 @@ fn command(qemu: &Path, arch: &str, accelerator: Accelerator, image: &Path) -> C
         .arg(format!("{console} panic=-1"))
 }
 
-/// Boots `image`. Returns as soon as the outcome is known, with QEMU gone.
-pub(super) fn boot(
-    qemu: &Path,
-    accelerator: Accelerator,
-    image: &Path,
-    deadline: Duration,
-) -> Result<Ending> {
-    // A QEMU that aborts may drop a core where it runs.
-    let dir = tempfile::tempdir()
-        .map_err(|error| Error::cannot_run(format!("cannot create a temporary directory: {error}")))?;
-    let image = std::path::absolute(image).unwrap_or_else(|_| image.to_owned());
-    let command = command(qemu, std::env::consts::ARCH, accelerator, &image).cwd(dir.path());
-    watch(command.spawn(Stdio::Merged)?, deadline)
+/// A kernel that boots. Dropping it ends QEMU.
+#[derive(Debug)]
+pub(super) struct Boot {
+    child: Child,
+    lines: Option<Receiver<String>>,
+    reader: Option<JoinHandle<()>>,
+    seen: Seen,
+    ended: bool,
+    /// A QEMU that aborts may drop a core where it runs.
+    _dir: tempfile::TempDir,
 }
 
-fn watch(mut child: Child, deadline: Duration) -> Result<Ending> {
-    let end = Instant::now() + deadline;
-    let (sender, lines) = mpsc::sync_channel(64);
-    let reader = child.take_output().map(|output| {
-        std::thread::spawn(move || {
-            read_lines(output, |line| sender.send(String::from_utf8_lossy(line).into_owned()).is_ok());
-        })
-    });
-    let mut seen = Seen::default();
-    let mut ended = false;
-    while !seen.is_up() && Instant::now() < end {
-        match lines.recv_timeout(Duration::from_millis(100)) {
-            Ok(line) => seen.line(&line),
-            Err(mpsc::RecvTimeoutError::Timeout) => {}
-            Err(mpsc::RecvTimeoutError::Disconnected) => {
-                ended = true;
-                break;
+impl Boot {
+    /// Starts QEMU with `image`.
+    pub(super) fn start(qemu: &Path, accelerator: Accelerator, image: &Path) -> Result<Self> {
+        let image = std::path::absolute(image).unwrap_or_else(|_| image.to_owned());
+        Self::of(command(qemu, std::env::consts::ARCH, accelerator, &image))
+    }
+
+    fn of(command: Cmd) -> Result<Self> {
+        let dir = tempfile::tempdir()
+            .map_err(|error| Error::cannot_run(format!("cannot create a temporary directory: {error}")))?;
+        let mut child = command.cwd(dir.path()).spawn(Stdio::Merged)?;
+        let (sender, lines) = mpsc::sync_channel(64);
+        let reader = child.take_output().map(|output| {
+            std::thread::spawn(move || {
+                read_lines(output, |line| sender.send(String::from_utf8_lossy(line).into_owned()).is_ok());
+            })
+        });
+        Ok(Self { child, lines: Some(lines), reader, seen: Seen::default(), ended: false, _dir: dir })
+    }
+
+    /// Listens for at most `time`. Returns as soon as the outcome is known, then and whenever it is asked again.
+    pub(super) fn wait(&mut self, time: Duration) -> Result<Option<Ending>> {
+        let end = Instant::now() + time;
+        while !self.ended && !self.seen.is_up() {
+            interrupt::check()?;
+            let left = end.saturating_duration_since(Instant::now());
+            let Some(lines) = self.lines.as_ref().filter(|_| !left.is_zero()) else { return Ok(None) };
+            match lines.recv_timeout(left.min(Duration::from_millis(100))) {
+                Ok(line) => self.seen.line(&line),
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => self.ended = true,
             }
         }
-        if interrupt::requested() {
-            break;
+        Ok(Some(self.seen.ending()))
+    }
+
+    /// A shell script that plays QEMU.
+    #[cfg(test)]
+    pub(super) fn of_script(script: &str) -> Result<Self> {
+        Self::of(Cmd::new("sh").args(["-c", script]))
+    }
+}
+
+impl Drop for Boot {
+    fn drop(&mut self) {
+        // A stuck QEMU may not react to anything less; there is nothing that it could save.
+        self.child.kill();
+        self.lines = None;
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
         }
     }
-    // A stuck QEMU may not react to anything less; there is nothing that it could save.
-    child.kill();
-    drop(lines);
-    if let Some(reader) = reader {
-        let _ = reader.join();
-    }
-    interrupt::check()?;
-    Ok(seen.ending(ended))
 }
 
 /// What was heard so far.
@@ -110,12 +127,11 @@ impl Seen {
         self.kernel && self.panic
     }
 
-    fn ending(self, ended: bool) -> Ending {
-        match (self.is_up(), ended, self.qemu_says) {
-            (true, ..) => Ending::Up,
-            (false, true, Some(text)) => Ending::Refused(text),
-            (false, true, None) => Ending::Refused("QEMU ended before a kernel came up".to_owned()),
-            (false, false, _) => Ending::Silent,
+    fn ending(&self) -> Ending {
+        match &self.qemu_says {
+            _ if self.is_up() => Ending::Up,
+            Some(text) => Ending::Refused(text.clone()),
+            None => Ending::Refused("QEMU ended before a kernel came up".to_owned()),
         }
     }
 }
@@ -124,31 +140,31 @@ impl Seen {
 mod tests {
     use super::*;
 
-    fn ending(script: &str) -> Ending {
-        let child = Cmd::new("sh").args(["-c", script]).spawn(Stdio::Merged).unwrap();
-        watch(child, Duration::from_millis(1500)).unwrap()
+    fn ending(script: &str) -> Option<Ending> {
+        Boot::of_script(script).unwrap().wait(Duration::from_millis(1500)).unwrap()
     }
 
     #[test]
     fn a_kernel_that_panics_for_want_of_a_root_is_up() {
         let script =
             "echo '[    0.0] Linux version 6.12'; echo '[    1.8] Kernel panic - not syncing: VFS'; sleep 99";
-        assert_eq!(ending(script), Ending::Up);
+        assert_eq!(ending(script), Some(Ending::Up));
     }
 
     #[test]
     fn the_decompressor_or_the_first_line_alone_is_not_a_boot() {
         let script = "echo Decompressing Linux...; echo '[    0.0] Linux version 6.12'; sleep 99";
         let before = Instant::now();
-        assert_eq!(ending(script), Ending::Silent);
+        assert_eq!(ending(script), None);
         assert!(before.elapsed() < Duration::from_secs(4));
     }
 
     #[test]
     fn what_qemu_said_before_it_died_is_the_reason() {
         let script = "echo 'qemu-system-x86_64: error: failed to set MSR 0x10a' >&2; kill -ABRT $$";
-        assert_eq!(ending(script), Ending::Refused("error: failed to set MSR 0x10a".to_owned()));
-        assert_eq!(ending("exit 1"), Ending::Refused("QEMU ended before a kernel came up".to_owned()));
+        let refused = |why: &str| Some(Ending::Refused(why.to_owned()));
+        assert_eq!(ending(script), refused("error: failed to set MSR 0x10a"));
+        assert_eq!(ending("exit 1"), refused("QEMU ended before a kernel came up"));
     }
 
     #[test]
