@@ -2,8 +2,10 @@
 
 mod fleet;
 pub mod play;
+mod rules;
 
 pub use fleet::{Capacity, FleetPlan, share_of_cores};
+pub use rules::{Boots, Decision, GuestRules};
 
 use crate::kernel::alias::Alias;
 use crate::kernel::build::{self, BuildRequest};
@@ -80,6 +82,8 @@ pub struct GuestPlan {
     pub memory_mib: u64,
     /// How long they may take to come up; none for what is usual with the accelerator.
     pub boot_timeout: Option<Duration>,
+    /// What becomes of those whose kernel is not well.
+    pub rules: GuestRules,
     /// What they once read of the host's files they may keep: nobody changes them meanwhile.
     pub cached_root: bool,
     /// See the host's files by virtiofs; none for where it can be had, and they may keep what they read.
@@ -283,6 +287,7 @@ mod tests {
             cpus: 2,
             memory_mib: 1024,
             boot_timeout: None,
+            rules: GuestRules::default(),
             cached_root: false,
             virtiofs: None,
             lean: true,

@@ -69,20 +69,6 @@ fn a_guest_that_panics_or_hangs_costs_only_its_test() {
 
 #[test]
 #[ignore = "boots a kernel"]
-fn a_splat_fails_the_test_that_ran_when_it_appeared() {
-    let warning = "echo '<4>WARNING: CPU: 0 PID: 1 at net/mptcp/x.c:1 f+0x1/0x2' > /dev/kmsg";
-    let done = Scripts::new(&[("quiet", "exit 0"), ("loud", warning), ("later", "sleep 1")], 30).run();
-    assert_eq!(
-        done.outcomes(),
-        [("quiet", Outcome::Pass), ("loud", Outcome::Fail), ("later", Outcome::Pass)]
-    );
-    let reason = done.summary.tests[1].result.reason.as_deref().unwrap_or_default();
-    assert!(reason.starts_with("kernel splat: WARNING: CPU: 0"), "{reason}");
-    assert_eq!(done.summary.vms.len(), 1, "the guest went on");
-}
-
-#[test]
-#[ignore = "boots a kernel"]
 fn noise_and_daemons_hold_nobody_up() {
     let done = Scripts::new(
         &[

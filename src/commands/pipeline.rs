@@ -8,10 +8,10 @@ use crate::error::{Error, ExitCode, IoContext, Kind, Result};
 use crate::event::{Event, SCHEMA};
 use crate::kernel::lock::{Busy, Holder, Lock};
 use crate::kernel::{Tree, Variant, WorkDir};
-use crate::plan::{GuestPlan, Plan, Step, share_of_cores};
+use crate::plan::{GuestPlan, GuestRules, Plan, Step, share_of_cores};
 use crate::report::{self, Summary};
 use crate::runner::{Host, Journal, steps};
-use crate::settings::{Accelerator as Wanted, Auto, Filesystem, Loaded, Size};
+use crate::settings::{Accelerator as Wanted, AfterSplat, Auto, BootSplat, Filesystem, Loaded, Size};
 use crate::store::{self, RunDir};
 use crate::vm::accel::Accelerator;
 use crate::vm::spec::is_hidden;
@@ -110,6 +110,11 @@ impl Target {
             boot_timeout: match vm.boot_timeout {
                 Auto::Auto => None,
                 Auto::Given(time) => Some(time),
+            },
+            rules: GuestRules {
+                replace_after_splat: vm.after_splat == AfterSplat::Replace,
+                boot_splat_counts: vm.boot_splat == BootSplat::Fail,
+                boots: vm.boots.get(),
             },
             root,
             rw: vm.rw.clone(),

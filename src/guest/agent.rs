@@ -1,6 +1,7 @@
 //! The agent: runs inside the guest, does what the host says, and powers the guest off when the host is gone.
 
 use super::job::{self, Running};
+use super::kmemleak;
 use super::port::{self, Voice};
 use super::protocol::{FromGuest, Job, JobId, ToGuest, VERSION};
 use super::stream::read_messages;
@@ -101,6 +102,7 @@ fn ready() -> FromGuest {
     let uptime = read("/proc/uptime");
     let seconds = uptime.split_whitespace().next().and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
     FromGuest::Ready {
+        leaks_since: kmemleak::begin(),
         version: VERSION,
         kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
         cpus: std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(1)),

@@ -2,6 +2,7 @@
 
 pub mod agent;
 mod job;
+mod kmemleak;
 mod port;
 pub mod protocol;
 pub mod stream;

@@ -5,7 +5,10 @@ use crate::error::{IoContext, Result};
 use crate::event::Event;
 use crate::kernel::build::Built;
 use crate::process::Cmd;
-use std::path::Path;
+use crate::report::summary::Splat;
+use crate::suite::Suite;
+use crate::suite::module::in_kernel;
+use std::path::{Path, PathBuf};
 
 /// How long that may take for one splat, in seconds: each line of it is a look into the whole kernel.
 const PATIENCE: &str = "120";
@@ -22,6 +25,7 @@ pub(super) fn splats(tree: &Path, built: &Built, journal: &mut Journal) -> Resul
     }
     let dir = journal.path().join("splats");
     std::fs::create_dir_all(&dir).doing("create", &dir)?;
+    let own = own_modules(journal.path())?;
     for (number, splat) in (1..).zip(splats) {
         let raw = dir.join(format!("{number}.txt"));
         std::fs::write(&raw, splat.lines.join("\n") + "\n").doing("write", &raw)?;
@@ -32,7 +36,7 @@ pub(super) fn splats(tree: &Path, built: &Built, journal: &mut Journal) -> Resul
             .arg(vmlinux)
             // Paths as in the tree, and not as from the build directory.
             .arg("auto")
-            .arg(&built.out_dir)
+            .arg(modules_for(&splat, &own, built))
             .arg(&raw);
         let decoded = decode.output()?;
         if !decoded.status.success() {
@@ -50,6 +54,26 @@ pub(super) fn splats(tree: &Path, built: &Built, journal: &mut Journal) -> Resul
         })?;
     }
     Ok(())
+}
+
+/// The modules that the run built itself.
+fn own_modules(run: &Path) -> Result<Vec<PathBuf>> {
+    let dir = run.join(Suite::Modules.as_str());
+    if !dir.is_dir() {
+        return Ok(Vec::new());
+    }
+    let found = Cmd::new("find").arg(&dir).args(["-name", "*.ko"]).read()?;
+    Ok(found.lines().map(PathBuf::from).collect())
+}
+
+/// Where the script finds the modules of a splat: it knows one directory only.
+fn modules_for<'a>(splat: &Splat, own: &'a [PathBuf], built: &'a Built) -> &'a Path {
+    let names = |file: &&PathBuf| {
+        let name = file.file_stem().unwrap_or_default().to_string_lossy();
+        let frame = format!(" [{}]", in_kernel(&name));
+        splat.lines.iter().any(|line| line.ends_with(&frame))
+    };
+    own.iter().find(names).and_then(|file| file.parent()).unwrap_or(&built.out_dir)
 }
 
 fn has_debug_info(config: &Path) -> bool {

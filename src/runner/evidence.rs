@@ -5,6 +5,10 @@ use super::log::CappedLog;
 use crate::error::Result;
 use crate::event::{Event, TestId};
 use crate::guest::protocol::{self, Io, JobId};
+use crate::store::write_whole;
+use crate::vm::Session;
+use crate::vm::session::VmId;
+use std::path::Path;
 use std::time::Duration;
 
 /// How long a guest that answers may take to tell what it knows; under emulation that takes its time.
@@ -90,7 +94,8 @@ impl Evidence {
         id: JobId,
         script: &str,
     ) -> Result<(Self, protocol::Job)> {
-        let file = format!("tests/{}.{what}.txt", test.stem());
+        // The names of samples and modules have a slash in them.
+        let file = format!("tests/{}.{what}.txt", test.stem().replace('/', "."));
         let log = CappedLog::create(&journal.path().join(&file))?;
         let job = protocol::Job {
             id,
@@ -112,4 +117,19 @@ impl Evidence {
         self.log.close()?;
         journal.add(Event::Evidence { test: Some(test.clone()), what: self.what.to_owned(), file: self.file })
     }
+}
+
+/// A guest that says nothing any more: QEMU is asked what its CPUs do. `symbols` is its `System.map`.
+pub(super) fn registers(
+    session: &Session,
+    symbols: &Path,
+    vm: VmId,
+    test: Option<TestId>,
+    journal: &mut Journal,
+) -> Result<()> {
+    let symbols = std::fs::read_to_string(symbols).ok();
+    let text = session.examine(symbols.as_deref()).unwrap_or_else(|error| format!("{error}\n"));
+    let file = format!("vm-{vm}.registers.txt");
+    write_whole(&journal.path().join(&file), text.as_bytes())?;
+    journal.add(Event::Evidence { test, what: "CPUs".to_owned(), file })
 }

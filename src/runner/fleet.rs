@@ -2,9 +2,10 @@
 
 use super::assemble;
 use super::journal::Journal;
-use super::worker::{Done, Wish, Worker};
+use super::worker::{AFTER_SPLAT, Done, Wish, Worker};
 use crate::error::{Error, Result};
 use crate::event::{Event, Outcome, TestId};
+use crate::plan::{Boots, Decision, GuestRules};
 use crate::process::interrupt;
 use crate::report::test::Test;
 use crate::suite::Selection;
@@ -23,9 +24,6 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// We were stopped, or our terminal was, if a round took longer: that is not the guests' time.
 const STALL: Duration = Duration::from_secs(10);
-
-/// After so many boots in a row that failed, no further one is tried.
-const BOOT_ATTEMPTS: u32 = 2;
 
 /// So many times a test is repeated at most until it fails: each of them costs a little memory.
 const REPEATS: u32 = 10_000;
@@ -62,6 +60,8 @@ pub struct Orders {
     pub until_fail: bool,
     /// How long one may take to come up.
     pub boot_timeout: Duration,
+    /// What becomes of one whose kernel is not well.
+    pub rules: GuestRules,
     /// Where the tests are, as the guest sees it.
     pub directory: String,
     /// Variables for the tests.
@@ -92,7 +92,7 @@ pub fn run(jobs: Vec<Job>, orders: &Orders, journal: &mut Journal) -> Result<()>
         sender,
         started: 0,
         alone: None,
-        failed_boots: 0,
+        boots: Boots::new(orders.rules),
     };
     fleet.plan(jobs, journal)?;
     let outcome = fleet.serve(&receiver, journal);
@@ -119,7 +119,7 @@ struct Fleet<'a> {
     started: VmId,
     /// The guest that was started for a test that failed, as [`Orders::alone`] says.
     alone: Option<VmId>,
-    failed_boots: u32,
+    boots: Boots,
 }
 
 impl Fleet<'_> {
@@ -179,6 +179,10 @@ impl Fleet<'_> {
 
     /// A test that failed is run again later: a splat or a crash is none that may be a flake.
     fn settle(&mut self, at: usize) {
+        if let Some(job) = self.workers[at].take_back() {
+            let queue = if job.id.rerun > 0 { &mut self.doubtful } else { &mut self.queue };
+            queue.push_front(job);
+        }
         let Some(Done { mut job, outcome, splat }) = self.workers[at].take_done() else { return };
         let doubtful = matches!(outcome, Outcome::Fail | Outcome::Timeout) && !splat;
         let stops = self.orders.fail_fast || self.orders.until_fail;
@@ -224,7 +228,8 @@ impl Fleet<'_> {
         let accelerator = if spec.kvm { "kvm" } else { "tcg" }.to_owned();
         journal.add(Event::VmStarted { vm: self.started, accelerator, console })?;
         let session = Session::start(spec, self.started, &log, self.sender.clone())?;
-        self.workers.push(Worker::new(self.started, session, self.orders.boot_timeout, spec));
+        let Orders { boot_timeout, rules, .. } = *self.orders;
+        self.workers.push(Worker::new(self.started, session, boot_timeout, rules, spec));
         Ok(())
     }
 
@@ -236,38 +241,98 @@ impl Fleet<'_> {
 
     fn grant(&mut self, at: usize, wish: &Wish, journal: &mut Journal) -> Result<()> {
         match *wish {
-            Wish::Nothing => {}
-            Wish::Work => {
-                self.failed_boots = 0;
-                self.give_up_after_a_failure(journal);
-                let used = self.workers[at].is_used();
-                // Not one that came up too late for the others, which is not like that.
-                let alone = self.alone == Some(self.workers[at].id());
-                let job = match self.queue.is_empty() {
-                    true if used || !alone => None,
-                    true => self.doubtful.pop_front(),
-                    false if used && self.orders.fresh => None,
-                    false => self.queue.pop_front(),
-                };
-                match job {
-                    Some(job) => self.workers[at].run(job, self.orders, journal)?,
-                    None => self.workers.remove(at).dismiss(journal)?,
+            Wish::Nothing => Ok(()),
+            Wish::Work => match self.next_job(at, journal) {
+                Some(job) => {
+                    self.workers[at].give(job);
+                    Ok(())
                 }
-            }
-            Wish::Retire { booted } => {
+                None => self.leave(at, "done", journal),
+            },
+            Wish::Begin => self.begin(at, journal),
+            Wish::Retire => {
                 self.workers.remove(at).stop();
-                self.failed_boots = if booted { 0 } else { self.failed_boots + 1 };
-                if self.failed_boots >= BOOT_ATTEMPTS {
-                    let log = journal.path().join(format!("console-{}.log", self.started));
-                    return Err(Error::cannot_run(format!(
-                        "{BOOT_ATTEMPTS} guests in a row did not come up"
-                    ))
-                    .hint(self.orders.spec.remedy(&log)));
+                Ok(())
+            }
+            Wish::Lost { served } => {
+                let worker = self.workers.remove(at);
+                let vm = worker.id();
+                worker.stop();
+                if !served {
+                    return self.boot_failed(vm, journal);
                 }
+                Ok(())
             }
         }
-        Ok(())
     }
+
+    /// The test that a worker runs next, if there is one for it.
+    fn next_job(&mut self, at: usize, journal: &Journal) -> Option<Job> {
+        self.give_up_after_a_failure(journal);
+        let used = self.workers[at].is_used();
+        // Not one that came up too late for the others, which is not like that.
+        let alone = self.alone == Some(self.workers[at].id());
+        match self.queue.is_empty() {
+            true if used || !alone => None,
+            true => self.doubtful.pop_front(),
+            false if used && self.orders.fresh => None,
+            false => self.queue.pop_front(),
+        }
+    }
+
+    /// A test is about to begin: unless the kernel of its guest is not well.
+    fn begin(&mut self, at: usize, journal: &mut Journal) -> Result<()> {
+        let (fresh, vm) = (!self.workers[at].is_used(), self.workers[at].id());
+        match self.boots.judge(fresh, self.workers[at].splatted()) {
+            Decision::Use => self.workers[at].begin(self.orders, journal),
+            Decision::UseAnyway => {
+                let boots = self.orders.rules.boots;
+                journal.warn(splats_at_every_boot(boots), Some(BOOT_SPLAT_HINT.to_owned()))?;
+                self.workers[at].begin(self.orders, journal)
+            }
+            Decision::Replace | Decision::GiveUp if fresh => {
+                journal.note(format!("VM {vm} is replaced: its kernel printed a splat during boot"))?;
+                self.leave(at, "replaced after a splat during boot", journal)
+            }
+            Decision::Replace | Decision::GiveUp => self.leave(at, AFTER_SPLAT, journal),
+        }
+    }
+
+    fn leave(&mut self, at: usize, reason: &str, journal: &mut Journal) -> Result<()> {
+        let wish = self.workers[at].leave(reason, journal)?;
+        self.settle(at);
+        self.grant(at, &wish, journal)
+    }
+
+    fn boot_failed(&mut self, vm: VmId, journal: &mut Journal) -> Result<()> {
+        let boots = self.orders.rules.boots;
+        match self.boots.failed() {
+            Decision::GiveUp => {
+                let log = journal.path().join(format!("console-{vm}.log"));
+                Err(did_not_come_up(boots).hint(self.orders.spec.remedy(&log)))
+            }
+            _ => journal.note(format!("VM {vm} is replaced: it did not come up")),
+        }
+    }
+}
+
+/// What to do about a kernel that prints a splat at every boot.
+pub(super) const BOOT_SPLAT_HINT: &str =
+    "mend it first; where it is harmless, guests need not be replaced: vm.boots = 1";
+
+/// Why tests run in a guest whose kernel printed a splat before them.
+pub(super) fn splats_at_every_boot(boots: u32) -> String {
+    let guests = if boots == 1 { "a guest".to_owned() } else { format!("{boots} guests in a row") };
+    format!(
+        "the kernel of {guests} printed a splat during boot: tests run all the same, but a checker that reports \
+         only once, as lockdep, may be silent now"
+    )
+}
+
+/// Why no further guest is tried.
+pub(super) fn did_not_come_up(boots: u32) -> Error {
+    let guests = if boots == 1 { "the guest".to_owned() } else { format!("{boots} guests in a row") };
+    Error::cannot_run(format!("{guests} did not come up"))
 }
 
 fn a_test_failed(journal: &Journal) -> bool {

@@ -8,6 +8,7 @@ mod evidence;
 pub mod fleet;
 mod history;
 pub mod journal;
+mod leaks;
 mod links;
 mod log;
 mod packets;

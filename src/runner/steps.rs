@@ -195,7 +195,16 @@ pub fn spec(guest: &GuestPlan, accelerator: Accelerator, tmp: &Path, host: &Host
     });
     let without = if guest.lean { boot_programs(guest.root.as_deref())? } else { None };
     let filesystem = filesystem(guest, tmp)?;
-    failed.map_or(Ok(Spec { without, filesystem, ..spec }), Err)
+    let mut append = checkers(&guest.kernel);
+    append.extend(spec.append);
+    failed.map_or(Ok(Spec { append, without, filesystem, ..spec }), Err)
+}
+
+/// Parameters of the kernel in this build directory without which a checker of it is silent after its first report.
+fn checkers(kernel: &Path) -> Vec<String> {
+    let config = std::fs::read_to_string(kernel.join(".config")).unwrap_or_default();
+    let kasan = config.lines().any(|line| line == "CONFIG_KASAN=y");
+    kasan.then(|| "kasan_multi_shot".to_owned()).into_iter().collect()
 }
 
 /// How the guest is to see the host's files.

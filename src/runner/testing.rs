@@ -50,6 +50,7 @@ pub(super) fn run(tests: &TestPlan, built: &Built, host: &Host, journal: &mut Jo
             confirm: tests.fleet.confirm,
             until_fail: tests.fleet.until_fail,
             boot_timeout: guest.boot_timeout(accelerator),
+            rules: guest.rules,
             directory: directory.display().to_string(),
             env,
             fail_fast: tests.fail_fast,

@@ -4,6 +4,7 @@ use super::evidence;
 use super::journal::Journal;
 use crate::error::Result;
 use crate::event::{Event, TestId};
+use crate::plan::GuestRules;
 use crate::vm::console::{Detector, Splat};
 use crate::vm::session::VmId;
 use std::collections::VecDeque;
@@ -14,6 +15,9 @@ const SPLATS: u32 = 100;
 /// How many of the console's last lines are kept for a report.
 const TAIL: usize = 40;
 
+/// What the kernel prints after a scan of its memory that found something.
+const FOUND_LEAKS: &str = " new suspected memory leaks (see ";
+
 /// Follows the console of one VM, line by line.
 #[derive(Default)]
 pub(super) struct Watch {
@@ -22,6 +26,7 @@ pub(super) struct Watch {
     splats: u32,
     /// What the console shows was asked for.
     examined: bool,
+    leaks_are_asked_for: bool,
 }
 
 impl Watch {
@@ -32,7 +37,8 @@ impl Watch {
         }
         self.tail.push_back(line.to_owned());
         self.examined |= line.ends_with(evidence::BEGIN);
-        let splat = if self.examined { None } else { self.detector.line(line) };
+        let asked_for = self.examined || (self.leaks_are_asked_for && line.contains(FOUND_LEAKS));
+        let splat = if asked_for { None } else { self.detector.line(line) };
         self.examined &= !line.ends_with(evidence::END);
         splat
     }
@@ -52,27 +58,38 @@ impl Watch {
         self.count() <= SPLATS
     }
 
+    /// How many splats there were.
+    pub fn splats(&self) -> u32 {
+        self.splats
+    }
+
+    /// What the console shows was asked for.
+    pub fn is_examined(&self) -> bool {
+        self.examined
+    }
+
+    /// Leaks are asked for: that the kernel found some says less than its answer.
+    pub fn expect_leaks(&mut self) {
+        self.leaks_are_asked_for = true;
+    }
+
     fn count(&mut self) -> u32 {
         self.splats += 1;
         self.splats
     }
 
     /// Puts a splat of this console into the journal; of very many only the first.
-    pub fn record(
-        &mut self,
-        vm: VmId,
-        splat: Splat,
-        test: Option<TestId>,
-        journal: &mut Journal,
-    ) -> Result<()> {
+    pub fn record(&mut self, vm: VmId, splat: Splat, about: About, journal: &mut Journal) -> Result<()> {
+        let About { mut tests, boot, notice } = about;
+        let test = if tests.len() == 1 { tests.pop() } else { None };
         let count = self.count();
         match count {
             ..=SPLATS => journal.add(Event::Splat {
                 vm,
                 test,
-                candidates: Vec::new(),
-                boot: false,
-                notice: false,
+                candidates: tests,
+                boot,
+                notice,
                 fingerprint: splat.fingerprint(),
                 title: splat.title,
                 lines: splat.lines,
@@ -83,5 +100,28 @@ impl Watch {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Whom a splat is about.
+#[derive(Debug, Default)]
+pub(super) struct About {
+    /// The tests of which each may be the cause.
+    pub tests: Vec<TestId>,
+    /// It came during boot.
+    pub boot: bool,
+    /// It does not stand against the run.
+    pub notice: bool,
+}
+
+impl About {
+    /// One that came while a guest booted.
+    pub fn boot(rules: GuestRules) -> Self {
+        Self { tests: Vec::new(), boot: true, notice: !rules.boot_splat_counts }
+    }
+
+    /// One that came while this test ran, or between tests.
+    pub fn test(test: Option<TestId>) -> Self {
+        Self { tests: test.into_iter().collect(), ..Self::default() }
     }
 }

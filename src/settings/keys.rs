@@ -4,7 +4,7 @@ use super::shape::Shape::{
     self, Argument, AutoMemory, AutoSeconds, Base, Bool, Number, OptionalPath, Path, Paths, Symbols, Tests,
     Text, Texts, Variables, Word,
 };
-use super::values::{Accelerator, Ccache, Filesystem, Slow, Variant};
+use super::values::{Accelerator, AfterSplat, BootSplat, Ccache, Filesystem, Slow, Variant};
 
 /// What all variables that set a setting begin with.
 pub(super) const PREFIX: &str = "VMPTCP_";
@@ -33,6 +33,9 @@ pub(super) const KEYS: &[(&str, Shape)] = &[
     ("vm.cpus", Number { min: 0, max: 1024 }),
     ("vm.memory", AutoMemory),
     ("vm.boot-timeout", AutoSeconds),
+    ("vm.boots", Number { min: 1, max: 100 }),
+    ("vm.boot-splat", Word(BootSplat::WORDS)),
+    ("vm.after-splat", Word(AfterSplat::WORDS)),
     ("vm.lean", Bool),
     ("vm.filesystem", Word(Filesystem::WORDS)),
     ("vm.root", Path),

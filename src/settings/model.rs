@@ -1,8 +1,8 @@
 //! What the rest of vmptcp sees: the values in effect, typed. Their meaning is documented in `default.toml`.
 
 use super::values::{
-    Accelerator, Auto, Base, Ccache, Filesystem, Size, Slow, Variant, auto_seconds, empty_is_none,
-    zero_is_none,
+    Accelerator, AfterSplat, Auto, Base, BootSplat, Ccache, Filesystem, Size, Slow, Variant, auto_seconds,
+    empty_is_none, zero_is_none,
 };
 use crate::suite::sample::Declared;
 use crate::topology::Topology;
@@ -94,6 +94,12 @@ pub struct Vm {
     /// How long a guest may take until it answers; never zero.
     #[serde(deserialize_with = "auto_seconds")]
     pub boot_timeout: Auto<Duration>,
+    /// So many guests in a row are booted until one comes up without a splat.
+    pub boots: NonZeroU32,
+    /// What a splat during boot means.
+    pub boot_splat: BootSplat,
+    /// What becomes of a guest whose kernel printed a splat.
+    pub after_splat: AfterSplat,
     /// Boot without udev and systemd-tmpfiles.
     pub lean: bool,
     /// How guests see the host's files.

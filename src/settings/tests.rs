@@ -238,6 +238,9 @@ fn the_listing_shows_every_value_and_its_origin() {
     vm.cpus = 4                                           --cpus 4
     vm.memory = "auto"                                    built-in
     vm.boot-timeout = "auto"                              built-in
+    vm.boots = 5                                          built-in
+    vm.boot-splat = "note"                                built-in
+    vm.after-splat = "replace"                            built-in
     vm.lean = true                                        built-in
     vm.filesystem = "auto"                                built-in
     vm.root = "/"                                         built-in

@@ -83,6 +83,26 @@ words! {
 }
 
 words! {
+    /// What becomes of a guest whose kernel printed a splat.
+    AfterSplat {
+        /// Another takes its place before the next test.
+        Replace = "replace",
+        /// The tests go on in it.
+        Keep = "keep",
+    }
+}
+
+words! {
+    /// What a splat means that comes while a guest boots.
+    BootSplat {
+        /// It is a notice.
+        Note = "note",
+        /// It stands against the run, as one in a test does.
+        Fail = "fail",
+    }
+}
+
+words! {
     /// Whether the tests are told that the machine is slow.
     Slow {
         /// Under emulation or with a debug kernel.

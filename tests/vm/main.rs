@@ -17,3 +17,4 @@ mod job;
 mod lab;
 mod play;
 mod scripts;
+mod splats;

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What a command printed as JSON: exit code, and name, outcome and reason of each test, with what its connections spoke.
-fn played(args: &[&str]) -> (i32, Vec<(String, String, String)>, Value) {
+pub fn played(args: &[&str]) -> (i32, Vec<(String, String, String)>, Value) {
     let ran = lab().run(&[args, &["--json"]].concat());
     let results: Value =
         serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{}\n{}", ran.stdout, ran.stderr));

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 use vmptcp::doctor;
 use vmptcp::event::{Outcome, Progress, Record, TestId};
+use vmptcp::plan::GuestRules;
 use vmptcp::report::{Reporter, Summary};
 use vmptcp::runner::Journal;
 use vmptcp::runner::fleet::{self, Job, Orders};
@@ -71,6 +72,7 @@ impl Scripts {
             confirm: 0,
             until_fail: false,
             boot_timeout: Duration::from_secs(180),
+            rules: GuestRules::default(),
             directory: suite.display().to_string(),
             env: vec![],
             fail_fast: false,

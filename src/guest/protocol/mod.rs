@@ -145,6 +145,10 @@ pub enum FromGuest {
         cpus: u32,
         /// Since the kernel started, in milliseconds.
         uptime_ms: u64,
+        /// Its kernel looks for memory leaks when it is asked: those of what was allocated since this time, in jiffies. None
+        /// if it has no kmemleak.
+        #[serde(default)]
+        leaks_since: Option<u64>,
     },
     /// The job's process was started.
     Started {

@@ -9,14 +9,16 @@ mod show;
 
 pub use show::{HostState, show};
 
-use super::stage::{Stage, Trouble};
+use super::fleet::{BOOT_SPLAT_HINT, did_not_come_up, splats_at_every_boot};
+use super::stage::{End, Stage, Trouble};
+use super::worker::AFTER_SPLAT;
 use super::{Host, Journal, steps};
 use crate::doctor;
-use crate::error::{Error, IoContext, Kind as ErrorKind, Result};
+use crate::error::{IoContext, Kind as ErrorKind, Result};
 use crate::event::{Event, Outcome, StepStatus, TestId};
 use crate::kernel::build::Built;
 use crate::plan::play::{Kind, Piece, PlayPlan};
-use crate::plan::{GuestPlan, share_of_cores};
+use crate::plan::{Boots, Decision, GuestPlan, share_of_cores};
 use crate::suite::selftests::COLLECTION;
 use crate::topology::Realisation;
 use crate::topology::realise::cards;
@@ -29,9 +31,6 @@ use std::time::{Duration, Instant};
 
 /// How long a command of ours may take in a guest.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// After so many boots in a row that failed, no further one is tried.
-const BOOT_ATTEMPTS: u32 = 2;
 
 /// How a piece ended.
 struct Verdict {
@@ -65,10 +64,16 @@ struct Theatre<'a> {
 /// A stage that is open, for pieces that need the same guests.
 struct Open {
     stage: Stage,
-    /// Its hosts are guests: their network is that of one piece only.
-    spent: bool,
-    /// What connects them.
+    /// Why no further piece gets it; none if one may.
+    spent: Option<&'static str>,
+    /// What connects its guests.
     _cables: Option<Cables>,
+}
+
+/// The guests of a step: those that are up, and how often none came up.
+struct Guests {
+    open: Option<Open>,
+    boots: Boots,
 }
 
 /// Plays all pieces. Their outcomes are in the journal; an error means that not all could be played.
@@ -94,42 +99,24 @@ impl Theatre<'_> {
     fn play_all(&self, journal: &mut Journal) -> Result<()> {
         let id = |piece: &Piece| TestId::new(piece.test_name(self.plan.suite), 1);
         journal.add(Event::TestsPlanned { tests: self.plan.pieces.iter().map(id).collect() })?;
-        let mut open: Option<Open> = None;
-        let mut failed_boots = 0;
+        let mut guests = Guests { open: None, boots: Boots::new(self.plan.guest.rules) };
         for piece in &self.plan.pieces {
             let test = id(piece);
             journal.activity(0, &format!("{}: building", test.name));
             let began = Instant::now();
             let verdict = match self.prepare(piece) {
-                Ok(prepared) => self.play(piece, &test, &prepared, &mut open, journal)?,
-                Err(verdict) => Ok(verdict),
-            };
-            let verdict = match verdict {
-                Ok(verdict) => {
-                    failed_boots = 0;
-                    verdict
-                }
-                Err(reason) => {
-                    failed_boots = if open.is_none() { failed_boots + 1 } else { 0 };
-                    if let Some(open) = open.take() {
-                        open.stage.close(Some(&reason), journal)?;
-                    }
-                    Verdict::new(Outcome::Crash, reason)
-                }
+                Ok(prepared) => self.play(piece, &test, &prepared, &mut guests, journal)?,
+                Err(verdict) => verdict,
             };
             let failed = !verdict.outcome.is_ok();
             let Verdict { outcome, reason, exit_code, .. } = verdict;
             let seconds = began.elapsed().as_secs_f64();
             journal.add(Event::TestEnded { test, outcome, reason, exit_code, seconds })?;
-            if failed_boots >= BOOT_ATTEMPTS {
-                return Err(Error::cannot_run(format!("{BOOT_ATTEMPTS} guests in a row did not come up"))
-                    .hint("see why: the console logs are in the run's directory"));
-            }
             if failed && self.plan.fail_fast {
                 break;
             }
         }
-        open.map_or(Ok(()), |open| open.stage.close(None, journal))
+        guests.open.map_or(Ok(()), |open| open.close(journal))
     }
 
     /// Builds a piece on the host. What cannot be built, or cannot run on this kernel, has its verdict already.
@@ -141,45 +128,110 @@ impl Theatre<'_> {
         }
     }
 
-    /// Plays a piece that is built. The inner error says what was wrong with a guest.
+    /// Plays a piece that is built.
     fn play(
         &self,
         piece: &Piece,
         test: &TestId,
         prepared: &Prepared,
-        open: &mut Option<Open>,
+        guests: &mut Guests,
         journal: &mut Journal,
-    ) -> Result<Result<Verdict, String>> {
-        if let Some(other) = open.take_if(|open| open.spent || piece.guests() > 1) {
-            other.stage.close(None, journal)?;
-        }
-        let played = match open {
-            Some(open) => self.act(piece, test, prepared, &mut open.stage, journal),
-            None => match self.open(piece, journal) {
-                Ok(opened) => {
-                    let opened = open.insert(opened);
-                    self.act(piece, test, prepared, &mut opened.stage, journal)
-                }
-                Err(trouble) => Err(trouble),
-            },
-        };
-        match played {
+    ) -> Result<Verdict> {
+        let mut open = self.guests_for(piece, test, guests, journal)?;
+        match self.act(piece, test, prepared, &mut open.stage, journal) {
             Ok(verdict) => {
-                if let Some(open) = open.as_mut().filter(|_| verdict.spoiled) {
-                    open.spent = true;
-                }
-                Ok(Ok(verdict))
+                let reason = self.why_spent(piece, &verdict, &open.stage);
+                open.spent = open.spent.or(reason);
+                guests.open = Some(open);
+                Ok(verdict)
             }
-            Err(Trouble::Guest(reason)) => {
-                let splat = open.as_ref().and_then(|open| open.stage.splats().first().cloned());
-                Ok(Err(splat.map_or(reason.clone(), |splat| format!("{reason}: {splat}"))))
+            Err(Trouble::Guest(reason) | Trouble::Timeout(reason)) => {
+                let splat = open.stage.splats().first().cloned();
+                let reason = splat.map_or(reason.clone(), |splat| format!("{reason}: {splat}"));
+                open.stage.close(End::Crash(&reason), journal)?;
+                Ok(Verdict::new(Outcome::Crash, reason))
             }
             Err(Trouble::Error(error)) => {
-                if let Some(open) = open.take().filter(|_| error.kind() != ErrorKind::Interrupted) {
-                    open.stage.close(None, journal)?;
+                if error.kind() != ErrorKind::Interrupted {
+                    open.stage.close(End::Done, journal)?;
                 }
                 Err(error)
             }
+        }
+    }
+
+    /// Why the guests of a piece are not for another one.
+    fn why_spent(&self, piece: &Piece, verdict: &Verdict, stage: &Stage) -> Option<&'static str> {
+        if verdict.outcome == Outcome::Timeout {
+            return Some("replaced after a timeout");
+        }
+        if self.plan.guest.rules.replace_after_splat && stage.splatted() {
+            return Some(AFTER_SPLAT);
+        }
+        if verdict.spoiled {
+            return Some("replaced: a module cannot be unloaded");
+        }
+        // The next module may get the addresses of this one, and its leaks the names of this one's functions.
+        let module = matches!(piece.kind, Kind::Modules(_)) && stage.asks_for_leaks();
+        module.then_some("asked for memory leaks")
+    }
+
+    /// Guests in which a piece can begin: those that are up, if they are well, or others.
+    fn guests_for(
+        &self,
+        piece: &Piece,
+        test: &TestId,
+        guests: &mut Guests,
+        journal: &mut Journal,
+    ) -> Result<Open> {
+        if let Some(other) = guests.open.take_if(|open| open.spent.is_some() || piece.guests() > 1) {
+            other.close(journal)?;
+        }
+        loop {
+            let opened = match guests.open.take() {
+                Some(open) => Ok(open),
+                None => self.open(piece, journal),
+            };
+            let mut open = match opened {
+                Ok(open) => open,
+                Err(Trouble::Error(error)) => return Err(error),
+                Err(Trouble::Guest(why) | Trouble::Timeout(why)) => {
+                    self.boot_failed(&why, guests, journal)?;
+                    continue;
+                }
+            };
+            let fresh = open.stage.is_fresh();
+            let splat = match open.stage.splatted_before(test, journal) {
+                Ok(splat) => splat,
+                Err(Trouble::Error(error)) => return Err(error),
+                Err(Trouble::Guest(why) | Trouble::Timeout(why)) => {
+                    open.stage.close(End::Crash(&why), journal)?;
+                    if fresh {
+                        self.boot_failed(&why, guests, journal)?;
+                    }
+                    continue;
+                }
+            };
+            match guests.boots.judge(fresh, splat) {
+                Decision::Use => return Ok(open),
+                Decision::UseAnyway => {
+                    let boots = self.plan.guest.rules.boots;
+                    journal.warn(splats_at_every_boot(boots), Some(BOOT_SPLAT_HINT.to_owned()))?;
+                    return Ok(open);
+                }
+                Decision::Replace | Decision::GiveUp => {
+                    let reason = if fresh { "replaced after a splat during boot" } else { AFTER_SPLAT };
+                    open.stage.close(End::Replaced(reason), journal)?;
+                }
+            }
+        }
+    }
+
+    fn boot_failed(&self, why: &str, guests: &mut Guests, journal: &mut Journal) -> Result<()> {
+        match guests.boots.failed() {
+            Decision::GiveUp => Err(did_not_come_up(self.plan.guest.rules.boots)
+                .hint("see why: the console logs are in the run's directory")),
+            _ => journal.note(format!("a guest is replaced: {why}")),
         }
     }
 
@@ -196,7 +248,7 @@ impl Theatre<'_> {
         let vm = stage.vm(0);
         let log = journal.path().join(&output);
         journal.add(Event::TestStarted { test: test.clone(), vm, timeout: time.as_secs(), output })?;
-        stage.begin(test, &log, journal)?;
+        stage.begin(test, &log)?;
         let selftests =
             self.built.kselftest_dir.as_ref().map(|dir| dir.join(COLLECTION).display().to_string());
         let selftests = selftests.unwrap_or_default();
@@ -207,8 +259,15 @@ impl Theatre<'_> {
         };
         // Also where it failed: what its kernel says belongs to it.
         let splats = stage.end(journal);
-        let verdict = verdict?;
+        let verdict = match verdict {
+            Err(Trouble::Timeout(why)) => Verdict::new(Outcome::Timeout, why),
+            verdict => verdict?,
+        };
         Ok(match splats?.first() {
+            Some(title) if verdict.outcome == Outcome::Timeout => {
+                let reason = verdict.reason.map(|why| format!("{why}; kernel splat: {title}"));
+                Verdict { reason, ..verdict }
+            }
             Some(title) => {
                 Verdict { outcome: Outcome::Fail, reason: Some(format!("kernel splat: {title}")), ..verdict }
             }
@@ -242,7 +301,15 @@ impl Theatre<'_> {
             }
             _ => specs.push(spec(&guest)?),
         }
-        let stage = Stage::open(&specs, patience, journal)?;
-        Ok(Open { stage, spent: specs.len() > 1, _cables: cables })
+        let stage = Stage::open(&specs, patience, self.plan.guest.rules, journal)?;
+        // Where hosts are guests, their network is that of one piece only.
+        let spent = (specs.len() > 1).then_some("done");
+        Ok(Open { stage, spent, _cables: cables })
+    }
+}
+
+impl Open {
+    fn close(self, journal: &mut Journal) -> Result<()> {
+        self.stage.close(self.spent.map_or(End::Done, End::Replaced), journal)
     }
 }

@@ -1,6 +1,7 @@
 //! Plays kernel modules: loaded in order, watched, and unloaded in reverse.
 
 use super::super::Journal;
+use super::super::leaks;
 use super::super::stage::{Stage, Task, Trouble};
 use super::network::{Network, Scene, unmet};
 use super::prepare::BuiltModule;
@@ -114,7 +115,15 @@ fn load_all(
             let why = format!("{} cannot be loaded: {}", module.name, explained(said, module));
             return Ok(Some(Verdict::fail(why)));
         }
-        loaded.push(Loaded { name: in_kernel(&module.name), guest });
+        let name = in_kernel(&module.name);
+        if stage.asks_for_leaks() {
+            let asked =
+                stage.run(Task::new(guest, leaks::ask_for_sections(&name)), PATIENCE, journal)?.output;
+            if let Err(why) = stage.remember_module(&name, &module.file, &asked) {
+                journal.note(format!("a leak of {name} will have no name: {why}"))?;
+            }
+        }
+        loaded.push(Loaded { name, guest });
         stage.pump(BETWEEN, journal)?;
     }
     Ok(None)

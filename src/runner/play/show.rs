@@ -1,6 +1,6 @@
 //! What MPTCP is told on each host of a network, as its kernel says.
 
-use super::super::stage::{Stage, Task, Trouble};
+use super::super::stage::{End, Stage, Task, Trouble};
 use super::super::{Host, Journal, steps};
 use super::PATIENCE;
 use super::network::Network;
@@ -36,12 +36,16 @@ pub fn show(
     let accelerator = steps::accelerator(guest, &built.image, host, journal)?;
     let spec = steps::spec(guest, accelerator, &journal.tmp()?, host)?;
     let in_the_end = |trouble: Trouble| match trouble {
-        Trouble::Guest(why) => Error::cannot_run(format!("the guest does not answer: {why}")),
+        Trouble::Guest(why) | Trouble::Timeout(why) => {
+            Error::cannot_run(format!("the guest does not answer: {why}"))
+        }
         Trouble::Error(error) => error,
     };
-    let mut stage = Stage::open(&[spec], guest.boot_timeout(accelerator), journal).map_err(in_the_end)?;
+    let mut stage =
+        Stage::open(&[spec], guest.boot_timeout(accelerator), guest.rules, journal).map_err(in_the_end)?;
     let asked = ask(topology, settings, &mut stage, journal);
-    stage.close(asked.as_ref().err().map(|_| "it does not answer"), journal)?;
+    let end = if asked.is_err() { End::Crash("it does not answer") } else { End::Done };
+    stage.close(end, journal)?;
     asked.map_err(in_the_end)
 }
 

@@ -3,9 +3,10 @@
 use super::{CONSOLE_LAG, Trouble};
 use crate::guest::protocol::ToGuest;
 use crate::runner::watch::Watch;
-use crate::vm::Session;
 use crate::vm::console::Splat;
 use crate::vm::session::VmId;
+use crate::vm::{Session, Spec};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// A guest, and what is known of it.
@@ -21,28 +22,38 @@ pub(super) struct Guest {
     expected: Option<String>,
     /// Since when it is known to be gone.
     leaving: Option<Instant>,
-    /// It did not do in time what it was told.
+    /// It says nothing any more.
     pub hangs: bool,
+    /// The `System.map` of its kernel.
+    pub symbols: PathBuf,
+    /// Since when its kernel is asked for memory leaks, in jiffies; none if it cannot be asked.
+    pub leaks_since: Option<u64>,
 }
 
 impl Guest {
-    pub fn new(id: VmId, session: Session, binds: Vec<(String, String)>) -> Self {
+    pub fn new(id: VmId, session: Session, spec: &Spec) -> Self {
         Self {
             id,
             session,
             up: false,
             started: Instant::now(),
-            binds,
+            binds: spec.binds(),
             watch: Watch::default(),
             expected: None,
             leaving: None,
             hangs: false,
+            symbols: spec.kernel.join("System.map"),
+            leaks_since: None,
         }
     }
 
     /// It answers: returns how many seconds that took.
-    pub fn greet(&mut self) -> f64 {
+    pub fn greet(&mut self, leaks_since: Option<u64>) -> f64 {
         self.up = true;
+        self.leaks_since = leaks_since;
+        if leaks_since.is_some() {
+            self.watch.expect_leaks();
+        }
         if !self.binds.is_empty() {
             self.session.send(ToGuest::Bind { mounts: std::mem::take(&mut self.binds) });
         }

@@ -4,22 +4,30 @@
 //! programs on several hosts at the same time, in an order that depends on what they do. So the one who plays is written as
 //! plain code, and the stage takes what all guests say while it waits.
 
+mod examine;
 mod guest;
 mod job;
+mod leave;
 
 pub use job::{JobKey, Task};
 
+use super::evidence;
 use super::journal::Journal;
+use super::leaks;
 use super::log::CappedLog;
+use super::watch::About;
 use crate::error::{Error, Result};
 use crate::event::{Event, TestId};
 use crate::guest::protocol::{Exit, FromGuest, ToGuest};
+use crate::plan::GuestRules;
 use crate::process::interrupt;
 use crate::vm::console::Splat;
 use crate::vm::session::VmId;
 use crate::vm::{Message, Session, Spec};
+use examine::Examined;
 use guest::Guest;
 use job::Job;
+pub use leave::End;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver};
@@ -39,6 +47,8 @@ const CONSOLE_LAG: Duration = Duration::from_secs(5);
 pub enum Trouble {
     /// A guest is gone, or hangs: what is wrong with it.
     Guest(String),
+    /// A command did not end in its time. Its guest is there and was examined, and is not to be used any more.
+    Timeout(String),
     /// It is no guest's fault.
     Error(Error),
 }
@@ -75,11 +85,26 @@ pub struct Stage {
     log: Option<CappedLog>,
     /// The titles of the splats since the test began.
     splats: Vec<String>,
+    /// How many splats there were when the last test began, of all guests.
+    known_splats: u32,
+    /// The tests that began.
+    tests: Vec<TestId>,
+    rules: GuestRules,
+    examined: Option<Examined>,
+    /// What guests answered that were asked for memory leaks, and which of them are done.
+    answers: BTreeMap<usize, (leaks::Answer, bool)>,
+    /// The modules that were loaded.
+    modules: Vec<leaks::Module>,
 }
 
 impl Stage {
     /// Boots guests, all at the same time, and waits until the last of them is up.
-    pub fn open(specs: &[Spec], patience: Duration, journal: &mut Journal) -> Result<Self, Trouble> {
+    pub fn open(
+        specs: &[Spec],
+        patience: Duration,
+        rules: GuestRules,
+        journal: &mut Journal,
+    ) -> Result<Self, Trouble> {
         let (sender, receiver) = mpsc::sync_channel(MESSAGES);
         let first = u32::try_from(journal.summary().vms.len()).unwrap_or(0) + 1;
         let mut guests = Vec::new();
@@ -89,14 +114,32 @@ impl Stage {
             let log = journal.path().join(&console);
             journal.add(Event::VmStarted { vm: id, accelerator, console })?;
             let session = Session::start(spec, id, &log, sender.clone())?;
-            guests.push(Guest::new(id, session, spec.binds()));
+            guests.push(Guest::new(id, session, spec));
         }
-        let (jobs, log) = (BTreeMap::new(), None);
-        let mut stage = Self { guests, receiver, jobs, count: 0, test: None, log, splats: Vec::new() };
+        let mut stage = Self {
+            guests,
+            receiver,
+            jobs: BTreeMap::new(),
+            count: 0,
+            test: None,
+            log: None,
+            splats: Vec::new(),
+            known_splats: 0,
+            tests: Vec::new(),
+            rules,
+            examined: None,
+            answers: BTreeMap::new(),
+            modules: Vec::new(),
+        };
         match stage.wait_for_all(patience, journal) {
             Ok(()) => Ok(stage),
             Err(trouble) => {
-                stage.close(matches!(trouble, Trouble::Guest(_)).then_some("it did not come up"), journal)?;
+                let end = if matches!(trouble, Trouble::Guest(_)) {
+                    End::Crash("it did not come up")
+                } else {
+                    End::Done
+                };
+                stage.close(end, journal)?;
                 Err(trouble)
             }
         }
@@ -113,12 +156,34 @@ impl Stage {
         Ok(())
     }
 
-    /// From here on, what is said goes to `log`, and splats belong to this test.
-    pub fn begin(&mut self, test: &TestId, log: &Path, journal: &mut Journal) -> Result<(), Trouble> {
+    /// A test is about to begin: hears all that the consoles showed before. True if a kernel printed a splat since the last
+    /// test began, or during boot.
+    pub fn splatted_before(&mut self, test: &TestId, journal: &mut Journal) -> Result<bool, Trouble> {
         self.settle(&format!("vmptcp: begin of {}, attempt {}", test.name, test.attempt), journal)?;
         self.flush_splats(journal)?;
+        Ok(self.splatted())
+    }
+
+    /// True if a kernel printed a splat since the last test began, or during boot.
+    pub fn splatted(&self) -> bool {
+        self.count_splats() > self.known_splats
+    }
+
+    /// True as long as no test began.
+    pub fn is_fresh(&self) -> bool {
+        self.tests.is_empty()
+    }
+
+    fn count_splats(&self) -> u32 {
+        self.guests.iter().map(|guest| guest.watch.splats()).sum()
+    }
+
+    /// From here on, what is said goes to `log`, and splats belong to this test.
+    pub fn begin(&mut self, test: &TestId, log: &Path) -> Result<()> {
+        self.known_splats = self.count_splats();
         self.splats.clear();
         self.test = Some(test.clone());
+        self.tests.push(test.clone());
         self.log = Some(CappedLog::create(log)?);
         self.jobs.clear();
         Ok(())
@@ -167,7 +232,7 @@ impl Stage {
         key
     }
 
-    /// Runs a command to its end. One that does not end within `limit` means that its guest hangs.
+    /// Runs a command to its end. If one does not end within `limit`, its guest is examined.
     pub fn run(&mut self, task: Task, limit: Duration, journal: &mut Journal) -> Result<Ended, Trouble> {
         let (what, guest) = (task.argv.join(" "), task.guest);
         let key = self.start(task);
@@ -178,11 +243,9 @@ impl Stage {
                 return Ok(ended);
             }
             if Instant::now() >= until {
-                if let Some(guest) = self.guests.get_mut(guest) {
-                    guest.hangs = true;
-                }
                 let what: String = what.chars().take(80).collect();
-                return Err(Trouble::Guest(format!("{what} did not end within {} s", limit.as_secs())));
+                let why = format!("{what} did not end within {} s", limit.as_secs());
+                return Err(self.examine(guest, why, journal)?);
             }
             self.pump(TICK, journal)?;
         }
@@ -254,7 +317,9 @@ impl Stage {
         match message {
             Message::Console(line) => {
                 let splat = guest.console(&line);
-                if let (Some(log), true) = (&mut self.log, self.test.is_some()) {
+                // What was asked for is evidence, and has a file of its own.
+                let wanted = self.test.is_some() && !guest.watch.is_examined();
+                if let (Some(log), true) = (&mut self.log, wanted) {
                     log.write(
                         &[format!("[kernel {id}] ").as_bytes(), line.trim_ascii_end(), b"\n"].concat(),
                     )?;
@@ -280,11 +345,25 @@ impl Stage {
         let vm = guest.id;
         let key = |id| JobKey { guest: at, id };
         match message {
-            FromGuest::Ready { kernel, .. } => {
-                let seconds = guest.greet();
+            FromGuest::Ready { kernel, leaks_since, .. } => {
+                let seconds = guest.greet(leaks_since);
                 journal.add(Event::VmReady { vm, kernel, seconds })?;
             }
             FromGuest::Trouble { text } => journal.warn(format!("VM {vm}: {text}"), None)?,
+            FromGuest::Output { id: evidence::JOB, data, .. } => {
+                if let Some(examined) = &mut self.examined {
+                    examined.take(&data.0)?;
+                }
+            }
+            FromGuest::Ended { id: evidence::JOB, .. } | FromGuest::Failed { id: evidence::JOB, .. } => {
+                self.examined.iter_mut().for_each(|examined| examined.ended = true);
+            }
+            FromGuest::Output { id: leaks::JOB, data, .. } => {
+                self.answers.entry(at).or_default().0.take(&data.0);
+            }
+            FromGuest::Ended { id: leaks::JOB, .. } | FromGuest::Failed { id: leaks::JOB, .. } => {
+                self.answers.entry(at).or_default().1 = true;
+            }
             FromGuest::Output { id, data, .. } => {
                 if let Some(job) = self.jobs.get_mut(&key(id)) {
                     let lines = job.take(&data.0);
@@ -317,8 +396,9 @@ impl Stage {
 
     fn splat(&mut self, at: usize, splat: Splat, journal: &mut Journal) -> Result<()> {
         self.splats.push(splat.title.clone());
+        let about = if self.is_fresh() { About::boot(self.rules) } else { About::test(self.test.clone()) };
         let guest = &mut self.guests[at];
-        guest.watch.record(guest.id, splat, self.test.clone(), journal)
+        guest.watch.record(guest.id, splat, about, journal)
     }
 
     fn flush_splats(&mut self, journal: &mut Journal) -> Result<()> {
@@ -326,20 +406,6 @@ impl Stage {
             if let Some(splat) = self.guests[at].watch.flush() {
                 self.splat(at, splat, journal)?;
             }
-        }
-        Ok(())
-    }
-
-    /// Stops all guests. `crash` says what was wrong with one of them.
-    pub fn close(mut self, crash: Option<&str>, journal: &mut Journal) -> Result<()> {
-        self.flush_splats(journal)?;
-        for guest in self.guests {
-            // Of several guests, those that are well did not crash.
-            let crashed = crash.is_some() && !guest.answers();
-            let tail = if crashed { guest.watch.tail().cloned().collect() } else { Vec::new() };
-            let reason = if crashed { crash.unwrap_or_default() } else { "done" }.to_owned();
-            journal.add(Event::VmEnded { vm: guest.id, crashed, reason, console_tail: tail })?;
-            guest.session.stop();
         }
         Ok(())
     }

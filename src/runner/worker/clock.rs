@@ -2,12 +2,11 @@
 
 use super::super::evidence::{self, Evidence};
 use super::super::journal::Journal;
+use super::super::leaks;
 use super::super::running::Stop;
 use super::{CONSOLE_LAG, State, Wish, Worker};
 use crate::error::Result;
-use crate::event::Event;
 use crate::guest::protocol::ToGuest;
-use crate::store::write_whole;
 use std::time::{Duration, Instant};
 
 /// How often the agent is asked whether it is there.
@@ -28,7 +27,10 @@ impl Worker {
     pub(in super::super) fn forgive(&mut self, stall: Duration) {
         self.heard += stall;
         match &mut self.state {
-            State::Booting { until } | State::Dying { until, .. } => *until += stall,
+            State::Booting { until }
+            | State::Waiting { until, .. }
+            | State::Leaving { until, .. }
+            | State::Dying { until, .. } => *until += stall,
             State::Running(running) => running.forgive(stall),
             State::Idle => {}
         }
@@ -44,6 +46,12 @@ impl Worker {
             State::Booting { until } if now >= *until => {
                 let waited = (now - self.started).as_secs();
                 self.hang(&format!("the guest did not come up within {waited} s"), journal)?;
+            }
+            State::Waiting { until, .. } if now >= *until => return self.may_begin(journal),
+            State::Leaving { until, .. } if now >= *until => {
+                let limit = leaks::TIME.as_secs();
+                journal.note(format!("VM {} did not say within {limit} s whether memory leaked", self.id))?;
+                return self.left(journal);
             }
             State::Idle | State::Running(_) if now - self.heard > SILENCE => {
                 let silence = SILENCE.as_secs();
@@ -85,7 +93,11 @@ impl Worker {
                 _ => {}
             },
             State::Dying { until, .. } if now >= *until => return self.bury(journal),
-            State::Booting { .. } | State::Idle | State::Dying { .. } => {}
+            State::Booting { .. }
+            | State::Idle
+            | State::Waiting { .. }
+            | State::Leaving { .. }
+            | State::Dying { .. } => {}
         }
         if now - self.asked > PING_EVERY && self.booted {
             self.asked = now;
@@ -96,15 +108,11 @@ impl Worker {
 
     /// The guest is there, and of no use any more: QEMU is asked what its CPUs do.
     fn hang(&mut self, reason: &str, journal: &mut Journal) -> Result<()> {
-        let symbols = std::fs::read_to_string(&self.symbols).ok();
-        let text = self.session.examine(symbols.as_deref()).unwrap_or_else(|error| format!("{error}\n"));
-        let file = format!("vm-{}.registers.txt", self.id);
-        write_whole(&journal.path().join(&file), text.as_bytes())?;
         let test = match &self.state {
             State::Running(running) => Some(running.job.id.clone()),
             _ => None,
         };
-        journal.add(Event::Evidence { test, what: "CPUs".to_owned(), file })?;
+        evidence::registers(&self.session, &self.symbols, self.id, test, journal)?;
         self.die(reason, Duration::ZERO);
         Ok(())
     }

@@ -8,6 +8,9 @@ use crate::event::{Event, Outcome};
 use crate::guest::protocol::Exit;
 use std::time::{Duration, Instant};
 
+/// Why a guest goes whose kernel printed a splat.
+pub(in super::super) const AFTER_SPLAT: &str = "replaced after a splat";
+
 impl Worker {
     /// The guest is gone, or as good as. The first reason holds.
     pub(super) fn die(&mut self, reason: &str, lag: Duration) {
@@ -17,6 +20,10 @@ impl Worker {
         let until = Instant::now() + lag;
         let running = match std::mem::replace(&mut self.state, State::Idle) {
             State::Running(running) => Some(running),
+            State::Waiting { job, .. } => {
+                self.given_back = Some(*job);
+                None
+            }
             _ => None,
         };
         self.state = State::Dying { until, reason: reason.to_owned(), running };
@@ -48,8 +55,10 @@ impl Worker {
         self.done = Some(Done { splat: running.splat.is_some(), job: running.job, outcome });
         if timed_out {
             // What it left behind, nobody knows: the next test gets a fresh guest.
-            self.end(false, "replaced after a timeout", journal)?;
-            return Ok(Wish::Retire { booted: true });
+            return self.leave("replaced after a timeout", journal);
+        }
+        if self.rules.replace_after_splat && self.splatted() {
+            return self.leave(AFTER_SPLAT, journal);
         }
         Ok(Wish::Work)
     }
@@ -71,7 +80,7 @@ impl Worker {
             self.done = Some(Done { splat: running.splat.is_some(), job: running.job, outcome });
         }
         self.end(true, &reason, journal)?;
-        Ok(Wish::Retire { booted: self.booted })
+        Ok(Wish::Lost { served: self.jobs > 0 })
     }
 
     pub(super) fn end(&mut self, crashed: bool, reason: &str, journal: &mut Journal) -> Result<()> {
@@ -79,11 +88,16 @@ impl Worker {
         journal.add(Event::VmEnded { vm: self.id, crashed, reason: reason.to_owned(), console_tail })
     }
 
-    /// The work is done: stops the VM.
-    pub(in super::super) fn dismiss(mut self, journal: &mut Journal) -> Result<()> {
-        self.end(false, "done", journal)?;
-        self.session.stop();
-        Ok(())
+    /// The guest is not needed any more, or not to be trusted: it goes, after it was asked for memory leaks.
+    pub(in super::super) fn leave(&mut self, reason: &str, journal: &mut Journal) -> Result<Wish> {
+        if let State::Waiting { job, .. } = std::mem::replace(&mut self.state, State::Idle) {
+            self.given_back = Some(*job);
+        }
+        if self.ask_for_leaks(reason) {
+            return Ok(Wish::Nothing);
+        }
+        self.end(false, reason, journal)?;
+        Ok(Wish::Retire)
     }
 
     /// Stops the VM without a word.

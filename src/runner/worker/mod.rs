@@ -2,18 +2,23 @@
 
 mod clock;
 mod end;
+mod leave;
+
+pub(super) use end::AFTER_SPLAT;
 
 use super::capture::Capture;
 use super::evidence::{self, Evidence};
 use super::fleet::{Job, Orders};
 use super::journal::Journal;
+use super::leaks;
 use super::packets::Place;
 use super::running::{Ended, Running, Stop, begin_mark, end_mark};
-use super::watch::Watch;
+use super::watch::{About, Watch};
 use crate::error::Result;
-use crate::event::{Event, Outcome};
+use crate::event::{Event, Outcome, TestId};
 use crate::guest::protocol;
 use crate::guest::protocol::{Exit, FromGuest, Io, JobId, ToGuest};
+use crate::plan::GuestRules;
 use crate::suite::selftests::COLLECTION;
 use crate::vm::console::Splat;
 use crate::vm::session::VmId;
@@ -29,12 +34,16 @@ const CONSOLE_LAG: Duration = Duration::from_secs(5);
 pub(super) enum Wish {
     /// Nothing.
     Nothing,
-    /// Another test.
+    /// A test.
     Work,
-    /// To be replaced: its guest is gone, or not to be trusted any more.
-    Retire {
-        /// The guest came up before.
-        booted: bool,
+    /// To hear whether the test that it was given may begin: what the console showed before, was seen.
+    Begin,
+    /// To go: it has ended its guest.
+    Retire,
+    /// To go: its guest is gone, or hangs.
+    Lost {
+        /// A test began in it before.
+        served: bool,
     },
 }
 
@@ -43,7 +52,18 @@ enum State {
         until: Instant,
     },
     Idle,
+    /// A test was given to it, and waits for the console to show all that was before.
+    Waiting {
+        job: Box<Job>,
+        until: Instant,
+    },
     Running(Box<Running>),
+    /// The guest is asked for memory leaks, and then goes.
+    Leaving {
+        until: Instant,
+        reason: String,
+        answer: leaks::Answer,
+    },
     /// The guest is gone; what its console has still to say is waited for.
     Dying {
         until: Instant,
@@ -62,7 +82,14 @@ pub(super) struct Worker {
     heard: Instant,
     asked: Instant,
     jobs: JobId,
+    /// The tests that began in it.
+    tests: Vec<TestId>,
     watch: Watch,
+    /// How many splats of its kernel were taken note of when it was last given a test.
+    known_splats: u32,
+    rules: GuestRules,
+    /// Since when its kernel is asked for memory leaks, in jiffies; none if it cannot be asked.
+    leaks_since: Option<u64>,
     binds: Vec<(String, String)>,
     symbols: PathBuf,
     /// The agent's end of the port is closed.
@@ -70,6 +97,8 @@ pub(super) struct Worker {
     /// The console was read to its end.
     console_ended: bool,
     done: Option<Done>,
+    /// A test that did not begin, and waits for another guest.
+    given_back: Option<Job>,
 }
 
 /// A test that is over.
@@ -83,7 +112,7 @@ pub(super) struct Done {
 }
 
 impl Worker {
-    pub fn new(id: VmId, session: Session, boot_timeout: Duration, spec: &Spec) -> Self {
+    pub fn new(id: VmId, session: Session, boot_timeout: Duration, rules: GuestRules, spec: &Spec) -> Self {
         let now = Instant::now();
         Self {
             id,
@@ -94,12 +123,17 @@ impl Worker {
             heard: now,
             asked: now,
             jobs: 0,
+            tests: Vec::new(),
             watch: Watch::default(),
+            known_splats: 0,
+            rules,
+            leaks_since: None,
             binds: spec.binds(),
             symbols: spec.kernel.join("System.map"),
             agent_gone: false,
             console_ended: false,
             done: None,
+            given_back: None,
         }
     }
 
@@ -116,14 +150,42 @@ impl Worker {
         self.done.take()
     }
 
+    /// A test that it was given and that did not begin, once.
+    pub fn take_back(&mut self) -> Option<Job> {
+        self.given_back.take()
+    }
+
     /// True if it ran a test already.
     pub fn is_used(&self) -> bool {
         self.jobs > 0
     }
 
-    /// Starts a test. Only for a worker that wished for work.
-    pub fn run(&mut self, job: Job, orders: &Orders, journal: &mut Journal) -> Result<()> {
+    /// Takes a test, which does not begin before the fleet was asked. Only for a worker that wished for work.
+    pub fn give(&mut self, job: Job) {
+        self.session.send(ToGuest::Mark { text: begin_mark(&job) });
+        self.state = State::Waiting { job: Box::new(job), until: Instant::now() + CONSOLE_LAG };
+    }
+
+    /// True if its kernel printed a splat since it was last given a test, or since it booted.
+    pub fn splatted(&self) -> bool {
+        self.watch.splats() > self.known_splats
+    }
+
+    /// Begins the test that it was given.
+    pub fn begin(&mut self, orders: &Orders, journal: &mut Journal) -> Result<()> {
+        self.known_splats = self.watch.splats();
+        match std::mem::replace(&mut self.state, State::Idle) {
+            State::Waiting { job, .. } => self.run(*job, orders, journal),
+            other => {
+                self.state = other;
+                Ok(())
+            }
+        }
+    }
+
+    fn run(&mut self, job: Job, orders: &Orders, journal: &mut Journal) -> Result<()> {
         self.jobs += 1;
+        self.tests.push(job.id.clone());
         let stem = format!("tests/{}", job.id.stem());
         let output = format!("{stem}.log");
         let capture =
@@ -141,7 +203,6 @@ impl Worker {
             place = Some(made);
         }
         argv.extend(test.args.iter().cloned());
-        self.session.send(ToGuest::Mark { text: begin_mark(&job) });
         self.session.send(ToGuest::Run(protocol::Job { id: self.jobs, argv, cwd, env, io: Io::Merged }));
         let mut evidence = None;
         if job.id.rerun > 0 {
@@ -202,8 +263,12 @@ impl Worker {
 
     fn agent(&mut self, message: FromGuest, journal: &mut Journal) -> Result<Wish> {
         match message {
-            FromGuest::Ready { kernel, .. } if !self.booted => {
+            FromGuest::Ready { kernel, leaks_since, .. } if !self.booted => {
                 self.booted = true;
+                self.leaks_since = leaks_since;
+                if leaks_since.is_some() {
+                    self.watch.expect_leaks();
+                }
                 let seconds = self.started.elapsed().as_secs_f64();
                 journal.add(Event::VmReady { vm: self.id, kernel, seconds })?;
                 if !self.binds.is_empty() {
@@ -219,6 +284,14 @@ impl Worker {
                 {
                     evidence.take(&data.0)?;
                 }
+            }
+            FromGuest::Output { id: leaks::JOB, data, .. } => {
+                if let State::Leaving { answer, .. } = &mut self.state {
+                    answer.take(&data.0);
+                }
+            }
+            FromGuest::Ended { id: leaks::JOB, .. } | FromGuest::Failed { id: leaks::JOB, .. } => {
+                return self.left(journal);
             }
             FromGuest::Output { id, data, .. } => {
                 let vm = self.id;
@@ -283,10 +356,8 @@ impl Worker {
     fn console(&mut self, line: &[u8], journal: &mut Journal) -> Result<Wish> {
         let line = String::from_utf8_lossy(line).trim_end().to_owned();
         // What is open when a test begins, is not its doing.
-        let begins =
-            matches!(&self.state, State::Running(running) if line.ends_with(&begin_mark(&running.job)));
-        if begins && let Some(splat) = self.watch.flush() {
-            self.watch.record(self.id, splat, None, journal)?;
+        if matches!(&self.state, State::Waiting { job, .. } if line.ends_with(&begin_mark(job))) {
+            return self.may_begin(journal);
         }
         if let Some(splat) = self.watch.line(&line) {
             self.splat(splat, journal)?;
@@ -307,6 +378,15 @@ impl Worker {
             running.splat.get_or_insert_with(|| splat.title.clone());
             running.job.id.clone()
         });
-        self.watch.record(self.id, splat, test, journal)
+        let about = if self.jobs == 0 { About::boot(self.rules) } else { About::test(test) };
+        self.watch.record(self.id, splat, about, journal)
+    }
+
+    /// The console has shown all that was before the test which waits.
+    fn may_begin(&mut self, journal: &mut Journal) -> Result<Wish> {
+        if let Some(splat) = self.watch.flush() {
+            self.splat(splat, journal)?;
+        }
+        Ok(Wish::Begin)
     }
 }
