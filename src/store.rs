@@ -11,13 +11,24 @@
 
 use crate::error::{Error, IoContext, Result};
 use crate::event::{Event, Record};
-use std::fs::{self, File, TryLockError};
+use crate::text::file;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 /// The link that points to the newest run.
 pub const LATEST: &str = "latest";
+
+/// The log of a run, in its directory.
+const EVENTS: &str = "events.jsonl";
+
+/// How the name of a run's directory begins as long as it is not locked yet.
+const NEW: &str = ".new-";
+
+/// A directory that is hidden for longer belongs to an invocation that was killed while it made it.
+const NEW_AGE: Duration = Duration::from_secs(3600);
 
 /// The directory of one run, while it is being written.
 #[derive(Debug)]
@@ -30,19 +41,23 @@ pub struct RunDir {
 
 impl RunDir {
     /// Creates the directory of a new run below `runs`, and lets `latest` point to it.
+    ///
+    /// It is made under a hidden name and gets its own when its log is locked: nobody ever sees a run that goes on and is
+    /// not locked, so [`prune`] of another invocation cannot take it for one that has ended.
     pub fn create(runs: &Path) -> Result<Self> {
         fs::create_dir_all(runs).doing("create", runs)?;
-        let now = jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string();
-        let path = create_unique(runs, &now)?;
-        let tests = path.join("tests");
+        let hidden =
+            tempfile::Builder::new().prefix(NEW).tempdir_in(runs).doing("create a directory in", runs)?;
+        let tests = hidden.path().join("tests");
         fs::create_dir(&tests).doing("create", &tests)?;
-        let log = path.join("events.jsonl");
+        let log = hidden.path().join(EVENTS);
         let events = File::create(&log).doing("create", &log)?;
-        // A file system without locks is no reason not to run.
-        let _ = events.try_lock();
-        let events = BufWriter::new(events);
-        point_latest_to(runs, &path)?;
-        Ok(Self { path, events, started: Instant::now() })
+        // A file system without locks is no reason not to run: `goes_on` does not trust it either.
+        let _ = events.lock();
+        let now = jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string();
+        let path = settle(hidden, runs, &now)?;
+        file::replace_link(&runs.join(LATEST), Path::new(path.file_name().unwrap_or_default()))?;
+        Ok(Self { path, events: BufWriter::new(events), started: Instant::now() })
     }
 
     /// Where it is.
@@ -61,7 +76,7 @@ impl RunDir {
     pub fn append(&mut self, event: Event) -> Result<Record> {
         let at_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let record = Record { time: jiff::Timestamp::now(), at_ms, event };
-        let path = self.path.join("events.jsonl");
+        let path = self.path.join(EVENTS);
         let line = serde_json::to_string(&record)
             .map_err(|error| Error::cannot_run(format!("cannot write {}: {error}", path.display())))?;
         writeln!(self.events, "{line}").and_then(|()| self.events.flush()).doing("write", &path)?;
@@ -74,41 +89,26 @@ impl RunDir {
     }
 }
 
-/// Creates a directory that nobody else has: several runs may start in the same second, also in containers, where processes
-/// of two of them have the same number.
-fn create_unique(runs: &Path, now: &str) -> Result<PathBuf> {
+/// Gives the directory of a run its name, which nobody else has: several runs may start in the same second, also in
+/// containers, where processes of two of them have the same number. No name is taken twice, as the kernel renames no
+/// directory over one that has files.
+fn settle(hidden: TempDir, runs: &Path, now: &str) -> Result<PathBuf> {
     let stem = format!("{now}-{}", std::process::id());
     let mut path = runs.join(&stem);
     for count in 1..1000 {
-        match fs::create_dir(&path) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+        match fs::rename(hidden.path(), &path) {
+            Ok(()) => {
+                // There is nothing of that name to remove any more.
+                let _ = hidden.keep();
+                return Ok(path);
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists) => {
                 path = runs.join(format!("{stem}-{count}"));
             }
-            created => return created.doing("create", &path).map(|()| path),
+            Err(error) => return Err(Error::io("create", &path, &error)),
         }
     }
     Err(Error::cannot_run(format!("cannot create a directory for a run: {} is taken", path.display())))
-}
-
-fn point_latest_to(runs: &Path, path: &Path) -> Result<()> {
-    let link = runs.join(LATEST);
-    let fresh = runs.join(format!(".latest-{}", std::process::id()));
-    let _ = fs::remove_file(&fresh);
-    let target = path.file_name().unwrap_or_default();
-    std::os::unix::fs::symlink(target, &fresh).doing("create", &fresh)?;
-    fs::rename(&fresh, &link).doing("create", &link)
-}
-
-/// Writes a file of a run so that it is either whole or not there.
-pub fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let fresh = path.with_file_name(name);
-    let written = fs::write(&fresh, content).and_then(|()| fs::rename(&fresh, path));
-    written.doing("write", path).inspect_err(|_| {
-        // A full disk needs no half of a file.
-        let _ = fs::remove_file(&fresh);
-    })
 }
 
 /// The events of a run that was read back.
@@ -125,7 +125,7 @@ pub struct Replay {
 /// Reads a run back: `wanted` is a directory, the name of a run below `runs`, or a unique beginning of one.
 pub fn replay(runs: &Path, wanted: &str) -> Result<Replay> {
     let path = locate(runs, wanted)?;
-    let log = path.join("events.jsonl");
+    let log = path.join(EVENTS);
     let file = File::open(&log).map_err(|error| {
         Error::usage(format!(
             "{} is not the directory of a run: cannot read {}: {error}",
@@ -185,6 +185,7 @@ pub fn list(runs: &Path) -> Vec<String> {
         .flatten()
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
         .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| !name.starts_with('.'))
         .collect();
     names.sort();
     names
@@ -205,6 +206,18 @@ pub fn prune(runs: &Path, keep: usize) {
             let _ = fs::remove_dir_all(target);
         }
     }
+    sweep(runs);
+}
+
+/// Removes what an invocation left that was killed while it made the directory of a run.
+fn sweep(runs: &Path) {
+    for entry in fs::read_dir(runs).into_iter().flatten().flatten() {
+        let hidden = entry.file_name().as_encoded_bytes().starts_with(NEW.as_bytes());
+        let age = entry.metadata().and_then(|data| data.modified()).map(|time| time.elapsed());
+        if hidden && matches!(age, Ok(Ok(age)) if age > NEW_AGE) && !goes_on(&entry.path()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// Whether a directory is what [`RunDir::create`] makes: `YYYYMMDD-HHMMSS-PID`, with its log.
@@ -214,13 +227,12 @@ fn is_run(path: &Path, name: &str) -> bool {
     (3..=4).contains(&parts.len())
         && parts.iter().all(|part| digits(part))
         && (parts[0].len(), parts[1].len()) == (8, 6)
-        && path.join("events.jsonl").is_file()
+        && path.join(EVENTS).is_file()
 }
 
-/// True if the process that writes a run is there.
+/// True if the process that writes a run is there, or may be: a file system without locks cannot tell.
 fn goes_on(run: &Path) -> bool {
-    File::open(run.join("events.jsonl"))
-        .is_ok_and(|events| matches!(events.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    File::open(run.join(EVENTS)).is_ok_and(|events| events.try_lock_shared().is_err())
 }
 
 #[cfg(test)]
@@ -324,18 +336,51 @@ mod tests {
     #[test]
     fn runs_of_the_same_second_have_directories_of_their_own() {
         let runs = tempfile::tempdir().unwrap();
-        let names: std::collections::BTreeSet<PathBuf> =
-            (0..5).map(|_| create_unique(runs.path(), "20260101-000000").unwrap()).collect();
+        let settled = || {
+            let hidden = tempfile::Builder::new().prefix(NEW).tempdir_in(runs.path()).unwrap();
+            fs::write(hidden.path().join(EVENTS), "").unwrap();
+            settle(hidden, runs.path(), "20260101-000000").unwrap()
+        };
+        let names: std::collections::BTreeSet<PathBuf> = std::thread::scope(|scope| {
+            let all: Vec<_> = (0..5).map(|_| scope.spawn(settled)).collect();
+            all.into_iter().map(|one| one.join().unwrap()).collect()
+        });
         assert_eq!(names.len(), 5);
-        assert!(names.iter().all(|path| path.is_dir()));
+        assert!(names.iter().all(|path| path.join(EVENTS).is_file()));
+        assert_eq!(fs::read_dir(runs.path()).unwrap().count(), 5, "nothing hidden is left");
     }
 
     #[test]
-    fn a_file_that_cannot_be_written_leaves_nothing_behind() {
-        let dir = tempfile::tempdir().unwrap();
-        // A directory of that name cannot be replaced.
-        fs::create_dir(dir.path().join("junit.xml")).unwrap();
-        write_whole(&dir.path().join("junit.xml"), b"x").unwrap_err();
-        assert!(!dir.path().join("junit.xml.new").exists());
+    fn no_run_is_seen_that_goes_on_and_is_not_locked() {
+        let runs = tempfile::tempdir().unwrap();
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    prune(runs.path(), 1);
+                }
+            });
+            for _ in 0..100 {
+                let run = RunDir::create(runs.path()).unwrap();
+                let tmp = run.tmp().unwrap();
+                std::thread::yield_now();
+                assert!(tmp.is_dir() && goes_on(run.path()));
+                assert!(fs::read_link(runs.path().join(LATEST)).is_ok());
+            }
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+    }
+
+    #[test]
+    fn what_was_killed_while_it_began_is_removed_later() {
+        let runs = tempfile::tempdir().unwrap();
+        let (old, young) = (runs.path().join(".new-old"), runs.path().join(".new-young"));
+        fs::create_dir(&old).unwrap();
+        fs::create_dir(&young).unwrap();
+        let long_ago = std::time::SystemTime::now() - NEW_AGE * 2;
+        File::open(&old).unwrap().set_modified(long_ago).unwrap();
+        prune(runs.path(), 0);
+        assert!(!old.exists() && young.exists());
+        assert_eq!(list(runs.path()), [""; 0]);
     }
 }

@@ -278,6 +278,44 @@ fn only_the_report_prints() {
     all_right("only `report` prints", &wrong);
 }
 
+/// What replaces a file, and those who may do so without `text::file`: module, call, and why nobody else meets it.
+const WRITES: [&str; 4] = ["fs::write(", "fs::rename(", "NamedTempFile", ".persist("];
+const OWN_FILES: [(&str, &str, &str); 10] = [
+    ("text::file", "", "the one way"),
+    ("guest::agent", "fs::write(", "a device: the kernel's log"),
+    ("kernel::source", "fs::rename(", "a directory, under the lock of the cache"),
+    ("kernel::kconfig::configure", "fs::rename(", "what kconfig wrote, under the lock of the variant"),
+    ("series::load", "fs::write(", "a directory of this series alone"),
+    ("series::tool", "fs::write(", "a directory of this check alone"),
+    ("series::workspace", "NamedTempFile", "an archive that git writes and tar reads"),
+    ("store", "fs::rename(", "a directory gets its name"),
+    ("runner::decode", "fs::write(", "a directory of this run alone"),
+    ("runner::packets", "fs::rename(", "a directory of this run alone"),
+];
+
+#[test]
+fn files_are_replaced_in_one_way() {
+    let mut wrong = Vec::new();
+    let mut used = [false; OWN_FILES.len()];
+    for source in sources() {
+        for (line, text) in &source.code {
+            for call in WRITES.iter().filter(|call| text.contains(**call)) {
+                let may = |(module, what, _): &(&str, &str, &str)| {
+                    source.is_within(module) && (what.is_empty() || what == call)
+                };
+                match OWN_FILES.iter().position(may) {
+                    Some(at) => used[at] = true,
+                    None => wrong.push(format!("{}: {call}", source.at(*line))),
+                }
+            }
+        }
+    }
+    all_right("a file that others may see at the same time is written by text::file", &wrong);
+    let idle = OWN_FILES.iter().zip(used).filter(|(_, used)| !used);
+    let idle: Vec<String> = idle.map(|((module, what, _), _)| format!("{module}: {what}")).collect();
+    all_right("a module may write what it does not write (any more)", &idle);
+}
+
 #[test]
 fn files_stay_small() {
     let long = |source: &&Source| source.length > LONGEST;

@@ -8,7 +8,7 @@ use crate::event::Outcome;
 use crate::report::{Summary, console, text};
 use crate::series::bisect::{Bisection, Question, Standing, Verdict};
 use crate::series::safety::visible;
-use crate::store::write_whole;
+use crate::text::file;
 use std::fmt::Write as _;
 
 /// Find the commit that broke a test
@@ -62,7 +62,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
     }
     let log = place.workspace.dir("state")?.join("bisect.log");
     loop {
-        write_whole(&log, bisection.log()?.as_bytes())?;
+        file::replace(&log, bisection.log()?.as_bytes())?;
         let suspects = match bisection.standing()? {
             Standing::Try(commit, left) => {
                 let subject = place.git.read(["show", "-s", "--format=%s", &commit])?;

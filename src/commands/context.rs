@@ -140,13 +140,10 @@ impl Context {
     /// Lets commands without a tree of their own use this one from now on.
     pub fn remember(&self, tree: &Path) -> Result<()> {
         let link = self.cache()?.join(REMEMBERED);
-        let fresh = link.with_extension(std::process::id().to_string());
         if let Some(dir) = link.parent() {
             std::fs::create_dir_all(dir).doing("create", dir)?;
         }
-        let _ = std::fs::remove_file(&fresh);
-        std::os::unix::fs::symlink(tree, &fresh).doing("create", &fresh)?;
-        std::fs::rename(&fresh, &link).doing("create", &link)
+        crate::text::file::replace_link(&link, tree)
     }
 
     /// The kernel tree, which must be there.

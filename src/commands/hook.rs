@@ -7,6 +7,7 @@ use crate::kernel::Tree;
 use crate::report::console;
 use crate::series::git::Git;
 use crate::series::input;
+use crate::text::file;
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
@@ -122,7 +123,7 @@ fn install(context: &Context, quick: bool, no_tests: bool) -> Result<u8> {
     let flags = [(quick, " --quick"), (no_tests, " --no-tests")];
     let flags: String = flags.iter().filter(|(on, _)| *on).map(|(_, flag)| *flag).collect();
     let text = script(&exe, &flags)?;
-    fs::write(&hook, text).doing("write", &hook)?;
+    file::replace(&hook, text.as_bytes())?;
     fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).doing("make executable", &hook)?;
     console::note(&format!("installed {}", hook.display()));
     let command = b4_command(&exe)?;
@@ -214,7 +215,7 @@ fn of_mail(
         _ => text,
     };
     let kept = outgoing.join(format!("{counter:04}.eml"));
-    fs::write(&kept, text).doing("write", &kept)?;
+    file::replace(&kept, &text)?;
     if counter < total {
         // Those before it are there as well: it applies on top of them.
         let patches = in_outgoing(&outgoing)?;

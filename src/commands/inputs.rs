@@ -10,7 +10,7 @@ use crate::kernel::kconfig::{self, ConfigureRequest, Fragment, Source};
 use crate::kernel::{Flavour, Tree, Variant, WorkDir, hash};
 use crate::process::identity;
 use crate::settings::{Base, Ccache, Loaded, Settings, Variant as Named};
-use crate::store::write_whole;
+use crate::text::file;
 use std::num::NonZero;
 use std::path::Path;
 
@@ -182,6 +182,6 @@ fn virtme_symbols(context: &Context, tree: &Tree) -> Result<Fragment> {
     if let Some(dir) = remembered.parent() {
         std::fs::create_dir_all(dir).doing("create", dir)?;
     }
-    write_whole(&remembered, fragment.text.as_bytes())?;
+    file::replace(&remembered, fragment.text.as_bytes())?;
     Ok(fragment)
 }

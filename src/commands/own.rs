@@ -60,7 +60,7 @@ pub fn unpack(dir: &Path) -> Result<()> {
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).doing("create", parent)?;
         }
-        std::fs::write(&path, text).doing("write", &path)?;
+        crate::text::file::replace(&path, text.as_bytes())?;
     }
     Ok(())
 }

@@ -42,7 +42,7 @@ pub(super) fn create(venv: &Path, min: &str, say: &mut dyn FnMut(&str)) -> Resul
         .read()
         .map_err(|error| error.context("cannot run the virtme-ng that was just installed"))?;
     let complete = venv.join(COMPLETE);
-    std::fs::write(&complete, b"").doing("write", &complete)
+    crate::text::file::replace(&complete, b"")
 }
 
 /// Two invocations at once must not make the same environment: the second waits.

@@ -3,9 +3,9 @@
 use super::hash;
 use super::tree::Tree;
 use crate::error::{IoContext, Result};
+use crate::text::file;
 use nix::unistd::{AccessFlags, access};
 use std::fs;
-use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -41,9 +41,7 @@ impl WorkDir {
         fs::create_dir_all(root).doing("create", root)?;
         let ignore = root.join(".gitignore");
         if !ignore.exists() {
-            let mut file = tempfile::NamedTempFile::new_in(root).doing("create a file in", root)?;
-            file.write_all(b"*\n").doing("write", file.path())?;
-            file.persist(&ignore).map_err(|error| error.error).doing("create", &ignore)?;
+            file::replace(&ignore, b"*\n")?;
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ pub use summary::Summary;
 
 use crate::error::Result;
 use crate::event::{Progress, Record};
-use crate::store::write_whole;
+use crate::text::file;
 use std::path::Path;
 
 /// Somebody who wants to hear what happens, as it happens.
@@ -31,7 +31,7 @@ pub trait Reporter {
 
 /// Writes all files that are made of a summary into the run's directory.
 pub fn write_files(summary: &Summary, run: &Path) -> Result<()> {
-    write_whole(&run.join("results.json"), json::render(summary).as_bytes())?;
-    write_whole(&run.join("junit.xml"), junit::render(summary)?.as_bytes())?;
-    write_whole(&run.join("summary.txt"), text::render(summary, false).as_bytes())
+    file::replace(&run.join("results.json"), json::render(summary).as_bytes())?;
+    file::replace(&run.join("junit.xml"), junit::render(summary)?.as_bytes())?;
+    file::replace(&run.join("summary.txt"), text::render(summary, false).as_bytes())
 }

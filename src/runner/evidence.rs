@@ -5,7 +5,7 @@ use super::log::CappedLog;
 use crate::error::Result;
 use crate::event::{Event, TestId};
 use crate::guest::protocol::{self, Io, JobId};
-use crate::store::write_whole;
+use crate::text::file;
 use crate::vm::Session;
 use crate::vm::session::VmId;
 use std::path::Path;
@@ -129,7 +129,7 @@ pub(super) fn registers(
 ) -> Result<()> {
     let symbols = std::fs::read_to_string(symbols).ok();
     let text = session.examine(symbols.as_deref()).unwrap_or_else(|error| format!("{error}\n"));
-    let file = format!("vm-{vm}.registers.txt");
-    write_whole(&journal.path().join(&file), text.as_bytes())?;
-    journal.add(Event::Evidence { test, what: "CPUs".to_owned(), file })
+    let name = format!("vm-{vm}.registers.txt");
+    file::replace(&journal.path().join(&name), text.as_bytes())?;
+    journal.add(Event::Evidence { test, what: "CPUs".to_owned(), file: name })
 }

@@ -4,8 +4,8 @@ use crate::error::Result;
 use crate::event::Outcome;
 use crate::report::Summary;
 use crate::report::test::{Attempt, Shard, Test};
-use crate::store::write_whole;
 use crate::suite::{Group, Selection, TestCase};
+use crate::text::file;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -46,7 +46,7 @@ pub(super) struct History {
 impl History {
     /// The times in the file `path` of kernels and machines of the kind `key`.
     pub fn read(path: &Path, key: &str, slowdown: u32) -> Self {
-        let all = std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let all = std::fs::read(path).ok().and_then(|bytes| parse(&bytes));
         Self { path: path.to_owned(), key: key.to_owned(), all: all.unwrap_or_default(), slowdown }
     }
 
@@ -89,20 +89,29 @@ impl History {
         })
     }
 
-    /// Remembers the tests of a run that went to their end; `plain` says which ran without arguments.
-    pub fn learn(&mut self, summary: &Summary, plain: impl Fn(&str) -> bool) -> Result<()> {
-        let times = self.all.entry(self.key.clone()).or_default();
-        for test in &summary.tests {
-            if test.shards.is_empty() {
-                if plain(&test.name) && is_telling(&test.result) {
-                    times.tests.insert(test.name.clone(), (test.result.seconds * 10.0).round() / 10.0);
-                }
-            } else {
-                learn_groups(times, test);
-            }
+    /// Remembers the tests of a run that went to their end; `plain` says which ran without arguments. What other runs
+    /// have learnt since this one began is kept.
+    pub fn learn(&self, summary: &Summary, plain: impl Fn(&str) -> bool) -> Result<()> {
+        file::update(&self.path, |old| {
+            let mut all = old.and_then(parse).unwrap_or_default();
+            learn_tests(all.entry(self.key.clone()).or_default(), summary, plain);
+            serde_json::to_vec_pretty(&all).unwrap_or_default()
+        })
+    }
+}
+
+/// Nothing where the content makes no sense.
+fn parse(content: &[u8]) -> Option<BTreeMap<String, Times>> {
+    serde_json::from_slice(content).ok()
+}
+
+fn learn_tests(times: &mut Times, summary: &Summary, plain: impl Fn(&str) -> bool) {
+    for test in &summary.tests {
+        if !test.shards.is_empty() {
+            learn_groups(times, test);
+        } else if plain(&test.name) && is_telling(&test.result) {
+            times.tests.insert(test.name.clone(), (test.result.seconds * 10.0).round() / 10.0);
         }
-        let text = serde_json::to_string_pretty(&self.all).unwrap_or_default();
-        write_whole(&self.path, text.as_bytes())
     }
 }
 
@@ -162,7 +171,7 @@ mod tests {
     fn what_a_run_took_is_known_to_the_next() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("durations.json");
-        let mut history = History::read(&path, "normal tcg", 8);
+        let history = History::read(&path, "normal tcg", 8);
         let diag = Selection::whole(named(&["diag"]).remove(0));
         assert_eq!(history.test(&diag), GUESS * 8);
         let part = |shard| TestId { shard: Some(shard), ..TestId::new("join", 1) };
@@ -195,9 +204,29 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("durations.json");
         std::fs::write(&path, "{\"normal kvm\": 3").unwrap();
-        let mut history = History::read(&path, "normal kvm", 1);
+        let history = History::read(&path, "normal kvm", 1);
         history.learn(&summary(vec![ended(TestId::new("diag", 1), Outcome::Pass, 2.0)]), |_| true).unwrap();
         let diag = Selection::whole(named(&["diag"]).remove(0));
         assert_eq!(History::read(&path, "normal kvm", 1).test(&diag), Duration::from_secs(2));
+    }
+
+    #[test]
+    fn runs_that_end_at_once_lose_nothing_of_each_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("durations.json");
+        let names: Vec<String> = (0..8).map(|n| format!("test{n}")).collect();
+        // All have read the file before any of them writes it.
+        let runs: Vec<History> = (0..8).map(|n| History::read(&path, ["a", "b"][n % 2], 1)).collect();
+        std::thread::scope(|scope| {
+            for (name, run) in names.iter().zip(&runs) {
+                let ended = summary(vec![ended(TestId::new(name, 1), Outcome::Pass, 2.0)]);
+                scope.spawn(move || run.learn(&ended, |_| true).unwrap());
+            }
+        });
+        for (n, name) in names.iter().enumerate() {
+            let test = Selection::whole(named(&[name]).remove(0));
+            let known = History::read(&path, ["a", "b"][n % 2], 1).test(&test);
+            assert_eq!(known, Duration::from_secs(2), "{name} is lost");
+        }
     }
 }

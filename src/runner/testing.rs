@@ -33,7 +33,7 @@ pub(super) fn run(tests: &TestPlan, built: &Built, host: &Host, journal: &mut Jo
         }
         let slowdown = plan::slowdown(accelerator) * tests.guest.slowness();
         let kind = format!("{} {accelerator}", built.out_dir.file_name().unwrap_or_default().display());
-        let mut history = History::read(&tests.history, &kind, slowdown);
+        let history = History::read(&tests.history, &kind, slowdown);
         let mut guest = tests.guest.clone();
         // What can be split counts as many.
         let most = tests.selections.iter().map(|selection| selection.test.groups.len().max(1)).sum::<usize>();

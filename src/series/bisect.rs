@@ -4,6 +4,7 @@
 use super::git::Git;
 use super::workspace::Workspace;
 use crate::error::{Error, IoContext, Result};
+use crate::text::file;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -88,7 +89,7 @@ impl<'a> Bisection<'a> {
                     .hint("the good commit has to be an ancestor of the bad one")
             })?;
         let text = serde_json::to_vec(question).unwrap_or_default();
-        std::fs::write(&bisection.question, text).doing("write", &bisection.question)?;
+        file::replace(&bisection.question, &text)?;
         Ok((bisection, false))
     }
 

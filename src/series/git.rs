@@ -3,6 +3,7 @@
 use super::model::Lookup;
 use crate::error::{Error, IoContext, Result};
 use crate::process::Cmd;
+use crate::text::file;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -100,13 +101,13 @@ impl Git {
         std::fs::create_dir_all(&info).doing("create", &info)?;
         let attributes = info.join("attributes");
         let none = "* -text -eol -ident -filter -working-tree-encoding -export-subst -export-ignore -merge\n";
-        std::fs::write(&attributes, none).doing("write", &attributes)?;
+        file::replace(&attributes, none.as_bytes())?;
         let objects = source.path("objects")?;
         let alternates = place.join("objects/info/alternates");
         if let Some(dir) = alternates.parent() {
             std::fs::create_dir_all(dir).doing("create", dir)?;
         }
-        std::fs::write(&alternates, format!("{}\n", objects.display())).doing("write", &alternates)?;
+        file::replace(&alternates, format!("{}\n", objects.display()).as_bytes())?;
         let (theirs, ours) = (source.path("shallow")?, place.join("shallow"));
         if theirs.is_file() {
             std::fs::copy(&theirs, &ours).doing("write", &ours)?;

@@ -3,6 +3,7 @@
 
 use super::git::Git;
 use crate::error::{Error, IoContext, Result};
+use crate::text::file;
 use std::path::{Path, PathBuf};
 
 /// A place to apply, build and test series in. One process at a time.
@@ -43,8 +44,8 @@ impl Workspace {
         let tree = self.tree();
         let link = tree.join(".git");
         if !link.exists() {
-            std::fs::write(&link, format!("gitdir: {}\n", self.root.join("repo.git").display()))
-                .doing("write", &link)?;
+            let text = format!("gitdir: {}\n", self.root.join("repo.git").display());
+            file::replace(&link, text.as_bytes())?;
         }
         let mut said = Vec::new();
         let status =

@@ -17,7 +17,7 @@ use crate::series::check::{CHECKS, Needs, names};
 use crate::series::verdict::Report;
 use crate::series::{Engine, Loaded, Options};
 use crate::settings::Ccache;
-use crate::store::write_whole;
+use crate::text::file;
 use clap::ValueEnum;
 use std::fmt::Write as _;
 use std::num::NonZero;
@@ -154,7 +154,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
     let results = place.workspace.dir("results")?;
     write_files(&report, &results)?;
     if let Some(file) = &args.junit {
-        write_whole(&context.absolute(file), junit::render_checks(&report)?.as_bytes())?;
+        file::replace(&context.absolute(file), junit::render_checks(&report)?.as_bytes())?;
     }
     let code = if report.passed() { ExitCode::Passed } else { ExitCode::TestsFailed };
     if !(args.quiet_pass && report.passed()) {
@@ -217,10 +217,10 @@ fn validate(args: &Args, context: &Context, place: &Place, loaded: &Loaded) -> R
 
 /// Leaves the result where programs find it.
 fn write_files(report: &Report, dir: &Path) -> Result<()> {
-    write_whole(&dir.join("results.json"), checks::json(report).as_bytes())?;
-    write_whole(&dir.join("junit.xml"), junit::render_checks(report)?.as_bytes())?;
-    write_whole(&dir.join("summary.md"), checks::markdown::render(report).as_bytes())?;
-    write_whole(&dir.join("summary.txt"), checks::text::render(report, false).as_bytes())
+    file::replace(&dir.join("results.json"), checks::json(report).as_bytes())?;
+    file::replace(&dir.join("junit.xml"), junit::render_checks(report)?.as_bytes())?;
+    file::replace(&dir.join("summary.md"), checks::markdown::render(report).as_bytes())?;
+    file::replace(&dir.join("summary.txt"), checks::text::render(report, false).as_bytes())
 }
 
 fn list() -> String {

@@ -1,8 +1,8 @@
 //! What is remembered of a build directory: `OUT/.vmptcp-build.json`.
 
-use crate::error::{IoContext, Result};
+use crate::error::Result;
+use crate::text::file;
 use serde::{Deserialize, Serialize};
-use std::io::Write;
 use std::path::Path;
 
 /// The file's name in the build directory.
@@ -49,12 +49,8 @@ impl Stamp {
 
     /// Writes it, atomically.
     pub(super) fn write(&self, out: &Path) -> Result<()> {
-        let path = out.join(NAME);
-        let mut file = tempfile::NamedTempFile::new_in(out).doing("create a file in", out)?;
         let text = serde_json::to_string_pretty(self).unwrap_or_default();
-        file.write_all(text.as_bytes()).doing("write", file.path())?;
-        file.persist(&path).map_err(|error| error.error).doing("create", &path)?;
-        Ok(())
+        file::replace(&out.join(NAME), text.as_bytes())
     }
 }
 

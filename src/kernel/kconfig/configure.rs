@@ -5,11 +5,12 @@ use super::fragment::{Fragment, Parsed, Request};
 use super::lang::{Architecture, read};
 use super::merge::{Merged, merge};
 use super::proof::Proof;
-use super::stamp::{Stamp, State, replace};
+use super::stamp::{Stamp, State};
 use super::verify::{Expectations, verify};
 use crate::error::{Error, IoContext, Result};
 use crate::kernel::alias::Alias;
 use crate::process::{Cmd, describe};
+use crate::text::file;
 use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 
@@ -181,17 +182,17 @@ fn resolve(request: &ConfigureRequest, merged: &Merged, log: &mut dyn FnMut(&str
     let _ = std::fs::remove_file(&scratch);
     let alias = Alias::new(&[&request.tree, out], &request.cache)?;
     let text = merged.text();
-    replace(&out.join(MERGED), text.as_bytes())?;
+    file::replace(&out.join(MERGED), text.as_bytes())?;
     for (number, cmd) in commands_of(request, &alias).iter().enumerate() {
         match request.base {
             Base::Minimal => {}
             Base::Defconfig if number == 0 => {}
             Base::Defconfig => {
                 let base = std::fs::read(&scratch).doing("read", &scratch)?;
-                replace(&scratch, &on_top_of(&base, merged))?;
+                file::replace(&scratch, &on_top_of(&base, merged))?;
             }
             Base::Existing | Base::File(_) => {
-                replace(&scratch, &on_top_of(&read_base(request)?, merged))?;
+                file::replace(&scratch, &on_top_of(&read_base(request)?, merged))?;
             }
         }
         run(cmd, log)?;

@@ -11,9 +11,9 @@ use super::lang::Architecture;
 use super::proof::Proof;
 use crate::error::{Error, IoContext, Result};
 use crate::process::{Cmd, find};
+use crate::text::file;
 use serde::{Deserialize, Serialize};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -79,7 +79,7 @@ impl Stamp {
         let text = serde_json::to_vec(self).map_err(|error| {
             Error::cannot_run(format!("cannot write down the configuration's state: {error}"))
         })?;
-        replace(&out.join(FILE), &text)
+        file::replace(&out.join(FILE), &text)
     }
 
     /// From here on, until one is saved, nothing is known.
@@ -91,15 +91,6 @@ impl Stamp {
             _ => Ok(()),
         }
     }
-}
-
-/// Writes a file so that it is there whole, or as it was.
-pub(super) fn replace(path: &Path, content: &[u8]) -> Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(dir).doing("create a file in", dir)?;
-    file.write_all(content).doing("write", path)?;
-    file.persist(path).map_err(|error| error.error).doing("write", path)?;
-    Ok(())
 }
 
 fn hash(value: impl Hash) -> u64 {

@@ -136,10 +136,7 @@ fn auto(request: &Request<'_>, store: &Store<'_>, reporter: &mut Reporter<'_>) -
 
 /// Leaves a symbolic link, so that a fallback does not cost its time-out again and again.
 fn remember(link: &Path, tree: &Path) -> Result<()> {
-    let new = link.with_file_name(".partial-auto");
-    _ = fs::remove_file(&new);
-    std::os::unix::fs::symlink(tree, &new).doing("create", &new)?;
-    fs::rename(&new, link).doing("create", link)
+    crate::text::file::replace_link(link, tree)
 }
 
 /// The part of the cache that keeps trees.

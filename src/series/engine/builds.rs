@@ -2,7 +2,7 @@
 
 use super::Engine;
 use super::effects::judge;
-use crate::error::{Error, IoContext, Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::process::{Cmd, find, identity_of, interrupt};
 use crate::series::check::names;
 use crate::series::diff::Kind as Change;
@@ -11,6 +11,7 @@ use crate::series::make::{Config, Targets, is_selftest, targets, users};
 use crate::series::model::Patch;
 use crate::series::news::new_ones;
 use crate::series::verdict::{Finding, Judgement, Severity};
+use crate::text::file;
 use std::fs;
 use std::sync::OnceLock;
 use std::time::Instant;
@@ -285,7 +286,7 @@ impl Engine<'_> {
             // Nobody knows what its objects were made from.
             site.builder.forget_all()?;
         }
-        fs::write(&note, commit).doing("write", &note)?;
+        file::replace(&note, commit.as_bytes())?;
         self.workspace.check_out(commit)?;
         site.at = Some(commit.to_owned());
         Ok(())

@@ -6,6 +6,7 @@ use super::targets::{Targets, includes, stem};
 use crate::error::{Error, IoContext, Result};
 use crate::process::{Cmd, describe, find};
 use crate::series::news::Remark;
+use crate::text::file;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -94,7 +95,7 @@ impl Builder {
         let out = self.out(config);
         fs::create_dir_all(&out).doing("create", &out)?;
         let fragment = out.join(".vmptcp-fragment");
-        fs::write(&fragment, config.fragment()).doing("write", &fragment)?;
+        file::replace(&fragment, config.fragment().as_bytes())?;
         let all = format!("KCONFIG_ALLCONFIG={}", fragment.display());
         let mut said = Vec::new();
         let make = self.make(config).arg(all).arg("allnoconfig");

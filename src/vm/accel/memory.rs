@@ -1,9 +1,9 @@
 //! Answers of earlier probes, one per kind of host: a cache may be shared by several.
 
 use super::{Answer, Host};
-use crate::error::{Error, IoContext, Result};
+use crate::error::{IoContext, Result};
+use crate::text::file;
 use serde::{Deserialize, Serialize};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// More hosts than share a cache in practice; the oldest are forgotten.
@@ -15,24 +15,27 @@ struct Entry {
     answer: Answer,
 }
 
-fn file(cache: &Path) -> PathBuf {
+fn path(cache: &Path) -> PathBuf {
     cache.join("accelerator.json")
 }
 
 /// What is remembered. A file that cannot be read or understood is as good as none: the probe runs again.
 fn load(cache: &Path) -> Vec<Entry> {
-    std::fs::read(file(cache)).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+    std::fs::read(path(cache)).map(|text| parse(&text)).unwrap_or_default()
 }
 
-fn save(cache: &Path, entries: &[Entry]) -> Result<()> {
-    let path = file(cache);
+fn parse(text: &[u8]) -> Vec<Entry> {
+    serde_json::from_slice(text).unwrap_or_default()
+}
+
+/// Changes what is remembered: several invocations may probe at once.
+fn change(cache: &Path, change: impl FnOnce(&mut Vec<Entry>)) -> Result<()> {
     std::fs::create_dir_all(cache).doing("create", cache)?;
-    let mut new = tempfile::NamedTempFile::new_in(cache).doing("write", &path)?;
-    let text = serde_json::to_vec_pretty(entries)
-        .map_err(|error| Error::cannot_run(format!("cannot write {}: {error}", path.display())))?;
-    new.write_all(&text).doing("write", &path)?;
-    new.persist(&path).map_err(|error| error.error).doing("write", &path)?;
-    Ok(())
+    file::update(&path(cache), |old| {
+        let mut entries = old.map(parse).unwrap_or_default();
+        change(&mut entries);
+        serde_json::to_vec_pretty(&entries).unwrap_or_default()
+    })
 }
 
 /// The answer for this host.
@@ -42,19 +45,19 @@ pub(super) fn recall(cache: &Path, host: &Host) -> Option<Answer> {
 
 /// Remembers the answer for this host, in place of an earlier one.
 pub(super) fn remember(cache: &Path, host: &Host, answer: &Answer) -> Result<()> {
-    let mut entries = load(cache);
-    entries.retain(|entry| entry.host != *host);
-    entries.push(Entry { host: host.clone(), answer: answer.clone() });
-    let surplus = entries.len().saturating_sub(MOST);
-    save(cache, &entries[surplus..])
+    change(cache, |entries| {
+        entries.retain(|entry| entry.host != *host);
+        entries.push(Entry { host: host.clone(), answer: answer.clone() });
+        entries.drain(..entries.len().saturating_sub(MOST));
+    })
 }
 
 /// Forgets the answer for this host.
 pub(super) fn forget(cache: &Path, host: &Host) -> Result<()> {
-    let mut entries = load(cache);
-    let before = entries.len();
-    entries.retain(|entry| entry.host != *host);
-    if entries.len() == before { Ok(()) } else { save(cache, &entries) }
+    if recall(cache, host).is_none() {
+        return Ok(());
+    }
+    change(cache, |entries| entries.retain(|entry| entry.host != *host))
 }
 
 #[cfg(test)]
@@ -85,10 +88,23 @@ mod tests {
     #[test]
     fn a_corrupt_file_means_nothing_is_remembered() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(file(dir.path()), "[{\"host\":").unwrap();
+        std::fs::write(path(dir.path()), "[{\"host\":").unwrap();
         assert_eq!(recall(dir.path(), &host("6.1")), None);
         remember(dir.path(), &host("6.1"), &Answer::now(Accelerator::Kvm, "boots")).unwrap();
         assert!(recall(dir.path(), &host("6.1")).is_some());
+    }
+
+    #[test]
+    fn probes_at_the_same_time_lose_no_answer() {
+        let dir = tempfile::tempdir().unwrap();
+        let answer = Answer::now(Accelerator::Kvm, "boots");
+        std::thread::scope(|scope| {
+            for n in 0..MOST {
+                let (dir, answer) = (dir.path(), &answer);
+                scope.spawn(move || remember(dir, &host(&n.to_string()), answer).unwrap());
+            }
+        });
+        assert_eq!(load(dir.path()).len(), MOST);
     }
 
     #[test]
