@@ -7,10 +7,10 @@ use crate::error::{IoContext, Result};
 use crate::kernel::alias::Alias;
 use crate::kernel::build::{self, BuildRequest, ENVIRONMENT};
 use crate::kernel::kconfig::{self, ConfigureRequest, Fragment, Source};
-use crate::kernel::{Flavour, Tree, Variant, WorkDir, hash};
+use crate::kernel::{Flavour, Tree, Variant, WorkDir};
 use crate::process::identity;
 use crate::settings::{Base, Ccache, Loaded, Settings, Variant as Named};
-use crate::text::file;
+use crate::text::{file, hash};
 use std::num::NonZero;
 use std::path::Path;
 
@@ -173,7 +173,7 @@ fn virtme_symbols(context: &Context, tree: &Tree) -> Result<Fragment> {
     let tool = vng.with_file_name("virtme-configkernel");
     let tool = if tool.exists() { tool } else { crate::process::find("virtme-configkernel")?.path };
     // The tool is a small script of its own; an update of its package writes both.
-    let name = format!("virtme-symbols-{:x}.config", hash::stable(identity(&tool).as_bytes()));
+    let name = format!("virtme-symbols-{}.config", hash::of(identity(&tool).as_bytes()).short());
     let remembered = context.cache()?.join(name);
     if let Ok(text) = std::fs::read_to_string(&remembered) {
         return Ok(Fragment { label: "virtme-ng".to_owned(), text });

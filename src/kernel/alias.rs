@@ -5,9 +5,9 @@
 //! user namespace), where the tree is also at a path without spaces. Nobody else sees that mount, and it is gone
 //! when make ends.
 
-use super::hash;
 use crate::error::{Error, IoContext, Result};
 use crate::process::{Cmd, Identity, mount_namespace};
+use crate::text::hash;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -37,8 +37,7 @@ impl Alias {
             if suits_make(&real) || alias.mounts.iter().any(|(known, _)| real.starts_with(known)) {
                 continue;
             }
-            let place =
-                cache.join("alias").join(format!("{:016x}", hash::stable(real.as_os_str().as_bytes())));
+            let place = cache.join("alias").join(hash::of(real.as_os_str().as_bytes()).short());
             if !suits_make(&place) {
                 return Err(Error::cannot_run(format!(
                     "make cannot take the path {}, nor that of the cache, {}",

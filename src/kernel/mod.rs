@@ -2,9 +2,9 @@
 
 pub mod alias;
 pub mod build;
-pub mod hash;
 pub mod kconfig;
 pub mod lock;
+mod slug;
 pub mod source;
 mod space;
 pub mod tree;

@@ -1,9 +1,9 @@
 //! Where the work on one tree goes: `<tree>/.vmptcp/`, or the user's cache if the tree cannot be written.
 
-use super::hash;
+use super::slug::slug;
 use super::tree::Tree;
 use crate::error::{IoContext, Result};
-use crate::text::file;
+use crate::text::{file, hash};
 use nix::unistd::{AccessFlags, access};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -68,9 +68,9 @@ fn writable(dir: &Path) -> bool {
 }
 
 fn cache_name(root: &Path) -> String {
-    let name = hash::slug(&root.file_name().unwrap_or_default().to_string_lossy());
-    let hash = hash::stable(root.as_os_str().as_bytes());
-    format!("{name}-{hash:016x}").trim_start_matches('-').to_owned()
+    let name = slug(&root.file_name().unwrap_or_default().to_string_lossy());
+    let hash = hash::of(root.as_os_str().as_bytes()).short();
+    format!("{name}-{hash}").trim_start_matches('-').to_owned()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Paths of plain characters, for programs that take no others.
 
 use crate::error::{Error, IoContext, Result};
-use crate::kernel::hash;
+use crate::text::hash;
 use crate::vm::spec::is_plain;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -24,7 +24,7 @@ pub fn plain(target: &Path, cache: &Path) -> Result<PathBuf> {
         return Err(Error::cannot_run(format!("{} belongs to somebody else", dir.display()))
             .hint("choose a cache directory of plain characters, so that it is not needed: XDG_CACHE_HOME"));
     }
-    let link = dir.join(format!("{:016x}", hash::stable(target.as_os_str().as_encoded_bytes())));
+    let link = dir.join(hash::of(target.as_os_str().as_encoded_bytes()).short());
     match fs::read_link(&link) {
         Ok(known) if known == target => {}
         // Two targets with the same hash, or somebody else's directory in /var/tmp.

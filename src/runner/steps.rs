@@ -4,11 +4,12 @@ use super::{Host, Journal, decode, links, testing};
 use crate::doctor::{self, Scope};
 use crate::error::{Error, Kind, Result};
 use crate::event::StepStatus;
+use crate::kernel::Lock;
 use crate::kernel::build::{self, BuildRequest, Built};
 use crate::kernel::kconfig::{self, ConfigureRequest, Severity};
-use crate::kernel::{Lock, hash};
 use crate::plan::{GuestPlan, Plan, Step};
 use crate::process::{Cmd, Identity, mount_namespace};
+use crate::text::hash;
 use crate::vm::accel::Accelerator;
 use crate::vm::spec::BOOT_PROGRAMS;
 use crate::vm::{Filesystem, Spec, virtiofs};
@@ -251,7 +252,7 @@ pub(super) fn facts(
         spec.root.as_ref().map_or_else(|| "/ (the host's)".to_owned(), |root| root.display().to_string());
     let known = [
         ("kernel", built.kernel_release.clone()),
-        ("config hash", format!("{:016x}", hash::stable(&config))),
+        ("config hash", hash::of(&config).to_string()),
         ("accelerator", accelerator.to_string()),
         ("vms", vms.to_string()),
         ("vcpus", spec.cpus.to_string()),

@@ -15,6 +15,7 @@ use crate::series::impact::{Tests, tests};
 use crate::series::verdict::{Finding, Judgement};
 use crate::series::{Engine, Loaded, load};
 use crate::settings::Base;
+use crate::text::hash::Key;
 use std::time::Instant;
 
 /// Does the check `tests`, on each of these kernels.
@@ -152,7 +153,7 @@ impl Lab<'_, '_> {
     }
 
     /// The outcomes of these scripts on the base, as far as they are known, and the scripts of which they are not.
-    fn known(&self, key: &[String], scripts: &[String]) -> (Outcomes, Vec<String>) {
+    fn known(&self, key: &Key, scripts: &[String]) -> (Outcomes, Vec<String>) {
         let (mut all, mut unknown) = (Outcomes::new(), Vec::new());
         for script in scripts {
             match self.engine.cache().get::<Outcomes>(&of_script(key, script)) {
@@ -165,24 +166,27 @@ impl Lab<'_, '_> {
 
     /// What the outcomes of all scripts depend on: the content of the tree, the settings with the files that they name, the
     /// compilers.
-    fn key(&self) -> Result<Vec<String>> {
+    fn key(&self) -> Result<Key> {
         let tree = self.place.git.tree_of(&self.loaded.series.base)?;
-        let settings = &self.place.target.loaded.settings;
-        let (kernel, variant) = (&settings.kernel, self.variant);
-        let settings = format!("{variant} {kernel:?} {:?} {:?}", settings.vm, settings.test);
-        let mut key = ["tests", &tree, &settings].map(str::to_owned).to_vec();
+        let loaded = &self.place.target.loaded;
+        let matters = |key: &str| ["kernel.", "vm.", "test."].iter().any(|section| key.starts_with(section));
+        let settings = loaded.leaves().iter().filter(|leaf| matters(&leaf.key));
+        let kernel = &loaded.settings.kernel;
         let base = match &kernel.base {
             Base::File(path) => Some(path),
             _ => None,
         };
-        key.extend(kernel.fragments.iter().chain(base).filter_map(|file| std::fs::read_to_string(file).ok()));
-        key.extend(["gcc", "clang"].map(identity_of));
-        Ok(key)
+        let files = kernel.fragments.iter().chain(base);
+        Ok(Key::new("tests")
+            .list([tree, self.variant.to_string()])
+            .list(settings.flat_map(|leaf| [leaf.key.clone(), leaf.value.to_string()]))
+            .list(files.map(|file| std::fs::read(file).unwrap_or_default()))
+            .list(["gcc", "clang"].map(identity_of)))
     }
 }
 
-fn of_script(key: &[String], script: &str) -> Vec<String> {
-    key.iter().map(String::as_str).chain([script]).map(str::to_owned).collect()
+fn of_script(key: &Key, script: &str) -> Key {
+    key.clone().field(script)
 }
 
 #[cfg(test)]

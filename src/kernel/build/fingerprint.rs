@@ -6,114 +6,104 @@
 
 use crate::error::{IoContext, Result};
 use crate::process::interrupt;
+use crate::text::hash::{Digest, Key};
 use std::fs;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A hash over path, size, mode, and times of modification and change of every file of `root` but those of the directory
-/// `skip`, with `threads` threads.
+/// Over path, size, mode, and times of modification and change of every file of `root` but those of the directory `skip`,
+/// with `threads` threads.
 ///
 /// Hidden directories at the top (git's, ours) are not part of a kernel. Nothing that changes a file goes unnoticed: not even
-/// a copy that preserves the time of modification, as that sets the time of change. The hash is only ever compared with one
-/// that the same program made: its value may differ between releases of the compiler, which costs one run of make.
-pub(super) fn tree(root: &Path, skip: &Path, threads: usize) -> Result<u64> {
-    let mut sum = 0u64;
+/// a copy that preserves the time of modification, as that sets the time of change.
+pub(super) fn tree(root: &Path, skip: &Path, threads: usize) -> Result<Digest> {
+    let mut found = Vec::new();
     let mut todo = Vec::new();
     // Two levels make enough pieces of work for an even share.
-    for dir in entries(root, root, &mut sum)? {
+    for dir in entries(root, root, &mut found)? {
         if dir.file_name().is_some_and(|name| name.as_bytes().starts_with(b".")) {
             continue;
         }
         if dir != skip {
-            todo.extend(entries(root, &dir, &mut sum)?);
+            todo.extend(entries(root, &dir, &mut found)?);
         }
     }
 
     let next = AtomicUsize::new(0);
-    let share = || -> Result<u64> {
-        let mut sum = 0u64;
+    let share = || -> Result<Vec<Digest>> {
+        let mut found = Vec::new();
         while let Some(dir) = todo.get(next.fetch_add(1, Ordering::Relaxed)) {
             interrupt::check()?;
             let mut stack = vec![dir.clone()];
             while let Some(dir) = stack.pop() {
                 if dir != skip {
-                    stack.extend(entries(root, &dir, &mut sum)?);
+                    stack.extend(entries(root, &dir, &mut found)?);
                 }
             }
         }
-        Ok(sum)
+        Ok(found)
     };
-    let shares: Vec<Result<u64>> = std::thread::scope(|scope| {
+    let shares: Vec<Result<Vec<Digest>>> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads.clamp(1, 16)).map(|_| scope.spawn(share)).collect();
         let died = || Err(crate::error::Error::cannot_run(format!("cannot read {}", root.display())));
         workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| died())).collect()
     });
-    // A sum does not depend on the order in which directories come.
     for share in shares {
-        sum = sum.wrapping_add(share?);
+        found.append(&mut share?);
     }
-    Ok(sum)
+    // Directories come in any order.
+    found.sort_unstable();
+    Ok(Key::new("tree").list(found).digest())
 }
 
-/// Adds each entry of `dir` to `sum`; returns its directories.
-fn entries(root: &Path, dir: &Path, sum: &mut u64) -> Result<Vec<PathBuf>> {
+/// Adds each entry of `dir` to `found`; returns its directories.
+fn entries(root: &Path, dir: &Path, found: &mut Vec<Digest>) -> Result<Vec<PathBuf>> {
     let mut directories = Vec::new();
     for entry in fs::read_dir(dir).doing("read", dir)? {
         let entry = entry.doing("read", dir)?;
         let path = entry.path();
         let kind = entry.file_type().doing("look at", &path)?;
-        let mut hasher = DefaultHasher::new();
-        path.strip_prefix(root).unwrap_or(&path).as_os_str().as_bytes().hash(&mut hasher);
+        let mut key =
+            Key::new("entry").field(path.strip_prefix(root).unwrap_or(&path).as_os_str().as_bytes());
         if kind.is_dir() {
             // Its times change with temporary files of editors; what is in it is looked at anyway.
             directories.push(path);
         } else {
             match entry.metadata() {
-                Ok(meta) => state(&meta).hash(&mut hasher),
-                // An editor's temporary file, gone already: whatever the sum is, the next look differs.
+                Ok(meta) => key = key.field(state(&meta)),
+                // An editor's temporary file, gone already: whatever the value is, the next look differs.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => return Err(crate::error::Error::io("look at", &path, &error)),
             }
         }
-        *sum = sum.wrapping_add(hasher.finish());
+        found.push(key.digest());
     }
     Ok(directories)
 }
 
 /// What changes with any change of a file.
-fn state(meta: &fs::Metadata) -> impl Hash + use<> {
-    let times = (meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec());
-    (meta.ino(), meta.size(), meta.mode(), times)
+fn state(meta: &fs::Metadata) -> impl AsRef<[u8]> + use<> {
+    let times = [meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec()].map(i64::cast_unsigned);
+    let numbers = [meta.ino(), meta.size(), meta.mode().into(), times[0], times[1], times[2], times[3]];
+    numbers.map(u64::to_le_bytes).as_flattened().to_owned()
 }
 
-/// A hash over the state of single files; a missing one counts as missing.
-pub(super) fn files(paths: &[PathBuf]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    for path in paths {
-        path.hash(&mut hasher);
-        match fs::metadata(path) {
-            Ok(meta) => state(&meta).hash(&mut hasher),
-            Err(_) => "missing".hash(&mut hasher),
-        }
-    }
-    hasher.finish()
-}
-
-/// A hash over anything.
-pub(super) fn of(value: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
+/// Over the state of single files; a missing one counts as missing.
+pub(super) fn files(paths: &[PathBuf]) -> Digest {
+    let of_one = |key: Key, path: &PathBuf| {
+        let state = fs::metadata(path).map(|meta| state(&meta));
+        key.field(path.as_os_str().as_bytes()).list(state.ok())
+    };
+    paths.iter().fold(Key::new("files"), of_one).digest()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn look(root: &Path) -> u64 {
+    fn look(root: &Path) -> Digest {
         let skip = root.join("build");
         let sum = tree(root, &skip, 1).unwrap();
         assert_eq!(sum, tree(root, &skip, 3).unwrap(), "the number of threads must not matter");

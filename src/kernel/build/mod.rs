@@ -14,6 +14,7 @@ use super::variant::Variant;
 use crate::error::{Error, IoContext, Result};
 use crate::event::{Progress, Unit};
 use crate::process::{self, Cmd, find};
+use crate::text::hash::{self, Digest, Key};
 use failure::Watch;
 use stamp::{Done, Stamp};
 use std::fs::{self, File};
@@ -235,8 +236,8 @@ pub fn build(request: &BuildRequest, progress: &mut dyn FnMut(Progress)) -> Resu
 fn still_holds<'a>(
     request: &BuildRequest,
     old: &'a Stamp,
-    asked: u64,
-    tree: u64,
+    asked: Digest,
+    tree: Digest,
 ) -> Result<Option<&'a Done>> {
     let Some(done) = old.done.as_ref().filter(|done| (done.request, done.tree) == (asked, tree)) else {
         return Ok(None);
@@ -389,7 +390,7 @@ fn failed(what: &str, excerpt: &[String], how: &str, request: &BuildRequest) -> 
 
 /// Over all that makes a build another one, besides the files: commands, environment, tools, and the commit, where that is
 /// part of the kernel's version.
-fn request_fingerprint(request: &BuildRequest) -> Result<u64> {
+fn request_fingerprint(request: &BuildRequest) -> Result<Digest> {
     let commands: Vec<String> = commands_of(request).iter().map(ToString::to_string).collect();
     // The number of jobs does not change what is built.
     let jobs = format!(" -j{} ", request.jobs.max(1));
@@ -405,17 +406,18 @@ fn request_fingerprint(request: &BuildRequest) -> Result<u64> {
     } else {
         String::new()
     };
-    let words = (commands, &request.environment, fingerprint::files(&tools), commit);
-    Ok(fingerprint::of(&words))
+    let environment = request.environment.iter().flat_map(|(name, value)| [name, value]);
+    let key = Key::new("build").list(commands).list(environment);
+    Ok(key.field(fingerprint::files(&tools)).field(commit).digest())
 }
 
-fn config_fingerprint(request: &BuildRequest) -> Result<u64> {
+fn config_fingerprint(request: &BuildRequest) -> Result<Digest> {
     let path = request.out.join(".config");
-    Ok(fingerprint::of(&fs::read(&path).doing("read", &path)?))
+    Ok(hash::of(&fs::read(&path).doing("read", &path)?))
 }
 
 /// Over what a build leaves for others: if any of it is gone or was made anew, make is asked again.
-fn products(request: &BuildRequest, image: &str) -> Result<u64> {
+fn products(request: &BuildRequest, image: &str) -> Result<Digest> {
     let out = &request.out;
     let mut files: Vec<PathBuf> = [image, "vmlinux", "Module.symvers", "modules.order", "modules.builtin"]
         .iter()
@@ -425,8 +427,8 @@ fn products(request: &BuildRequest, image: &str) -> Result<u64> {
     files.extend(order.lines().map(|line| out.join(line).with_extension("ko")));
     let install = install_dir(&request.out);
     let selftests =
-        if request.selftests && install.is_dir() { fingerprint::tree(&install, out, 1)? } else { 0 };
-    Ok(fingerprint::of(&(fingerprint::files(&files), selftests)))
+        if request.selftests && install.is_dir() { Some(fingerprint::tree(&install, out, 1)?) } else { None };
+    Ok(Key::new("products").field(fingerprint::files(&files)).list(selftests).digest())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::text::file;
+use crate::text::hash::Digest;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -23,13 +24,13 @@ pub(super) struct Stamp {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Done {
     /// Over the commands, the environment and the tools.
-    pub(super) request: u64,
+    pub(super) request: Digest,
     /// Over every file of the source tree, from before the build began.
-    pub(super) tree: u64,
+    pub(super) tree: Digest,
     /// Over the `.config`, from after the build.
-    pub(super) config: u64,
+    pub(super) config: Digest,
     /// Over the files that it made.
-    pub(super) products: u64,
+    pub(super) products: Digest,
     /// The kernel's image, relative to the build directory.
     pub(super) image: String,
     /// What `uname -r` will say.
@@ -57,16 +58,17 @@ impl Stamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::hash::of;
 
     #[test]
     fn a_stamp_survives_and_a_damaged_one_is_none() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(Stamp::read(dir.path()), Stamp::default());
         let done = Done {
-            request: u64::MAX,
-            tree: 1,
-            config: 2,
-            products: 3,
+            request: of(b"1"),
+            tree: of(b"2"),
+            config: of(b"3"),
+            products: of(b"4"),
             image: "arch/x86/boot/bzImage".to_owned(),
             release: "6.12.7".to_owned(),
             steps: 4,

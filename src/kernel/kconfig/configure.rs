@@ -15,7 +15,7 @@ use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 
 /// What the requests are put on top of.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Base {
     /// Everything off that can be (`allnoconfig`).
     Minimal,
@@ -28,7 +28,7 @@ pub enum Base {
 }
 
 /// Something that asks for symbols.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// A fragment.
     Fragment(Fragment),

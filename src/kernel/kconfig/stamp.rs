@@ -6,14 +6,15 @@
 //! files itself can only change with one of them. A stamp of a tree whose files could not all be followed is never
 //! trusted.
 
-use super::configure::{Base, ConfigureRequest};
+use super::configure::{Base, ConfigureRequest, Source};
 use super::lang::Architecture;
 use super::proof::Proof;
 use crate::error::{Error, IoContext, Result};
-use crate::process::{Cmd, find};
+use crate::process::{Cmd, find, identity};
 use crate::text::file;
+use crate::text::hash::{self, Digest, Key};
 use serde::{Deserialize, Serialize};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -21,7 +22,7 @@ use std::path::{Path, PathBuf};
 const FILE: &str = ".vmptcp-config.json";
 
 /// Changes whenever the same inputs make another proof.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What a configuration is made of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,11 +30,11 @@ pub(super) struct State {
     format: u32,
     version: String,
     /// Of the requests and all else but the files.
-    inputs: u64,
+    inputs: Digest,
     /// The Kconfig files that were read, relative to the tree.
     files: Vec<PathBuf>,
     /// Of the state of these files, and of the scripts.
-    tree: u64,
+    tree: Digest,
 }
 
 impl State {
@@ -55,7 +56,7 @@ pub(super) struct Stamp {
     /// What it was made of.
     state: State,
     /// Of the `.config` that came out.
-    config: u64,
+    config: Digest,
     /// What it proved.
     pub(super) proof: Proof,
 }
@@ -63,15 +64,15 @@ pub(super) struct Stamp {
 impl Stamp {
     /// The stamp of a `.config` and what it was made of.
     pub(super) fn new(state: State, config: &[u8], proof: Proof) -> Self {
-        Self { state, config: hash(config), proof }
+        Self { state, config: hash::of(config), proof }
     }
 
     /// The stamp in the build directory, if all that it stands for is as it was.
     pub(super) fn still_holds(request: &ConfigureRequest) -> Option<Self> {
         let stamp: Self = serde_json::from_slice(&std::fs::read(request.out.join(FILE)).ok()?).ok()?;
         let config = std::fs::read(request.out.join(".config")).ok()?;
-        let same = stamp.config == hash(config.as_slice())
-            && stamp.state == State::of(request, stamp.state.files.clone());
+        let same =
+            stamp.config == hash::of(&config) && stamp.state == State::of(request, stamp.state.files.clone());
         same.then_some(stamp)
     }
 
@@ -93,22 +94,30 @@ impl Stamp {
     }
 }
 
-fn hash(value: impl Hash) -> u64 {
-    // Fixed keys: the same in every run of one build of this program. Another build at worst configures once more.
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
-}
-
-fn inputs(request: &ConfigureRequest) -> u64 {
-    let base = match &request.base {
+fn inputs(request: &ConfigureRequest) -> Digest {
+    let (base, text) = match &request.base {
         // Of an existing `.config`, the result is the next base: that it is unchanged is checked for every base.
-        Base::Minimal | Base::Defconfig | Base::Existing => Vec::new(),
-        Base::File(path) => std::fs::read(path).unwrap_or_default(),
+        Base::Minimal => ("minimal", Vec::new()),
+        Base::Defconfig => ("defconfig", Vec::new()),
+        Base::Existing => ("existing", Vec::new()),
+        Base::File(path) => ("file", std::fs::read(path).unwrap_or_default()),
     };
-    let required = (&request.required, request.strict);
-    let tools = tools(&request.make_variables);
-    hash((&request.base, base, &request.sources, required, &request.make_variables, &request.tree, tools))
+    let key = Key::new("kconfig's inputs").field(base).field(text);
+    let key = request.sources.iter().fold(key, |key, source| match source {
+        Source::Fragment(fragment) => key.list(["fragment", &fragment.label, &fragment.text]),
+        Source::Symbol(request) => {
+            let line = request.origin.line.map(|line| line.to_string()).unwrap_or_default();
+            let value = String::from(request.value.clone());
+            key.list(["symbol", &request.symbol, &value, &request.origin.label, &line])
+        }
+    });
+    let strict = if request.strict { "strict" } else { "" };
+    key.list(&request.required)
+        .field(strict)
+        .list(&request.make_variables)
+        .field(request.tree.as_os_str().as_bytes())
+        .list(tools(&request.make_variables))
+        .digest()
 }
 
 /// What the compiler and the linker say that they are, and the state of the optional tools that Kconfig probes.
@@ -135,12 +144,12 @@ fn tools(variables: &[String]) -> Vec<String> {
     }
     for (variable, default) in [("RUSTC", "rustc"), ("BINDGEN", "bindgen"), ("PAHOLE", "pahole")] {
         let found = find(&given(variable).unwrap_or_else(|| default.to_owned()));
-        tools.push(found.map(|tool| format!("{:?}", state(&tool.path))).unwrap_or_default());
+        tools.push(found.map(|tool| identity(&tool.path)).unwrap_or_default());
     }
     tools
 }
 
-fn tree_state(request: &ConfigureRequest, files: &[PathBuf]) -> u64 {
+fn tree_state(request: &ConfigureRequest, files: &[PathBuf]) -> Digest {
     let srcarch = Architecture::of_build(request.make_variables.iter().map(String::as_str)).srcarch;
     let arch = Path::new("arch").join(srcarch);
     let mut paths: Vec<PathBuf> = files.to_vec();
@@ -159,12 +168,16 @@ fn tree_state(request: &ConfigureRequest, files: &[PathBuf]) -> u64 {
         names.sort();
         paths.append(&mut names);
     }
-    hash(paths.iter().map(|path| (path, state(&request.tree.join(path)))).collect::<Vec<_>>())
+    let of_one = |key: Key, path: &PathBuf| {
+        let state = state(&request.tree.join(path));
+        key.field(path.as_os_str().as_bytes()).list(state.into_iter().flatten().map(i64::to_le_bytes))
+    };
+    paths.iter().fold(Key::new("kconfig's files"), of_one).digest()
 }
 
 /// What changes when a file does: size, modification and change time in seconds and nanoseconds. `None` without it, or
 /// for a directory, whose entries count and not itself.
-fn state(path: &Path) -> Option<(u64, [i64; 4])> {
+fn state(path: &Path) -> Option<[i64; 5]> {
     let data = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
-    Some((data.size(), [data.mtime(), data.mtime_nsec(), data.ctime(), data.ctime_nsec()]))
+    Some([data.size().cast_signed(), data.mtime(), data.mtime_nsec(), data.ctime(), data.ctime_nsec()])
 }

@@ -1,9 +1,10 @@
 //! The newest kernel source that the distribution offers, without root where that is possible.
 
 use super::follow::{LastWords, Patience, Sign, follow};
-use super::{Reporter, Store, hash, rpm, unpack};
+use super::{Reporter, Store, rpm, unpack};
 use crate::error::{Error, IoContext, Result};
 use crate::event::{Progress, Unit};
+use crate::kernel::slug::slug;
 use crate::kernel::space;
 use crate::process::{Cmd, find};
 use std::fs;
@@ -69,7 +70,7 @@ fn debian(store: &Store<'_>, reporter: &mut Reporter<'_>) -> Result<PathBuf> {
         });
     };
     let Candidate { package, version, .. } = &candidate;
-    let name = hash::slug(&format!("{package}_{version}"));
+    let name = slug(&format!("{package}_{version}"));
     if let Some(tree) = store.find(&name) {
         return Ok(tree);
     }

@@ -11,12 +11,13 @@ mod rpm;
 mod tarball;
 mod unpack;
 
-use super::hash;
 use super::lock::{Busy, Lock};
+use super::slug::slug;
 use super::tree::Tree;
 use crate::error::{Error, IoContext, Kind, Result};
 use crate::event::Progress;
 use crate::process::interrupt;
+use crate::text::{file, hash};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -136,7 +137,7 @@ fn auto(request: &Request<'_>, store: &Store<'_>, reporter: &mut Reporter<'_>) -
 
 /// Leaves a symbolic link, so that a fallback does not cost its time-out again and again.
 fn remember(link: &Path, tree: &Path) -> Result<()> {
-    crate::text::file::replace_link(link, tree)
+    file::replace_link(link, tree)
 }
 
 /// The part of the cache that keeps trees.
@@ -233,7 +234,7 @@ fn remove(path: &Path) -> Result<()> {
 
 /// A name for a directory: something to recognise it by, and a hash that tells it from all others.
 fn distinct_name(kind: &str, text: &str, key: &[u8]) -> String {
-    format!("{kind}-{}-{:08x}", hash::slug(text), hash::stable(key) & 0xffff_ffff)
+    format!("{kind}-{}-{}", slug(text), hash::of(key).short())
 }
 
 #[cfg(test)]

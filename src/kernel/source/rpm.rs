@@ -3,8 +3,9 @@
 //! Written after the manuals of dnf, zypper and `rpm2archive`; not yet tried on each of these distributions.
 
 use super::distro::{largest_file, say};
-use super::{Reporter, Store, hash, unpack};
+use super::{Reporter, Store, unpack};
 use crate::error::{Error, IoContext, Result};
+use crate::kernel::slug::slug;
 use crate::kernel::space;
 use crate::kernel::tree::Tree;
 use crate::process::{Cmd, find};
@@ -22,7 +23,7 @@ pub(super) fn obtain(ids: &[String], store: &Store<'_>, reporter: &mut Reporter<
     let binary = suse || is("openeuler") || is("kylin");
     find("rpm2archive").map_err(|error| error.hint("install the package rpm (4.12 or later)"))?;
     let package = if binary { "kernel-source" } else { "kernel" };
-    let name = hash::slug(&format!("{package}-{}", version(package, suse)?));
+    let name = slug(&format!("{package}-{}", version(package, suse)?));
     if let Some(tree) = store.find(&name) {
         return Ok(tree);
     }

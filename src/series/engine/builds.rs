@@ -12,6 +12,7 @@ use crate::series::model::Patch;
 use crate::series::news::new_ones;
 use crate::series::verdict::{Finding, Judgement, Severity};
 use crate::text::file;
+use crate::text::hash::Key;
 use std::fs;
 use std::sync::OnceLock;
 use std::time::Instant;
@@ -295,19 +296,13 @@ impl Engine<'_> {
 
 /// What the answer of a build depends on: the content of the tree before and after it, the configurations, what is
 /// asked, the tools. The same patch on the same content is the same build, whatever its commits are called.
-pub(super) fn build_key(
-    what: &str,
-    before: &str,
-    after: &str,
-    configs: &[Config],
-    open: &[&str],
-) -> Vec<String> {
-    let mut key = [what, before, after].map(str::to_owned).to_vec();
-    key.extend(configs.iter().map(|config| format!("{config} {}", config.fragment())));
-    key.extend(open.iter().map(|&name| name.to_owned()));
-    key.extend(["gcc", "clang", "ld", "sparse"].map(identity_of));
-    key.push(libc_of_32_bits().to_owned());
-    key
+pub(super) fn build_key(what: &str, before: &str, after: &str, configs: &[Config], open: &[&str]) -> Key {
+    Key::new("build")
+        .list([what, before, after])
+        .list(configs.iter().flat_map(|config| [config.to_string(), config.fragment()]))
+        .list(open)
+        .list(["gcc", "clang", "ld", "sparse"].map(identity_of))
+        .field(libc_of_32_bits())
 }
 
 /// Where programs for i386 find their C library, which is a package of its own: headers are compiled alone only with it.

@@ -143,8 +143,8 @@ impl Engine<'_> {
             return Ok(Examined { objects, warnings: Vec::new(), sparse: Vec::new() });
         }
         let tree = self.workspace.git().tree_of(commit)?;
-        let mut key = build_key("examine", "", &tree, &[config], &[if sparse { "sparse" } else { "" }]);
-        key.extend(objects.iter().cloned());
+        let key = build_key("examine", "", &tree, &[config], &[if sparse { "sparse" } else { "" }]);
+        let key = key.list(&objects);
         let (warnings, sparse) = if let Some(known) = self.cache.get(&key) {
             known
         } else {

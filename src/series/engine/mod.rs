@@ -16,6 +16,7 @@ use super::verdict::{CheckResult, Judgement, PatchInfo, Report, SCHEMA, Status};
 use super::workspace::Workspace;
 use crate::error::{Error, Kind, Result};
 use crate::process::interrupt;
+use crate::text::hash::Key;
 use serde::Serialize;
 use std::time::Instant;
 
@@ -182,7 +183,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Lets later runs know it. If they cannot, this one goes on.
-    pub fn remember<T: Serialize>(&mut self, key: &[String], value: &T) {
+    pub fn remember<T: Serialize>(&mut self, key: &Key, value: &T) {
         if let Err(error) = self.cache.put(key, value) {
             self.note(format!("what is found is not remembered: {error}"));
         }
@@ -314,12 +315,11 @@ impl<'a> Engine<'a> {
     }
 
     /// The hashes in the text of a patch name its files before and after it.
-    fn tool_key(&self, name: &str, tool: &str, patch: &Patch) -> Vec<String> {
-        let recipients =
-            patch.envelope.iter().flat_map(|envelope| envelope.recipients.clone()).collect::<Vec<_>>();
+    fn tool_key(&self, name: &str, tool: &str, patch: &Patch) -> Key {
+        let recipients = patch.envelope.iter().flat_map(|envelope| &envelope.recipients);
         let tree = self.loaded.series.tree().unwrap_or_default();
         let text = patch.text.lines().skip(1).collect::<Vec<_>>().join("\n");
-        [name, tool, tree, &text].map(str::to_owned).into_iter().chain(recipients).collect()
+        Key::new("tool").list([name, tool, tree, &text]).list(recipients)
     }
 
     fn builder(&self) -> Result<Builder> {

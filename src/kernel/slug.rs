@@ -1,12 +1,4 @@
-//! Short names for long ones.
-
-/// 64 bits of FNV-1a over `bytes`: the same in every release and with any compiler, as it becomes part of the names
-/// of directories and of what results are compared by.
-pub fn stable(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
-}
+//! Names of directories that people recognise.
 
 /// `text` as one harmless path component of at most 60 bytes: letters, digits, `.`, `_`, `+` and `-`, not hidden.
 pub(super) fn slug(text: &str) -> String {
@@ -25,12 +17,6 @@ pub(super) fn slug(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_hash_is_the_published_one() {
-        assert_eq!(stable(b""), 0xcbf2_9ce4_8422_2325);
-        assert_eq!(stable(b"foobar"), 0x8594_4171_f739_67e8);
-    }
 
     #[test]
     fn a_slug_never_leaves_its_directory() {
