@@ -32,7 +32,7 @@ fn as_json(listed: &[Listed]) -> String {
         let guest = &listed.guest;
         serde_json::json!({
             "guest": guest.name(),
-            "pid": guest.pid,
+            "pid": guest.owner.pid,
             "vm": guest.vm,
             "since": guest.since,
             "command": guest.command,
@@ -71,7 +71,7 @@ pub(super) fn find(context: &Context, name: Option<&str>) -> Result<Listed> {
     let found: Vec<&Listed> = match name {
         Some(name) => {
             let matches =
-                |listed: &&Listed| listed.guest.name() == name || listed.guest.pid.to_string() == name;
+                |listed: &&Listed| listed.guest.name() == name || listed.guest.owner.pid.to_string() == name;
             listed.iter().filter(matches).collect()
         }
         None => listed.iter().collect(),

@@ -3,10 +3,10 @@
 use super::context::Context;
 use super::ps;
 use crate::error::{Error, ExitCode, Result};
+use crate::process::Process;
 use crate::report::{console, text};
 use crate::vm::registry::{self, Listed};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -41,21 +41,21 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
     };
     let (orphans, running): (Vec<Listed>, Vec<Listed>) = wanted.into_iter().partition(|listed| listed.orphan);
     for orphan in &orphans {
-        for pid in orphan.processes() {
+        for process in orphan.processes() {
             // It may have ended meanwhile.
-            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            let _ = process.signal(Signal::SIGKILL);
         }
         orphan.forget();
         console::note(&format!("removed {}, which was left behind", orphan.guest.name()));
     }
-    let owners: BTreeSet<u32> = running.iter().map(|listed| listed.guest.pid).collect();
+    let owners: BTreeSet<Process> = running.iter().map(|listed| listed.guest.owner).collect();
     for owner in &owners {
-        let pid = i32::try_from(*owner).unwrap_or(0);
-        kill(Pid::from_raw(pid), Signal::SIGTERM)
-            .map_err(|error| Error::cannot_run(format!("cannot stop process {pid}: {error}")))?;
+        owner
+            .signal(Signal::SIGTERM)
+            .map_err(|error| Error::cannot_run(format!("cannot stop process {}: {error}", owner.pid)))?;
     }
     let deadline = Instant::now() + PATIENCE;
-    let left = || registry::list(&dir).into_iter().filter(|listed| owners.contains(&listed.guest.pid));
+    let left = || registry::list(&dir).into_iter().filter(|listed| owners.contains(&listed.guest.owner));
     while left().next().is_some() {
         crate::process::interrupt::check()?;
         if Instant::now() >= deadline {

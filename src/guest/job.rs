@@ -3,7 +3,7 @@
 use super::port::Voice;
 use super::protocol::{Bytes, Exit, FromGuest, Io, Job, Size, Stream};
 use crate::error::{Error, Result};
-use crate::process::{Child, Cmd, Stdio, read_pieces};
+use crate::process::{Child, Cmd, Process, Stdio, read_pieces};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::pty::{OpenptyResult, Winsize, openpty};
 use nix::sys::signal::Signal;
@@ -27,7 +27,7 @@ nix::ioctl_write_ptr_bad!(set_window_size, nix::libc::TIOCSWINSZ, Winsize);
 
 /// The host's handle on a job that runs.
 pub(super) struct Running {
-    supervisor: i32,
+    supervisor: Option<Process>,
     stdin: Option<mpsc::Sender<Vec<u8>>>,
     terminal: Option<OwnedFd>,
 }
@@ -56,7 +56,8 @@ impl Running {
         let Ok(signal) = Signal::try_from(signal) else { return };
         // The supervisor passes on what can be caught, and takes everything along when it is told to kill.
         let signal = if signal == Signal::SIGKILL { Signal::SIGUSR1 } else { signal };
-        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.supervisor), signal);
+        // It may have ended meanwhile.
+        let _ = self.supervisor.map(|supervisor| supervisor.signal(signal));
     }
 }
 
@@ -72,7 +73,7 @@ pub(super) fn start(job: &Job, voice: &Voice, mut ended: impl FnMut() + Send + '
     }
     let (mut child, wires) = connect(&cmd, job.io)?;
     voice.say(&FromGuest::Started { id: job.id });
-    let supervisor = i32::try_from(child.id()).unwrap_or(-1);
+    let supervisor = Process::of(child.id());
     let id = job.id;
     let readers: Vec<Reader> = wires
         .outputs

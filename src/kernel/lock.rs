@@ -5,7 +5,8 @@
 //! only tells others who holds it; when nobody does it is harmless.
 
 use crate::error::{Error, IoContext, Result};
-use crate::process::interrupt;
+use crate::process::{Process, interrupt};
+use crate::text::Shown;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
@@ -22,8 +23,9 @@ const RETRY: Duration = Duration::from_millis(100);
 /// Who holds a lock, as far as is known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
-    /// Its process id.
-    pub pid: u32,
+    /// Which process.
+    #[serde(flatten)]
+    pub process: Process,
     /// What it was asked to do.
     pub command: String,
     /// When it got the lock.
@@ -33,9 +35,8 @@ pub struct Holder {
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let since = self.since.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S");
-        // The file can be written by others: no control character of it may reach a terminal.
-        let command: String = self.command.chars().filter(|c| !c.is_control()).collect();
-        write!(f, "process {} ({command}, since {since})", self.pid)
+        // The file can be written by others.
+        write!(f, "process {} ({}, since {since})", self.process.pid, Shown::line(&self.command))
     }
 }
 
@@ -133,9 +134,10 @@ fn held(path: &Path, holder: Option<&Holder>) -> Error {
 }
 
 fn write_holder(file: &mut File, command: &str) -> std::io::Result<()> {
-    let holder =
-        Holder { pid: std::process::id(), command: command.to_owned(), since: jiff::Timestamp::now() };
-    let text = serde_json::to_string(&holder).unwrap_or_default();
+    let since = jiff::Timestamp::now();
+    // A holder that is not known is no reason not to lock.
+    let holder = Process::own().map(|process| Holder { process, command: command.to_owned(), since });
+    let text = holder.ok().and_then(|holder| serde_json::to_string(&holder).ok()).unwrap_or_default();
     file.set_len(0)?;
     file.rewind()?;
     file.write_all(text.as_bytes())
@@ -147,7 +149,7 @@ fn read_holder(file: &mut File) -> Option<Holder> {
     file.rewind().ok()?;
     file.take(64 * 1024).read_to_string(&mut text).ok()?;
     let holder: Holder = serde_json::from_str(&text).ok()?;
-    Path::new(&format!("/proc/{}", holder.pid)).exists().then_some(holder)
+    holder.process.is_alive().then_some(holder)
 }
 
 #[cfg(test)]
@@ -169,16 +171,17 @@ mod tests {
             drop(first);
         });
         let holder = seen.unwrap();
-        assert_eq!((holder.pid, holder.command.as_str()), (std::process::id(), "vmptcp build"));
+        assert_eq!((holder.process, holder.command.as_str()), (Process::own().unwrap(), "vmptcp build"));
     }
 
     #[test]
     fn one_that_must_not_wait_fails_and_names_the_holder() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.lock");
-        let _first = Lock::acquire(&path, "vmptcp \u{1b}[31mbuild", Busy::Fail, |_| ()).unwrap();
+        let _first = Lock::acquire(&path, "vmptcp \u{1b}[2Jbuild", Busy::Fail, |_| ()).unwrap();
         let error = Lock::acquire(&path, "b", Busy::Fail, |_| ()).unwrap_err().to_string();
-        let expected = format!("is locked by process {} (vmptcp [31mbuild, since ", std::process::id());
+        let expected =
+            format!("is locked by process {} (vmptcp \\u{{1b}}[2Jbuild, since ", std::process::id());
         assert!(error.contains(&expected), "{error}");
     }
 

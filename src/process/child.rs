@@ -1,9 +1,9 @@
 //! A supervised process in the background, and the ladder that stops it.
 
-use super::{Cmd, interrupt, lines, supervise};
+use super::{Cmd, Pid, interrupt, lines, supervise};
 use crate::error::{Error, Result};
+use crate::text::decode;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use std::fs::File;
 use std::io::PipeReader;
 use std::os::fd::OwnedFd;
@@ -42,6 +42,7 @@ pub struct Pipes {
 #[derive(Debug)]
 pub struct Child {
     process: process::Child,
+    pid: Pid,
     output: Option<PipeReader>,
     name: String,
 }
@@ -74,7 +75,9 @@ impl Child {
         }
         supervise::under_supervision(&mut command, session);
         let process = command.spawn().map_err(|error| cmd.spawn_error(&error))?;
-        Ok(Self { process, output, name })
+        let pid = Pid::new(process.id())
+            .ok_or_else(|| Error::cannot_run(format!("{name} has no process id: {}", process.id())))?;
+        Ok(Self { process, pid, output, name })
     }
 
     /// Its three pipes; once, and only after [`Stdio::Pipes`].
@@ -89,8 +92,8 @@ impl Child {
     }
 
     /// The process id of its supervisor: alive as long as any of its processes is.
-    pub fn id(&self) -> u32 {
-        self.process.id()
+    pub fn id(&self) -> Pid {
+        self.pid
     }
 
     /// How it ended, if it did.
@@ -133,9 +136,10 @@ impl Child {
     }
 
     /// Sends a signal to its process group.
-    pub fn signal(&self, signal: Signal) {
-        if let Ok(pid) = i32::try_from(self.process.id()) {
-            let _ = kill(Pid::from_raw(pid), signal);
+    pub fn signal(&mut self, signal: Signal) {
+        // Nobody but us collects it: as long as that has not happened, its id is no other's.
+        if matches!(self.process.try_wait(), Ok(None)) {
+            let _ = kill(nix::unistd::Pid::from_raw(self.pid.into()), signal);
         }
     }
 
@@ -169,7 +173,7 @@ pub(super) fn stream(cmd: &Cmd, mut on_line: impl FnMut(&str)) -> Result<ExitSta
     let (sender, receiver) = mpsc::sync_channel::<String>(256);
     let reader = child.take_output().map(|output| {
         std::thread::spawn(move || {
-            lines::read_lines(output, |line| sender.send(String::from_utf8_lossy(line).into_owned()).is_ok());
+            lines::read_lines(output, |line| sender.send(decode(line).into_owned()).is_ok());
         })
     });
     loop {

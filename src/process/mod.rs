@@ -5,6 +5,7 @@
 //! ways lives in a process group of its own under a supervisor, so that nothing outlives us.
 
 mod child;
+mod id;
 pub mod interrupt;
 mod lines;
 mod namespace;
@@ -12,11 +13,13 @@ mod supervise;
 mod tool;
 
 pub use child::{Child, Pipes, Stdio};
+pub use id::{Pid, Process};
 pub use lines::{LINE_LIMIT, read_lines, read_pieces};
 pub use namespace::{Identity, mount_namespace};
 pub use tool::{Tool, find, identity, identity_of};
 
 use crate::error::{Error, Result};
+use crate::text::{decode, is_hidden};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -36,9 +39,9 @@ pub struct Cmd {
 pub struct Output {
     /// How it ended.
     pub status: ExitStatus,
-    /// Its standard output, lossily decoded.
+    /// Its standard output, as [`decode`] makes text of it.
     pub stdout: String,
-    /// Its standard error, lossily decoded.
+    /// Its standard error, likewise.
     pub stderr: String,
 }
 
@@ -114,8 +117,8 @@ impl Cmd {
             .map_err(|error| self.spawn_error(&error))?;
         Ok(Output {
             status: output.status,
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            stdout: decode(&output.stdout).into_owned(),
+            stderr: decode(&output.stderr).into_owned(),
         })
     }
 
@@ -171,7 +174,7 @@ impl fmt::Display for Cmd {
             write!(f, "cd {} && ", quote(dir))?;
         }
         for (key, value) in &self.env {
-            write!(f, "{}={} ", key.to_string_lossy(), quote(value))?;
+            write!(f, "{}={} ", quote(key), quote(value))?;
         }
         f.write_str(&quote(&self.program))?;
         self.args.iter().try_for_each(|arg| write!(f, " {}", quote(arg)))
@@ -180,27 +183,32 @@ impl fmt::Display for Cmd {
 
 /// `text` as one word of a shell. An equals sign needs no quotes in an argument, and looks better without.
 pub fn quote(text: impl AsRef<OsStr>) -> String {
-    let text = text.as_ref().to_string_lossy();
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=+./:,@%".contains(&byte);
-    if !text.is_empty() && text.bytes().all(plain) {
-        return text.into_owned();
+    let bytes = text.as_ref().as_encoded_bytes();
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_=+./:,@%".contains(byte);
+    match str::from_utf8(bytes) {
+        Ok(text) if !text.is_empty() && bytes.iter().all(plain) => text.to_owned(),
+        Ok(text) if !text.contains(is_hidden) => {
+            shlex::try_quote(text).map_or_else(|_| text.to_owned(), std::borrow::Cow::into_owned)
+        }
+        // Such characters would act on the terminal that shows the command, and bytes that are no text would be lost.
+        _ => format!("$'{}'", bytes.utf8_chunks().map(|chunk| ansi_c(&chunk)).collect::<String>()),
     }
-    // Control characters would act on the terminal that shows the command.
-    if text.chars().any(char::is_control) {
-        return format!("$'{}'", text.chars().map(ansi_c).collect::<String>());
-    }
-    shlex::try_quote(&text).map_or_else(|_| text.clone().into_owned(), std::borrow::Cow::into_owned)
 }
 
-/// A character as it stands between `$'` and `'`.
-fn ansi_c(char: char) -> String {
-    match char {
+/// Bytes as they stand between `$'` and `'`.
+fn ansi_c(chunk: &std::str::Utf8Chunk<'_>) -> String {
+    let char = |char| match char {
         '\'' | '\\' => format!("\\{char}"),
         '\n' => "\\n".to_owned(),
-        char if char.is_ascii_control() => format!("\\x{:02x}", u32::from(char)),
-        char if char.is_control() => format!("\\u{:04x}", u32::from(char)),
+        char if is_hidden(char) => match u32::from(char) {
+            code @ 0..=0x7f => format!("\\x{code:02x}"),
+            code @ 0x80..=0xffff => format!("\\u{code:04x}"),
+            code => format!("\\U{code:08x}"),
+        },
         char => char.to_string(),
-    }
+    };
+    let invalid = chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}"));
+    chunk.valid().chars().map(char).chain(invalid).collect()
 }
 
 /// "exit code 2", "signal 9": how a process ended, for a person.
@@ -229,6 +237,22 @@ mod tests {
         assert_eq!(cmd.to_string(), r"echo $'it\'s\x1b[2J\\' $'\u009b1m'");
         let said = Cmd::new("bash").args(["-c", &cmd.to_string()]).env("LC_ALL", "C.UTF-8").read().unwrap();
         assert_eq!(said, "it's\u{1b}[2J\\ \u{9b}1m\n");
+    }
+
+    #[test]
+    fn a_shell_reads_back_every_byte_of_a_command() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let words: [&[u8]; 5] =
+            [b"\xff\xfea", b"\xe2\x80", "\u{202e}\u{e0041}1".as_bytes(), b"'\\\x01f", b""];
+        for word in words {
+            let word = OsStr::from_bytes(word);
+            let line = Cmd::new("printf").args(["%s"]).arg(word).to_string();
+            assert!(!line.contains(is_hidden), "{line}");
+            let said =
+                Cmd::new("bash").args(["-c", &format!("{line} | od -An -v -tx1")]).env("LC_ALL", "C.UTF-8");
+            let hex: Vec<String> = word.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(said.read().unwrap().split_whitespace().collect::<String>(), hex.concat(), "{line}");
+        }
     }
 
     #[test]

@@ -7,18 +7,37 @@
 //! vmptcp ── supervisor (subreaper, notified by the kernel of our death) ── child, leader of a new process group ── …
 //! ```
 //!
-//! It is forked, not executed: what it does between `fork` and `_exit` is system calls only, as it must be in the child
-//! of a process with threads. It passes signals on to the group, ends as the child ended, and before that
-//! kills all that the child left behind, daemonised or not.
+//! It passes signals on to the group, ends as the child ended, and before that kills all that the child left behind,
+//! daemonised or not.
+//!
+//! # What it relies on
+//!
+//! It is forked, not executed: executing our own program would need its file to be there still, and its start-up. The
+//! child of a process with threads may only do what is async-signal-safe, as another thread may have held any lock when
+//! it was made. So, between the fork of `Command::spawn` and `execve` or `_exit`:
+//!
+//! * The second fork is `_Fork`, and not `fork`, which POSIX.1-2024 took off the list of async-signal-safe functions: it
+//!   runs the handlers of `pthread_atfork`, and takes the locks of malloc and stdio. glibc has `_Fork` since 2.34, musl
+//!   since 1.2.2.
+//! * All else is system calls behind thin wrappers of the C library that take no lock and no memory: `prctl`, `setpgid`,
+//!   `setsid`, `sigprocmask`, `sigwait`, `waitpid`, `kill`, `open`, `read`, `close`. Not all are on the list of POSIX, which
+//!   does not know `prctl`; in glibc and musl none does more.
+//! * Nothing allocates: errors are numbers (`io::Error` of an `Errno`), sets of signals and buffers lie on the stack, and
+//!   no line can panic.
 
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, killpg, sigprocmask};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{ForkResult, Pid, fork, getppid, setpgid, setsid};
+use nix::unistd::{Pid, getppid, setpgid, setsid};
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+
+unsafe extern "C" {
+    /// fork(2) alone: no handlers, no locks, and the C library still knows the new process's own id.
+    fn _Fork() -> libc::pid_t;
+}
 
 /// The signal that makes a supervisor kill all of its descendants, and itself, at once.
 pub(super) const KILL_ALL: Signal = Signal::SIGUSR1;
@@ -55,8 +74,8 @@ fn start(ours: Pid, session: bool) -> io::Result<()> {
         return Err(io::Error::from(Errno::ESRCH));
     }
     // SAFETY: the child does system calls only until it executes; the parent never returns from `supervise`.
-    match unsafe { fork() }? {
-        ForkResult::Child => {
+    match Errno::result(unsafe { _Fork() })? {
+        0 => {
             if session {
                 setsid()?;
                 // SAFETY: a system call on our standard input, which is a terminal of its own.
@@ -68,7 +87,7 @@ fn start(ours: Pid, session: bool) -> io::Result<()> {
             sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&watched), None)?;
             Ok(())
         }
-        ForkResult::Parent { child } => supervise(ours, child, session, &watched),
+        child => supervise(ours, Pid::from_raw(child), session, &watched),
     }
 }
 
@@ -150,7 +169,7 @@ fn for_each_child(mut each: impl FnMut(Pid)) -> bool {
             let Ok(count @ 1..) = usize::try_from(count) else { break };
             for &byte in &buffer[..count] {
                 if byte.is_ascii_digit() {
-                    pid = pid * 10 + libc::pid_t::from(byte - b'0');
+                    pid = pid.saturating_mul(10).saturating_add(libc::pid_t::from(byte & 0xf));
                 } else if pid > 0 {
                     each(Pid::from_raw(pid));
                     pid = 0;
@@ -179,5 +198,57 @@ fn end_as(status: WaitStatus) -> ! {
             }
             _ => libc::_exit(255),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::process::{Cmd, Stdio};
+    use std::io::{PipeWriter, Read, Write};
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    /// Where handlers of a fork say which process they run in.
+    static HANDLED: OnceLock<(u32, PipeWriter)> = OnceLock::new();
+
+    extern "C" fn in_the_child() {
+        if let Some((ours, pipe)) = HANDLED.get() {
+            let ours = nix::unistd::getppid().as_raw().cast_unsigned() == *ours;
+            let mut pipe = pipe;
+            let _ = pipe.write_all(if ours { b"c" } else { b"g" });
+        }
+    }
+
+    #[test]
+    fn no_handler_of_a_fork_runs_between_fork_and_exec() {
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        HANDLED.set((std::process::id(), writer)).unwrap();
+        // SAFETY: the handler writes to a pipe, and does nothing else.
+        assert_eq!(unsafe { nix::libc::pthread_atfork(None, None, Some(in_the_child)) }, 0);
+        for _ in 0..5 {
+            assert!(Cmd::new("true").spawn(Stdio::Merged).unwrap().wait().unwrap().success());
+        }
+        // Tests beside this one fork as well; a child of a child is always a supervised one.
+        let mut said = [0; 256];
+        let count = reader.read(&mut said).unwrap();
+        assert!(count >= 5 && said[..count].iter().all(|&byte| byte == b'c'), "{:?}", &said[..count]);
+    }
+
+    #[test]
+    fn threads_that_allocate_do_not_hold_up_a_spawn() {
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    while !done.load(Ordering::Relaxed) {
+                        std::hint::black_box((0..64).map(|size| vec![0u8; size * 64]).collect::<Vec<_>>());
+                    }
+                });
+            }
+            let all_well =
+                (0..50).all(|_| Cmd::new("true").spawn(Stdio::Merged).unwrap().wait().unwrap().success());
+            done.store(true, Ordering::Relaxed);
+            assert!(all_well);
+        });
     }
 }

@@ -13,6 +13,9 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+/// How names of files begin that are not whole yet.
+const TEMPORARY: &str = ".vmptcp-";
+
 /// Replaces the content of the file `path`, or creates it. The mode of an existing file is kept, a new one gets that of
 /// the umask. A symbolic link stays, and the file that it points to is replaced. What is no file, as `/dev/stdout` or a
 /// pipe, is written to.
@@ -26,11 +29,7 @@ fn try_replace(path: &Path, content: &[u8]) -> io::Result<()> {
         return fs::write(path, content);
     }
     let place = if path.is_symlink() { path.canonicalize()? } else { path.to_owned() };
-    // As `open` does it: the kernel takes away what the umask forbids.
-    let mut fresh = tempfile::Builder::new()
-        .prefix(".vmptcp-")
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(dir_of(&place))?;
+    let mut fresh = fresh_file(&place)?;
     fresh.write_all(content)?;
     if let Some(old) = old {
         fresh.as_file().set_permissions(old.permissions())?;
@@ -42,7 +41,7 @@ fn try_replace(path: &Path, content: &[u8]) -> io::Result<()> {
 pub fn replace_link(link: &Path, target: &Path) -> Result<()> {
     let symlink = |fresh: &Path| std::os::unix::fs::symlink(target, fresh);
     tempfile::Builder::new()
-        .prefix(".vmptcp-")
+        .prefix(TEMPORARY)
         .make_in(dir_of(link), symlink)
         .and_then(|fresh| fresh.into_temp_path().persist(link).map_err(|error| error.error))
         .doing("create", link)
@@ -63,6 +62,25 @@ pub fn update(path: &Path, change: impl FnOnce(Option<&[u8]>) -> Vec<u8>) -> Res
     replace(path, &change(old.as_deref()))
 }
 
+/// Replaces the content of the file `path` with one that is locked exclusively as long as what is returned lives: nobody
+/// sees it unlocked before.
+pub fn replace_locked(path: &Path, content: &[u8]) -> Result<File> {
+    let locked = || -> io::Result<File> {
+        let mut fresh = fresh_file(path)?;
+        // A file system without locks is no reason to fail.
+        let _ = fresh.as_file().lock();
+        fresh.write_all(content)?;
+        fresh.persist(path).map_err(|error| error.error)
+    };
+    locked().doing("write", path)
+}
+
+/// An empty file beside `path`, with the mode that `open` would give it: the kernel takes away what the umask forbids.
+fn fresh_file(path: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let mode = Permissions::from_mode(0o666);
+    tempfile::Builder::new().prefix(TEMPORARY).permissions(mode).tempfile_in(dir_of(path))
+}
+
 /// `DIR/.NAMEending`.
 fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");
@@ -78,6 +96,7 @@ fn dir_of(path: &Path) -> &Path {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::MetadataExt as _;
 
     fn names(dir: &Path) -> Vec<String> {
         let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -137,6 +156,32 @@ mod tests {
         let fresh = dir.path().join("fresh");
         replace(&fresh, b"").unwrap();
         assert_eq!(fs::metadata(&fresh).unwrap().permissions().mode(), usual, "that of the umask");
+    }
+
+    #[test]
+    fn a_locked_file_is_never_seen_unlocked() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("guest.json");
+        let mut kept = replace_locked(&path, b"0").unwrap();
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                for n in 1..200 {
+                    // The one before is let go only when this one is there.
+                    kept = replace_locked(&path, n.to_string().as_bytes()).unwrap();
+                }
+            });
+            while !writer.is_finished() {
+                let seen = File::open(&path).unwrap();
+                let current = fs::metadata(&path).unwrap();
+                let free = seen.try_lock_shared().is_ok();
+                let replaced =
+                    seen.metadata().unwrap().ino() != current.ino() || seen.metadata().unwrap().nlink() == 0;
+                assert!(!free || replaced);
+            }
+        });
+        assert!(File::open(&path).unwrap().try_lock_shared().is_err());
+        drop(kept);
+        assert!(File::open(&path).unwrap().try_lock_shared().is_ok());
     }
 
     #[test]

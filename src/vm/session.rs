@@ -11,7 +11,7 @@ use super::spec::{self, Spec};
 use crate::error::{Error, IoContext, Result};
 use crate::guest::protocol::{FromGuest, ToGuest, encode};
 use crate::guest::stream::read_messages;
-use crate::process::{Child, Stdio, read_lines};
+use crate::process::{Child, Process, Stdio, read_lines};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::fs::File;
 use std::io::{PipeReader, Write};
@@ -49,7 +49,7 @@ pub enum Message {
 pub struct Session {
     child: Child,
     monitor: Monitor,
-    _listed: Registration,
+    _listed: Arc<Registration>,
     outbox: mpsc::Sender<ToGuest>,
     muted: Arc<AtomicBool>,
 }
@@ -110,17 +110,28 @@ impl Session {
             let (exchange, outbox, muted) = (Arc::clone(&exchange), outbox.clone(), Arc::clone(&muted));
             move || exchange.serve(&control, &outbox, &muted)
         });
-        thread::spawn(move || serve_agent(&listener, letters, &inbox, &exchange));
+        let supervisor = Process::of(child.id());
         let guest = Guest {
-            pid: std::process::id(),
+            owner: Process::own()?,
             vm: id,
             socket: name,
             command: spec.purpose.clone(),
             kernel: spec.kernel.clone(),
             console: console_log.to_owned(),
             since: jiff::Timestamp::now(),
+            processes: supervisor.iter().flat_map(Process::family).collect(),
         };
-        let listed = registry::register(&spec.guests, &guest)?;
+        let listed = Arc::new(registry::register(&spec.guests, guest)?);
+        thread::spawn({
+            let listed = Arc::downgrade(&listed);
+            // QEMU is what connects, when it starts: all processes of the guest are there.
+            let connected = move || {
+                let processes = supervisor.iter().flat_map(Process::family);
+                // Who is not listed is only not found when we, and the supervisor, were killed.
+                let _ = listed.upgrade().map(|listed| listed.add(processes));
+            };
+            move || serve_agent(&listener, letters, &inbox, &exchange, connected)
+        });
         Ok(Self { child, monitor, _listed: listed, outbox, muted })
     }
 
@@ -180,8 +191,15 @@ fn follow_console(console: PipeReader, mut log: File, inbox: &Inbox) {
     inbox.put(Message::ConsoleEnded);
 }
 
-fn serve_agent(listener: &Listener, letters: mpsc::Receiver<ToGuest>, inbox: &Inbox, exchange: &Exchange) {
+fn serve_agent(
+    listener: &Listener,
+    letters: mpsc::Receiver<ToGuest>,
+    inbox: &Inbox,
+    exchange: &Exchange,
+    connected: impl FnOnce(),
+) {
     let Some(stream) = listener.accept_until(&inbox.muted) else { return };
+    connected();
     let Ok(writer) = stream.try_clone() else { return };
     thread::spawn(move || write_letters(writer, letters));
     read_messages(stream, |message| match message.map(|message| exchange.sort(message)) {

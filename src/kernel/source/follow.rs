@@ -1,7 +1,8 @@
 //! Follows a command that draws its progress with carriage returns, or that says nothing while it works.
 
 use crate::error::{Error, Result};
-use crate::process::{Child, Cmd, Stdio, interrupt};
+use crate::process::{Child, Cmd, Pid, Stdio, interrupt};
+use crate::text::{Shown, decode};
 use std::io::Read;
 use std::process::ExitStatus;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
@@ -27,7 +28,7 @@ pub(super) enum Sign<'a> {
     /// A line of its output, or a piece that ended in a carriage return.
     Said(&'a str),
     /// Nothing special: an occasion to look how far it is. The number is its supervisor's process id.
-    Tick(u32),
+    Tick(Pid),
 }
 
 /// Runs `cmd` to its end. It is stopped, with all that it started, on Ctrl-C and when it exceeds `patience`.
@@ -72,7 +73,7 @@ pub(super) fn follow(cmd: &Cmd, patience: Patience, mut on: impl FnMut(Sign<'_>)
         }
     }
     if !line.is_empty() {
-        on(Sign::Said(&String::from_utf8_lossy(&line)));
+        on(Sign::Said(&decode(&line)));
     }
     // It may have had the same signal: that is not its failure.
     interrupt::check()?;
@@ -89,7 +90,7 @@ fn pieces(line: &mut Vec<u8>, bytes: &[u8], mut on_piece: impl FnMut(&str)) {
     for &byte in bytes {
         if byte == b'\n' || byte == b'\r' {
             if !line.is_empty() {
-                on_piece(&String::from_utf8_lossy(line));
+                on_piece(&decode(line));
                 line.clear();
             }
         } else if line.len() < LINE_LIMIT {
@@ -114,7 +115,7 @@ impl LastWords {
         if self.0.len() == 3 {
             self.0.remove(0);
         }
-        self.0.push(line.chars().filter(|c| !c.is_control()).collect());
+        self.0.push(Shown::line(line).to_string());
     }
 }
 

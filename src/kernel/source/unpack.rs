@@ -6,7 +6,8 @@ use crate::error::{Error, IoContext, Result};
 use crate::event::{Progress, Unit};
 use crate::kernel::space;
 use crate::kernel::tree::Tree;
-use crate::process::{Cmd, find, interrupt};
+use crate::process::{Cmd, Pid, Process, find, interrupt};
+use crate::text::Shown;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
@@ -128,10 +129,9 @@ fn inspect(archive: &Path, name: &str) -> Result<(Packing, u64)> {
     }
 }
 
-/// How far `archive` was read by any descendant of `pid`: tar itself, or the program that decompresses for it.
-fn position(pid: u32, archive: &Path) -> Option<u64> {
-    let mut todo = vec![pid.to_string()];
-    while let Some(pid) = todo.pop() {
+/// How far `archive` was read by the process `pid` or any descendant of it: tar itself, or the program that decompresses for it.
+fn position(pid: Pid, archive: &Path) -> Option<u64> {
+    for Process { pid, .. } in Process::of(pid)?.family() {
         for fd in fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten() {
             if fs::read_link(fd.path()).is_ok_and(|target| target == archive) {
                 let info = format!("/proc/{pid}/fdinfo/{}", fd.file_name().to_string_lossy());
@@ -139,8 +139,6 @@ fn position(pid: u32, archive: &Path) -> Option<u64> {
                 return info.lines().find_map(|line| line.strip_prefix("pos:")?.trim().parse().ok());
             }
         }
-        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-        todo.extend(children.split_whitespace().map(str::to_owned));
     }
     None
 }
@@ -183,8 +181,7 @@ fn refuse_escapes(root: &Path, dir: &Path, name: &str) -> Result<()> {
 }
 
 fn untrusted(name: &str, what: &str) -> Error {
-    let what: String = what.chars().filter(|c| !c.is_control()).collect();
-    Error::usage(format!("will not use {name}: {what}"))
+    Error::usage(format!("will not use {name}: {}", Shown::line(what)))
         .hint("obtain the archive from a place that you trust")
 }
 
