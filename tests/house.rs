@@ -278,6 +278,27 @@ fn only_the_report_prints() {
     all_right("only `report` prints", &wrong);
 }
 
+#[test]
+fn untrusted_text_is_shown_in_one_way() {
+    const OTHER_WAYS: [&str; 6] = [
+        "is_control",
+        "is_ascii_control",
+        "escape_debug",
+        "escape_default",
+        "escape_ascii",
+        "from_utf8_lossy",
+    ];
+    let mut wrong = Vec::new();
+    for source in sources().iter().filter(|source| !source.is_within("text")) {
+        for (line, text) in &source.code {
+            for way in OTHER_WAYS.iter().filter(|way| text.contains(**way)) {
+                wrong.push(format!("{}: {way}", source.at(*line)));
+            }
+        }
+    }
+    all_right("text that is not trusted is shown by text::Shown, and decoded by text::decode", &wrong);
+}
+
 /// What replaces a file, and those who may do so without `text::file`: module, call, and why nobody else meets it.
 const WRITES: [&str; 4] = ["fs::write(", "fs::rename(", "NamedTempFile", ".persist("];
 const OWN_FILES: [(&str, &str, &str); 10] = [

@@ -7,8 +7,7 @@ use crate::error::{Error, ExitCode, Kind, Result};
 use crate::event::Outcome;
 use crate::report::{Summary, console, text};
 use crate::series::bisect::{Bisection, Question, Standing, Verdict};
-use crate::series::safety::visible;
-use crate::text::file;
+use crate::text::{Shown, file};
 use std::fmt::Write as _;
 
 /// Find the commit that broke a test
@@ -66,7 +65,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
         let suspects = match bisection.standing()? {
             Standing::Try(commit, left) => {
                 let subject = place.git.read(["show", "-s", "--format=%s", &commit])?;
-                console::note(&format!("{left} {commit:.12} {}", visible(&subject)));
+                console::note(&format!("{left} {commit:.12} {}", Shown::line(&subject)));
                 let verdict = try_out(args, context, &place, &commit)?;
                 console::note(&format!("{commit:.12} is {}", word(verdict)));
                 bisection.tell(&commit, verdict)?;

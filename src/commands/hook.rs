@@ -7,7 +7,7 @@ use crate::kernel::Tree;
 use crate::report::console;
 use crate::series::git::Git;
 use crate::series::input;
-use crate::text::file;
+use crate::text::{decode, file, is_hidden};
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
@@ -160,7 +160,7 @@ fn remove(context: &Context) -> Result<u8> {
 }
 
 fn is_ours(hook: &Path) -> bool {
-    fs::read(hook).is_ok_and(|text| String::from_utf8_lossy(&text).lines().any(|line| line == MARK))
+    fs::read(hook).is_ok_and(|text| decode(&text).lines().any(|line| line == MARK))
 }
 
 /// The words that b4 is given, after the program.
@@ -172,7 +172,7 @@ fn b4_command(exe: &Path) -> Result<String> {
 
 /// The path as a word of a shell: git runs hooks as scripts, and b4 splits its command like one.
 fn quoted(exe: &Path) -> Result<String> {
-    let text = exe.to_str().filter(|text| !text.chars().any(char::is_control));
+    let text = exe.to_str().filter(|text| !text.contains(is_hidden));
     let text =
         text.ok_or_else(|| Error::cannot_run(format!("a shell cannot be told the path {}", exe.display())))?;
     Ok(shlex::try_quote(text).map_or_else(|_| text.to_owned(), std::borrow::Cow::into_owned))
@@ -235,7 +235,7 @@ fn in_outgoing(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir).doing("read", dir)?.flatten() {
         let text = fs::read(entry.path()).doing("read", entry.path())?;
-        let text = String::from_utf8_lossy(&text);
+        let text = decode(&text);
         if text.lines().any(|line| line.starts_with("diff --git ") || line.starts_with("--- a/")) {
             files.push(entry.path());
         }
@@ -246,37 +246,43 @@ fn in_outgoing(dir: &Path) -> Result<Vec<PathBuf>> {
 
 /// The mail with the To and Cc that git will send it with.
 fn with_recipients(mail: &[u8], headers: &[u8]) -> Vec<u8> {
-    let headers = String::from_utf8_lossy(headers);
-    let mut wanted = Vec::new();
-    let mut takes = false;
-    for line in headers.lines() {
-        let folded = line.starts_with([' ', '\t']);
-        takes = if folded { takes } else { is_recipient(line) };
-        if takes {
-            wanted.push(line.to_owned());
-        }
+    let envelope = if mail.starts_with(b"From ") { line_end(mail) } else { 0 };
+    let (envelope, rest) = mail.split_at(envelope);
+    let head = rest.windows(2).position(|pair| pair == b"\n\n").map_or(rest.len(), |at| at + 1);
+    let (head, body) = rest.split_at(head);
+    let kept = fields(head).into_iter().filter(|field| !is_recipient(field));
+    let wanted = fields(headers).into_iter().filter(|field| is_recipient(field));
+    let mut text = [envelope].into_iter().chain(kept).chain(wanted).collect::<Vec<_>>().concat();
+    if !text.ends_with(b"\n") {
+        text.push(b'\n');
     }
-    let text = String::from_utf8_lossy(mail);
-    let (envelope, rest) = match text.split_once('\n') {
-        Some((first, rest)) if first.starts_with("From ") => (format!("{first}\n"), rest),
-        _ => (String::new(), text.as_ref()),
-    };
-    let (head, body) = rest.split_once("\n\n").unwrap_or((rest, ""));
-    let mut kept = Vec::new();
-    let mut drops = false;
-    for line in head.lines() {
-        drops = if line.starts_with([' ', '\t']) { drops } else { is_recipient(line) };
-        if !drops {
-            kept.push(line.to_owned());
-        }
-    }
-    let head: Vec<String> = kept.into_iter().chain(wanted).collect();
-    format!("{envelope}{}\n\n{body}", head.join("\n")).into_bytes()
+    text.extend_from_slice(body);
+    text
 }
 
-fn is_recipient(line: &str) -> bool {
-    let key = line.split(':').next().unwrap_or_default();
-    key.eq_ignore_ascii_case("to") || key.eq_ignore_ascii_case("cc")
+/// The fields of a header, each with the lines that it goes on in.
+fn fields(mut head: &[u8]) -> Vec<&[u8]> {
+    let mut fields = Vec::new();
+    while !head.is_empty() {
+        let mut end = line_end(head);
+        while matches!(head.get(end), Some(b' ' | b'\t')) {
+            end += line_end(&head[end..]);
+        }
+        let (field, rest) = head.split_at(end);
+        fields.push(field);
+        head = rest;
+    }
+    fields
+}
+
+/// Behind the first line feed.
+fn line_end(text: &[u8]) -> usize {
+    text.iter().position(|&byte| byte == b'\n').map_or(text.len(), |at| at + 1)
+}
+
+fn is_recipient(field: &[u8]) -> bool {
+    let key = field.split(|&byte| byte == b':').next().unwrap_or_default();
+    key.eq_ignore_ascii_case(b"to") || key.eq_ignore_ascii_case(b"cc")
 }
 
 /// One patch of b4's, on standard input.
@@ -315,6 +321,13 @@ mod tests {
 
         To: stays
         ");
+    }
+
+    #[test]
+    fn a_mail_keeps_its_bytes() {
+        let mail = b"From: A <a@b>\nSubject: y\n\n+\t/* caf\xe9 */\r\n";
+        let expected = b"From: A <a@b>\nSubject: y\nCc: \xfc@c\n\n+\t/* caf\xe9 */\r\n";
+        assert_eq!(with_recipients(mail, b"Cc: \xfc@c"), expected);
     }
 
     #[test]

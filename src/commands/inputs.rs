@@ -10,6 +10,7 @@ use crate::kernel::kconfig::{self, ConfigureRequest, Fragment, Source};
 use crate::kernel::{Flavour, Tree, Variant, WorkDir};
 use crate::process::identity;
 use crate::settings::{Base, Ccache, Loaded, Settings, Variant as Named};
+use crate::text::decode;
 use crate::text::{file, hash};
 use std::num::NonZero;
 use std::path::Path;
@@ -80,7 +81,7 @@ pub fn configure(
     let variant = variant(settings);
     let selftests = tree.root().join(SELFTESTS_CONFIG);
     let selftests = Fragment {
-        text: String::from_utf8_lossy(&std::fs::read(&selftests).doing("read", &selftests)?).into_owned(),
+        text: decode(&std::fs::read(&selftests).doing("read", &selftests)?).into_owned(),
         label: SELFTESTS_CONFIG.to_owned(),
     };
     let mut required: Vec<String> = ESSENTIAL.map(str::to_owned).to_vec();

@@ -13,6 +13,7 @@ use crate::report::text::clean;
 use crate::suite::Suite;
 use crate::suite::module::Param;
 use crate::suite::sample::{Expect, USUAL_SECONDS};
+use crate::text::decode;
 use crate::topology::Realisation;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -167,7 +168,7 @@ fn show_log(ended: &Ended) -> Result<()> {
     for test in &ended.summary.tests {
         let Some(output) = &test.result.output else { continue };
         let bytes = std::fs::read(ended.path.join(output)).unwrap_or_default();
-        let text = String::from_utf8_lossy(&bytes);
+        let text = decode(&bytes);
         let lines = text.lines().fold(String::new(), |all, line| all + "  " + &clean(line) + "\n");
         console::out(&format!("\n{}:\n{lines}", clean(&test.name)))?;
     }

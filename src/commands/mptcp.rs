@@ -86,7 +86,7 @@ fn setting(text: &str) -> Result<String> {
         Some((key, value))
             if !key.is_empty()
                 && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
-                && !value.contains(char::is_control) =>
+                && !value.contains(crate::text::is_hidden) =>
         {
             Ok(format!("net.mptcp.{bare}"))
         }

@@ -11,6 +11,7 @@ use crate::report::{console, json, text};
 use crate::settings::{Auto, Slow};
 use crate::suite::selftests::{self, Listing};
 use crate::suite::{Profile, Selection, Timeouts, select, shard};
+use crate::text::decode;
 use std::fmt::Write as _;
 use std::num::NonZero;
 use std::time::Duration;
@@ -134,8 +135,7 @@ pub(super) fn show(context: &Context, ended: &Ended, as_json: bool) -> Result<()
 /// The tests of the tree, as its Makefile and its files have them.
 pub fn listing(target: &Target) -> Result<Listing> {
     let dir = target.tree.root().join("tools/testing/selftests").join(selftests::COLLECTION);
-    let read =
-        |name: &str| std::fs::read(dir.join(name)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let read = |name: &str| std::fs::read(dir.join(name)).map(|bytes| decode(&bytes).into_owned());
     let makefile = read("Makefile").doing("read", dir.join("Makefile"))?;
     let settings = read("settings").ok();
     let files: Vec<String> = std::fs::read_dir(&dir)

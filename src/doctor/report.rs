@@ -2,6 +2,7 @@
 
 use super::{Diagnosis, Finding, Need, Status};
 use crate::error::{Error, Result};
+use crate::text::Shown;
 use std::fmt::Write;
 
 /// A table of all findings with a verdict below it.
@@ -75,7 +76,7 @@ fn version_or_dash(finding: &Finding) -> String {
 
 /// What a tool printed must not steer the terminal.
 fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    Shown::line(text).to_string()
 }
 
 /// One object with all findings; its fields are those of [`Diagnosis`].

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, IoContext, Result};
 use crate::process::Cmd;
+use crate::text::decode;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -86,7 +87,7 @@ impl Tree {
         }
         let makefile = root.join("Makefile");
         let text = std::fs::read(&makefile).doing("read", &makefile)?;
-        let version = Version::parse(&String::from_utf8_lossy(&text))
+        let version = Version::parse(&decode(&text))
             .ok_or_else(|| not_a_tree("its Makefile states no VERSION and PATCHLEVEL"))?;
         Ok(Self { root, version })
     }

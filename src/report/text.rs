@@ -4,6 +4,7 @@ use super::summary::{Splat, Step, Summary, Verdict};
 use super::test::{Attempt, Test};
 use super::wire;
 use crate::event::{Outcome, StepStatus};
+use crate::text::Shown;
 use crate::vm::console::splat;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -27,47 +28,9 @@ const ODD: [Outcome; 9] = [
     Outcome::NotRun,
 ];
 
-/// `text` without what could move the cursor, change colours or hide something: control characters become visible.
+/// Untrusted text on one line, as it may be shown.
 pub fn clean(text: &str) -> String {
-    let mut cleaned = String::with_capacity(text.len());
-    for char in strip_colours(text).chars() {
-        match char {
-            '\t' => cleaned.push(' '),
-            // Also the marks that turn the direction of writing around.
-            char if char.is_control()
-                || ('\u{202a}'..='\u{202e}').contains(&char)
-                || ('\u{2066}'..='\u{2069}').contains(&char) =>
-            {
-                let _ = write!(cleaned, "\\u{{{:x}}}", u32::from(char));
-            }
-            char => cleaned.push(char),
-        }
-    }
-    cleaned
-}
-
-/// Drops the sequences that only set colours: they are common in test names, and mean nothing.
-fn strip_colours(text: &str) -> std::borrow::Cow<'_, str> {
-    if !text.contains('\u{1b}') {
-        return text.into();
-    }
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("\u{1b}[") {
-        let (before, sequence) = rest.split_at(at);
-        plain.push_str(before);
-        let end = sequence[2..]
-            .find(|char: char| !char.is_ascii_digit() && char != ';')
-            .map_or(sequence.len(), |end| end + 2);
-        if sequence[end..].starts_with('m') {
-            rest = &sequence[end + 1..];
-        } else {
-            plain.push('\u{1b}');
-            rest = &sequence[1..];
-        }
-    }
-    plain.push_str(rest);
-    plain.into()
+    Shown::line(text).to_string()
 }
 
 /// A length of time as a person says it: `0.4 s`, `75 s`, `4 min 05 s`, `2 h 03 min`.
@@ -315,7 +278,7 @@ mod tests {
     #[test]
     fn nothing_from_outside_reaches_the_terminal_raw() {
         assert_eq!(clean("a\u{1b}[31mred\u{1b}[0m"), "ared");
-        assert_eq!(clean("\u{1b}]0;title\u{7}x\r\u{202e}"), "\\u{1b}]0;title\\u{7}x\\u{d}\\u{202e}");
+        assert_eq!(clean("\u{1b}]0;title\u{7}x\r\u{202e}"), "\\u{1b}]0;title\\u{7}x\\r\\u{202e}");
         assert_eq!(clean("\u{1b}[2J\u{1b}["), "\\u{1b}[2J\\u{1b}[");
     }
 

@@ -6,6 +6,7 @@ use crate::guest::protocol::{
     Bytes, Exit, FromGuest, Io, Job, JobId, MESSAGE_LIMIT, STDIN_WINDOW, Size, Stream, ToGuest, encode,
 };
 use crate::process::interrupt;
+use crate::text::{Shown, decode};
 use crate::vm::console::Splat;
 use crate::vm::{Message, Remote, Session, Spec};
 use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
@@ -242,11 +243,11 @@ impl Link {
             FromGuest::Ended { exit, .. } => return Ok(Some(exit)),
             FromGuest::Failed { why, code, .. } => {
                 self.give_back_terminal();
-                let _ = writeln!(stderr(), "vmptcp: {}", why.escape_debug());
+                let _ = writeln!(stderr(), "vmptcp: {}", Shown::line(&why));
                 return Ok(Some(Exit::Code(code)));
             }
             FromGuest::Trouble { text } => {
-                let _ = writeln!(stderr(), "vmptcp: the guest says: {}\r", text.escape_debug());
+                let _ = writeln!(stderr(), "vmptcp: the guest says: {}\r", Shown::line(&text));
             }
             FromGuest::Started { .. } | FromGuest::Pong => {}
         }
@@ -287,7 +288,7 @@ impl Link {
     }
 
     fn console(&mut self, line: &[u8]) -> Option<Splat> {
-        self.watch.line(String::from_utf8_lossy(line).trim_end())
+        self.watch.line(decode(line).trim_end())
     }
 
     fn give_back_terminal(&mut self) {

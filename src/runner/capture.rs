@@ -6,6 +6,7 @@ use crate::event::{Outcome, Subtest};
 use crate::ktap::{self, Parser, Paths, TestResult};
 use crate::process::LINE_LIMIT;
 use crate::suite::Selection;
+use crate::text::decode;
 use std::path::Path;
 
 /// How much may be remembered of one test's results, in bytes: some ten thousand of them. No test that is well comes near.
@@ -75,7 +76,7 @@ impl Capture {
     fn take_line(&mut self, selection: &Selection, found: &mut Vec<Subtest>) -> Result<()> {
         let line = std::mem::take(&mut self.line);
         if !line.trim_ascii().is_empty() {
-            let text = String::from_utf8_lossy(&line[..line.len().min(120)]);
+            let text = decode(&line[..line.len().min(120)]);
             text.trim().clone_into(&mut self.last_line);
         }
         if self.budget.is_none() {

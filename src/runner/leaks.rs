@@ -10,6 +10,7 @@ use crate::event::TestId;
 use crate::guest::protocol::{self, Io, JobId};
 use crate::plan::GuestRules;
 use crate::process::Cmd;
+use crate::text::decode;
 use crate::vm::console::Splat;
 use std::path::Path;
 use std::time::Duration;
@@ -74,7 +75,7 @@ impl Answer {
 
     /// The leaks in it.
     pub fn leaks(&self, modules: &[Module]) -> Vec<Leak> {
-        leaks(&String::from_utf8_lossy(&self.0), modules)
+        leaks(&decode(&self.0), modules)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Reads a patch in git's format: which files it touches, which lines it adds. Pure.
 
+use crate::text::decode;
+
 /// What happens to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -248,7 +250,7 @@ fn unquote(text: &str) -> String {
             None => {}
         }
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+    decode(&bytes).into_owned()
 }
 
 #[cfg(test)]

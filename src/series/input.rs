@@ -8,6 +8,7 @@ use super::model::Cover;
 use super::subject::{Prefix, split};
 use super::verdict::GIVEN;
 use crate::error::{Error, Result};
+use crate::text::{Shown, decode};
 
 /// How far back the base is looked for, and the most commits that are taken for a series at all.
 const FAR: usize = 300;
@@ -219,10 +220,10 @@ pub fn mails(files: &[(String, Vec<u8>)]) -> Result<Mails> {
         for (at, part) in parts.iter().enumerate() {
             let mail = mail::parse(part).map_err(|why| {
                 let place = if parts.len() > 1 { format!("{name}, mail {}", at + 1) } else { name.clone() };
-                Error::usage(format!("{}: {why}", super::safety::visible(&place)))
+                Error::usage(format!("{}: {why}", Shown::line(&place)))
                     .hint("give files of git format-patch, or a mailbox")
             })?;
-            base = base.or_else(|| base_commit(&String::from_utf8_lossy(part)));
+            base = base.or_else(|| base_commit(&decode(part)));
             read.push(mail);
         }
     }

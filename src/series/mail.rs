@@ -3,6 +3,7 @@
 use super::diff;
 use super::message::{Message, Person};
 use super::subject::{Prefix, split};
+use crate::text::decode;
 use mailparse::{MailHeaderMap, ParsedMail};
 
 /// A mail that is larger than this is no patch, in bytes.
@@ -64,7 +65,7 @@ impl Quotes for [u8] {
 /// `From <hash or address> <day> <month> …`, as git and mail programs write it.
 fn is_from_line(line: &[u8]) -> bool {
     const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-    let line = String::from_utf8_lossy(line);
+    let line = decode(line);
     let mut words = line.split_whitespace();
     words.next() == Some("From")
         && words.next().is_some()

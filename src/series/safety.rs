@@ -2,6 +2,7 @@
 
 use super::diff::{Change, Kind};
 use super::verdict::Finding;
+use crate::text::{Shown, is_hidden};
 use std::path::{Component, Path};
 
 /// More lines than this in one file are no source.
@@ -19,7 +20,7 @@ fn of_change(change: &Change) -> Vec<Finding> {
     let mut found = Vec::new();
     for path in std::iter::once(&change.path).chain(&change.old_path) {
         if let Some(why) = wrong_path(path) {
-            found.push(Finding::error(format!("refused: {why}: {}", visible(path))));
+            found.push(Finding::error(format!("refused: {why}: {}", Shown::line(path))));
         }
     }
     let kind = match change.mode.map(|mode| mode & 0o170_000) {
@@ -29,15 +30,16 @@ fn of_change(change: &Change) -> Vec<Finding> {
         Some(_) => Some("it makes a file of an unknown type"),
     };
     if let Some(why) = kind.filter(|_| change.kind != Kind::Deleted) {
-        found.push(Finding::error(format!("refused: {why}")).file(visible(&change.path)));
+        found.push(Finding::error(format!("refused: {why}")).file(Shown::line(&change.path).to_string()));
     }
     if change.added.len() > LINES {
         let text = format!("refused: it adds {} lines to one file", change.added.len());
-        found.push(Finding::error(text).file(visible(&change.path)));
+        found.push(Finding::error(text).file(Shown::line(&change.path).to_string()));
     }
     if change.binary && change.kind != Kind::Deleted {
         found.push(
-            Finding::error("refused: a binary file: kernel patches are text").file(visible(&change.path)),
+            Finding::error("refused: a binary file: kernel patches are text")
+                .file(Shown::line(&change.path).to_string()),
         );
     }
     found
@@ -48,8 +50,8 @@ pub fn wrong_path(path: &str) -> Option<&'static str> {
     if path.is_empty() {
         return Some("a file without a name");
     }
-    if path.chars().any(char::is_control) {
-        return Some("a path with control characters");
+    if path.contains(is_hidden) {
+        return Some("a path with characters that cannot be seen");
     }
     if path.contains('\\') {
         return Some("a path with a backslash");
@@ -72,13 +74,6 @@ pub fn wrong_path(path: &str) -> Option<&'static str> {
     // `a/./b` and `a//b` are the same to components(), and nothing that git writes.
     let plain = path.to_string_lossy();
     plain.split('/').any(|part| matches!(part, "" | "." | "..")).then_some("a path that is not plain")
-}
-
-/// Text of a patch, with its control characters as a person can see them.
-pub fn visible(text: &str) -> String {
-    text.chars()
-        .flat_map(|char| if char.is_control() { char.escape_default().collect() } else { vec![char] })
-        .collect()
 }
 
 #[cfg(test)]

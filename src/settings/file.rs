@@ -4,6 +4,7 @@ use super::keys::{self, Name};
 use super::layers::{Layer, Leaf, Origin, Place};
 use super::render::{escaped, shown};
 use super::shape::{Anchor, Shape};
+use crate::text::decode;
 use serde::Deserialize;
 use std::ops::Range;
 use std::path::Path;
@@ -27,9 +28,9 @@ impl File<'_> {
         let text = match std::str::from_utf8(text) {
             Ok(text) => text,
             Err(error) => {
-                let lossy = String::from_utf8_lossy(text);
+                let shown = decode(text);
                 let wrong =
-                    Reader::new(self, &lossy).excerpt("this is not UTF-8", error.valid_up_to()..text.len());
+                    Reader::new(self, &shown).excerpt("this is not UTF-8", error.valid_up_to()..shown.len());
                 return (Vec::new(), vec![wrong]);
             }
         };
@@ -248,7 +249,7 @@ mod tests {
         ");
         insta::assert_snapshot!(parse(b"[vm]\n# \xff\ncpus = 1\n").1, @r"
         cannot read /t/vmptcp.toml:2:3: this is not UTF-8
-        2 | # �
+        2 | # \xff
               ^
         ");
         insta::assert_snapshot!(parse("[vm").1, @r"

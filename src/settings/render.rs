@@ -1,6 +1,7 @@
 //! What `vmptcp settings` shows. Pure.
 
 use super::{Loaded, Origin};
+use crate::text::is_hidden;
 use serde_json::json;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -66,10 +67,7 @@ pub(super) fn escaped(text: &str) -> String {
         match c {
             '\n' => safe.push_str("\\n"),
             '\t' => safe.push_str("\\t"),
-            '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                push_code(&mut safe, c);
-            }
-            c if c.is_control() => push_code(&mut safe, c),
+            c if is_hidden(c) => push_code(&mut safe, c),
             c => safe.push(c),
         }
     }
@@ -77,7 +75,9 @@ pub(super) fn escaped(text: &str) -> String {
 }
 
 fn push_code(text: &mut String, c: char) {
-    let _ = write!(text, "\\u{:04X}", u32::from(c));
+    let code = u32::from(c);
+    // As TOML writes it, so that a value can be copied from here into a file.
+    let _ = if code > 0xffff { write!(text, "\\U{code:08X}") } else { write!(text, "\\u{code:04X}") };
 }
 
 #[cfg(test)]
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn what_is_shown_can_be_read_again() {
-        for text in ["", "a\"b\\c\n\t\u{1b}\u{7f}", "ü '"] {
+        for text in ["", "a\"b\\c\n\t\u{1b}\u{7f}", "ü '", "\u{200b}\u{e0041}"] {
             let document = format!("x = {}", shown(&Value::from(text)));
             assert_eq!(document.parse::<toml::Table>().unwrap()["x"].as_str(), Some(text), "{document}");
         }

@@ -2,6 +2,7 @@
 
 use super::values::{self, Size};
 use crate::suite::sample::Declared;
+use crate::text::is_hidden;
 use crate::topology::Topology;
 use serde::Deserialize;
 use std::ops::Range;
@@ -79,7 +80,7 @@ impl Shape {
             Self::Number { min, max } => format!("a whole number from {min} to {max}"),
             Self::Word([all @ .., last]) => words(all, last),
             Self::Word([]) => String::new(),
-            Self::Text => "text without control characters".to_owned(),
+            Self::Text => "text without control or invisible characters".to_owned(),
             Self::Argument => "text that is not empty and does not begin with a dash".to_owned(),
             Self::Texts => "a list of texts, none of them empty".to_owned(),
             Self::Tests => "a list of tests, at least one".to_owned(),
@@ -209,9 +210,9 @@ fn all_text(items: &[Value], good: impl Fn(&str) -> bool) -> bool {
     items.iter().all(|item| item.as_str().is_some_and(&good))
 }
 
-/// No control characters: such a text would be unsafe to show, and means a mistake everywhere that it could go.
+/// No control or invisible characters: such a text would be unsafe to show, and means a mistake everywhere that it could go.
 fn plain(text: &str) -> bool {
-    !text.contains(char::is_control)
+    !text.contains(is_hidden)
 }
 
 fn is_argument(text: &str) -> bool {

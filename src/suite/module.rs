@@ -1,5 +1,7 @@
 //! Kernel modules that are built out of the tree: what their Makefile says, and in which order they are loaded.
 
+use crate::text::is_hidden;
+
 /// The modules that a Makefile builds: the words of `obj-m` that end with `.o`, without it, in its order. In recipes, and
 /// behind conditions, nothing is evaluated: what names a module counts.
 pub fn names(makefile: &str) -> Vec<String> {
@@ -57,7 +59,7 @@ impl Param {
     pub fn parse(text: &str) -> Option<Self> {
         let (path, value) = text.split_once('=')?;
         let (module, name) = path.split_once('.')?;
-        let plain = !value.contains(|c: char| c.is_control() || c == '"');
+        let plain = !value.contains(|c: char| is_hidden(c) || c == '"');
         (is_plain(module) && is_plain(name) && plain).then(|| Self {
             module: module.to_owned(),
             name: name.to_owned(),

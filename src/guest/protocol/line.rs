@@ -1,5 +1,6 @@
 //! A message is a JSON object on a line of its own.
 
+use crate::text::decode;
 use serde::{Deserialize, Serialize};
 
 /// One message as a line, line feed included.
@@ -33,7 +34,7 @@ impl Decoder {
                 messages.push(Err(format!("a message of more than {MESSAGE_LIMIT} bytes")));
             } else if !self.pending.is_empty() {
                 messages.push(serde_json::from_slice(&self.pending).map_err(|error| {
-                    let text: String = String::from_utf8_lossy(&self.pending).chars().take(200).collect();
+                    let text: String = decode(&self.pending).chars().take(200).collect();
                     format!("{error}: {text}")
                 }));
             }

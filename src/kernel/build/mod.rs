@@ -14,6 +14,7 @@ use super::variant::Variant;
 use crate::error::{Error, IoContext, Result};
 use crate::event::{Progress, Unit};
 use crate::process::{self, Cmd, find};
+use crate::text::Shown;
 use crate::text::hash::{self, Digest, Key};
 use failure::Watch;
 use stamp::{Done, Stamp};
@@ -377,9 +378,11 @@ impl Run<'_> {
 }
 
 fn failed(what: &str, excerpt: &[String], how: &str, request: &BuildRequest) -> Error {
-    let visible = |line: &String| line.chars().filter(|&c| !c.is_control() || c == '\t').collect::<String>();
-    let shown: Vec<String> = excerpt.iter().map(visible).collect();
-    let shown = if shown.is_empty() { format!("make ended with {how}") } else { shown.join("\n") };
+    let shown = if excerpt.is_empty() {
+        format!("make ended with {how}")
+    } else {
+        Shown::lines(&excerpt.join("\n")).to_string()
+    };
     let wrong = format!("the {what} not build:\n{shown}");
     let log = request.log.display();
     match failure::remedy(excerpt, &request.tree) {

@@ -10,6 +10,7 @@ use super::verify::{Expectations, verify};
 use crate::error::{Error, IoContext, Result};
 use crate::kernel::alias::Alias;
 use crate::process::{Cmd, describe};
+use crate::text::decode;
 use crate::text::file;
 use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -102,7 +103,7 @@ pub fn configure(request: &ConfigureRequest, log: &mut dyn FnMut(&str)) -> Resul
         std::fs::remove_file(&scratch).doing("remove", &scratch)?;
     }
     let expect = Expectations { required: &request.required, excuses: &excuses, strict: request.strict };
-    let proof = verify(&merged, &DotConfig::parse(&String::from_utf8_lossy(&resolved)), &kconfig, &expect);
+    let proof = verify(&merged, &DotConfig::parse(&decode(&resolved)), &kconfig, &expect);
     if kconfig.unread.is_empty() {
         Stamp::new(state, &resolved, proof.clone()).save(&request.out)?;
     }
@@ -214,7 +215,7 @@ fn read_base(request: &ConfigureRequest) -> Result<Vec<u8>> {
 fn on_top_of(base: &[u8], merged: &Merged) -> Vec<u8> {
     let asked: HashSet<&str> = merged.requests.iter().map(|request| request.symbol.as_str()).collect();
     let replaced = |line: &[u8]| {
-        let line = String::from_utf8_lossy(line);
+        let line = decode(line);
         assignment(line.trim()).is_some_and(|(symbol, _)| asked.contains(symbol))
     };
     let mut text = Vec::new();

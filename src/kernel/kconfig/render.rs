@@ -2,6 +2,7 @@
 
 use super::fragment::Value;
 use super::proof::{Mismatch, Reason, Selector, Settable, Severity, SymbolState, Unmet};
+use crate::text::Shown;
 use std::fmt::Write;
 
 /// How many symbols are listed where there may be hundreds.
@@ -15,7 +16,7 @@ pub fn render<'a>(mismatches: impl IntoIterator<Item = &'a Mismatch>) -> String 
         let _ = one(&mut text, mismatch);
     }
     // Expressions and prompts come from the tree: what they say, but nothing that a terminal would obey.
-    text.replace(|char: char| char.is_control() && char != '\n', "\u{fffd}")
+    Shown::lines(&text).to_string()
 }
 
 fn one(text: &mut String, mismatch: &Mismatch) -> std::fmt::Result {

@@ -10,6 +10,7 @@ use crate::process::{Cmd, find};
 use crate::suite::module;
 use crate::suite::sample::layout::{self, Build, Roles};
 use crate::suite::sample::{Declared, literal};
+use crate::text::decode;
 use std::fs;
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -301,7 +302,7 @@ fn names(dir: &Path) -> Result<Vec<String>> {
 }
 
 fn read(path: &Path) -> Result<String> {
-    fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).doing("read", path)
+    fs::read(path).map(|bytes| decode(&bytes).into_owned()).doing("read", path)
 }
 
 /// The sources in a directory, and in those right below it.

@@ -3,6 +3,7 @@
 use super::{CONSOLE_LAG, Trouble};
 use crate::guest::protocol::ToGuest;
 use crate::runner::watch::Watch;
+use crate::text::decode;
 use crate::vm::console::Splat;
 use crate::vm::session::VmId;
 use crate::vm::{Session, Spec};
@@ -62,7 +63,7 @@ impl Guest {
 
     /// Takes a line of the console; returns a splat that it completes.
     pub fn console(&mut self, line: &[u8]) -> Option<Splat> {
-        let line = String::from_utf8_lossy(line).trim_end().to_owned();
+        let line = decode(line).trim_end().to_owned();
         if self.expected.as_ref().is_some_and(|expected| line.ends_with(expected)) {
             self.expected = None;
         }

@@ -1,6 +1,7 @@
 //! A command on a stage: what was asked for, and what came of it.
 
 use crate::guest::protocol::{self, Bytes, Exit, Io, Size, ToGuest};
+use crate::text::decode;
 
 /// How much of what a command said is kept, in bytes. The test's log has more.
 const KEPT: usize = 256 * 1024;
@@ -119,14 +120,13 @@ impl Job {
     /// What it says just now, for whoever watches.
     pub fn activity(&self) -> Option<String> {
         let label = self.label.as_deref()?;
-        let text =
-            String::from_utf8_lossy(&self.output[self.output.len().saturating_sub(200)..]).into_owned();
+        let text = decode(&self.output[self.output.len().saturating_sub(200)..]).into_owned();
         let line = text.lines().rev().find(|line| !line.trim().is_empty())?;
         Some(format!("{label}: {}", line.trim()))
     }
 
     pub fn text(&self) -> String {
-        self.refused.clone().unwrap_or_else(|| String::from_utf8_lossy(&self.output).into_owned())
+        self.refused.clone().unwrap_or_else(|| decode(&self.output).into_owned())
     }
 }
 

@@ -20,6 +20,7 @@ use crate::guest::protocol;
 use crate::guest::protocol::{Exit, FromGuest, Io, JobId, ToGuest};
 use crate::plan::GuestRules;
 use crate::suite::selftests::COLLECTION;
+use crate::text::decode;
 use crate::vm::console::Splat;
 use crate::vm::session::VmId;
 use crate::vm::{Message, Session, Spec};
@@ -354,7 +355,7 @@ impl Worker {
     }
 
     fn console(&mut self, line: &[u8], journal: &mut Journal) -> Result<Wish> {
-        let line = String::from_utf8_lossy(line).trim_end().to_owned();
+        let line = decode(line).trim_end().to_owned();
         // What is open when a test begins, is not its doing.
         if matches!(&self.state, State::Waiting { job, .. } if line.ends_with(&begin_mark(job))) {
             return self.may_begin(journal);

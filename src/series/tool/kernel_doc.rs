@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::series::model::Patch;
 use crate::series::news::Remark;
 use crate::series::verdict::Judgement;
+use crate::text::decode;
 
 pub(super) fn check(tools: &Tools<'_>, patch: &Patch) -> Result<Judgement> {
     let sources =
@@ -18,8 +19,7 @@ pub(super) fn check(tools: &Tools<'_>, patch: &Patch) -> Result<Judgement> {
     };
     // It was Perl, and became Python.
     let first = std::fs::read(&script).unwrap_or_default();
-    let first =
-        String::from_utf8_lossy(first.split(|&byte| byte == b'\n').next().unwrap_or_default()).into_owned();
+    let first = decode(first.split(|&byte| byte == b'\n').next().unwrap_or_default()).into_owned();
     let language = if first.contains("python") { "python3" } else { "perl" };
     let interpreter = match program(language) {
         Ok(interpreter) => interpreter,

@@ -3,6 +3,7 @@
 use super::Accelerator;
 use crate::error::{Error, Result};
 use crate::process::{Child, Cmd, Stdio, interrupt, read_lines};
+use crate::text::{Shown, decode};
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver};
 use std::thread::JoinHandle;
@@ -64,7 +65,7 @@ impl Boot {
         let (sender, lines) = mpsc::sync_channel(64);
         let reader = child.take_output().map(|output| {
             std::thread::spawn(move || {
-                read_lines(output, |line| sender.send(String::from_utf8_lossy(line).into_owned()).is_ok());
+                read_lines(output, |line| sender.send(decode(line).into_owned()).is_ok());
             })
         });
         Ok(Self { child, lines: Some(lines), reader, seen: Seen::default(), ended: false, _dir: dir })
@@ -119,7 +120,7 @@ impl Seen {
         self.panic |= line.contains("Kernel panic - not syncing");
         if self.qemu_says.is_none() && line.starts_with("qemu") && !line.contains(": warning: ") {
             let text = line.split_once(": ").map_or(line, |(_, text)| text);
-            self.qemu_says = Some(text.chars().filter(|c| !c.is_control()).take(200).collect());
+            self.qemu_says = Some(Shown::line(text).to_string().chars().take(200).collect());
         }
     }
 

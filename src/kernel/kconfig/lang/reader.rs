@@ -3,6 +3,7 @@
 use super::expr::Expr;
 use super::lexer::{Statements, Token, tokens};
 use super::model::{Choice, Default, Definition, Kconfig, Place, Prompt, Select, SymbolType};
+use crate::text::decode;
 use std::collections::HashSet;
 use std::path::{Component, Path};
 use std::sync::Arc;
@@ -126,7 +127,7 @@ impl Reader<'_> {
         }
         self.open.push(name.to_owned());
         let outer = self.frames.len();
-        self.text(&Arc::from(name), &String::from_utf8_lossy(&bytes));
+        self.text(&Arc::from(name), &decode(&bytes));
         // What a file leaves open ends with it.
         self.frames.truncate(outer);
         self.open.pop();
