@@ -301,7 +301,7 @@ fn untrusted_text_is_shown_in_one_way() {
 
 /// What replaces a file, and those who may do so without `text::file`: module, call, and why nobody else meets it.
 const WRITES: [&str; 4] = ["fs::write(", "fs::rename(", "NamedTempFile", ".persist("];
-const OWN_FILES: [(&str, &str, &str); 10] = [
+const OWN_FILES: [(&str, &str, &str); 11] = [
     ("text::file", "", "the one way"),
     ("guest::agent", "fs::write(", "a device: the kernel's log"),
     ("kernel::source", "fs::rename(", "a directory, under the lock of the cache"),
@@ -312,6 +312,7 @@ const OWN_FILES: [(&str, &str, &str); 10] = [
     ("store", "fs::rename(", "a directory gets its name"),
     ("runner::decode", "fs::write(", "a directory of this run alone"),
     ("runner::packets", "fs::rename(", "a directory of this run alone"),
+    ("commands::hook", "fs::rename(", "the user's own hook goes aside, and back"),
 ];
 
 #[test]

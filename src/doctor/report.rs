@@ -141,7 +141,7 @@ mod tests {
                                                   no pahole
                                                   -> vmptcp doctor --fix
         -           virtiofsd  7.2.22             what virtiofsd is for
-                                                  9p [2J is used
+                                                  9p\u{1b}[2J is used
         too little  memory     0.5 GiB available  what memory is for
 
         the main job cannot run: rsync, memory

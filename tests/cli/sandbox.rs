@@ -113,7 +113,7 @@ impl Sandbox {
         self.finish(self.command(args))
     }
 
-    /// Runs a command to its end. Whatever it does, it must not panic, hang, or let a control character through.
+    /// Runs a command to its end. Whatever it does, it must not panic, hang, or let a hidden character through.
     pub fn finish(&self, mut command: Command) -> Run {
         let (out, err) = (self.path("stdout"), self.path("stderr"));
         command.stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
@@ -132,8 +132,8 @@ impl Sandbox {
         let [stdout, stderr] = [out, err].map(|file| self.neutral(&fs::read(file).unwrap()));
         for text in [&stdout, &stderr] {
             assert!(!text.contains("panicked"), "{command:?} panicked: {text}");
-            let raw = text.chars().find(|char| char.is_control() && *char != '\n');
-            assert_eq!(raw, None, "{command:?} lets a control character through: {text:?}");
+            let raw = text.chars().find(|char| vmptcp::text::is_hidden(*char) && *char != '\n');
+            assert_eq!(raw, None, "{command:?} lets a hidden character through: {text:?}");
         }
         Run { code: status.code().unwrap_or_else(|| panic!("{command:?}: {status}")), stdout, stderr }
     }

@@ -7,10 +7,10 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::process::Stdio;
 
-/// Clears the screen, turns writing around, and asks the terminal to answer.
-const EVIL: &str = "\u{1b}[2J\u{202e}\u{1b}[c\r\u{9b}31m";
+/// Clears the screen, turns writing around, asks the terminal to answer, and hides text.
+const EVIL: &str = "\u{1b}[2J\u{202e}\u{1b}[c\r\u{9b}31m\u{200b}\u{e0041}";
 
-// `Sandbox::finish` looks at every run for control characters and panics.
+// `Sandbox::finish` looks at every run for hidden characters and panics.
 
 #[test]
 fn control_characters_in_arguments_are_shown() {
