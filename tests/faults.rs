@@ -258,20 +258,17 @@ fn sabotage_of(what: &'static str, scripts: Scripts, outcome: Outcome) {
     leaves_nothing(|| {
         let (guests, run) =
             (scripts.orders.spec.guests.clone(), scripts.dir.path().join("runs/latest/tests/victim.1.log"));
-        let tmp = scripts.orders.spec.tmp.display().to_string();
         let saboteur = std::thread::spawn(move || {
             wait_for(Duration::from_secs(120), || {
                 fs::read_to_string(&run).is_ok_and(|log| log.contains("begun"))
             });
             let listed = registry::list(&guests);
             assert_eq!((listed.len(), listed[0].orphan), (1, false));
-            let name = |pid: &i32| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-            // virtiofsd knows only its own socket.
-            let theirs = listed[0].processes().into_iter().chain(processes_with(&tmp));
-            let pid =
-                theirs.filter(|pid| name(pid).starts_with(what)).max().unwrap_or_else(|| panic!("no {what}"));
-            nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGKILL)
-                .expect("it is there");
+            let name = |pid| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            let theirs = listed[0].processes();
+            let found = theirs.iter().rev().find(|process| name(process.pid).starts_with(what));
+            let killed = found.map(|process| process.signal(nix::sys::signal::SIGKILL).expect("it is ours"));
+            assert_eq!(killed, Some(true), "no {what}: {theirs:?}");
         });
         let done = scripts.run();
         saboteur.join().expect("it was killed");

@@ -4,6 +4,7 @@ use super::git::{Git, quiet};
 use crate::error::{Error, IoContext, Result};
 use crate::event::{Progress, Unit};
 use crate::process::{Cmd, quote};
+use crate::text::decode;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
@@ -97,7 +98,7 @@ impl Making<'_> {
     fn products(&self) -> Result<Vec<String>> {
         let top = self.tree.join(".gitignore");
         let rules = fs::read(&top).unwrap_or_default();
-        let exclude = rules_of_top(&String::from_utf8_lossy(&rules));
+        let exclude = rules_of_top(&decode(&rules));
         let exclude = exclude.into_iter().map(|rule| format!("--exclude={rule}"));
         let list = ["ls-files", "-z", "--others", "--ignored", "--exclude-per-directory=.gitignore"];
         let args = list.map(str::to_owned).into_iter().chain(exclude);
