@@ -114,7 +114,8 @@ pub struct Diagnosis {
     pub findings: Vec<Finding>,
 }
 
-/// Checks every tool and the machine. Takes about a second, and up to half a minute the first time a kernel is booted.
+/// Checks every tool and the machine. Takes about a second, some more the first time a kernel is booted, and up to two minutes
+/// where none comes up.
 pub fn examine(scope: &Scope) -> Result<Diagnosis> {
     let mut catalogue = Catalogue::embedded()?;
     catalogue.want(scope.with)?;
