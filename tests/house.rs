@@ -13,7 +13,7 @@ use scan::{Source, is_within, sources};
 const LONGEST: usize = 500;
 
 /// These look at nothing but their arguments.
-const PURE: [&str; 25] = [
+const PURE: [&str; 27] = [
     "text::shown",
     "text::hash",
     "event",
@@ -33,7 +33,9 @@ const PURE: [&str; 25] = [
     "series::diff",
     "series::mail",
     "series::message",
+    "series::raw",
     "series::subject",
+    "series::thread",
     "series::safety",
     "series::check",
     "series::news",

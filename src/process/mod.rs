@@ -30,7 +30,8 @@ use std::process::ExitStatus;
 pub struct Cmd {
     program: OsString,
     args: Vec<OsString>,
-    env: Vec<(OsString, OsString)>,
+    /// Variables that are set, or removed.
+    env: Vec<(OsString, Option<OsString>)>,
     cwd: Option<PathBuf>,
 }
 
@@ -68,7 +69,14 @@ impl Cmd {
     /// Sets one variable of its environment, which is otherwise ours.
     #[must_use]
     pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
-        self.env.push((key.as_ref().to_owned(), value.as_ref().to_owned()));
+        self.env.push((key.as_ref().to_owned(), Some(value.as_ref().to_owned())));
+        self
+    }
+
+    /// Removes one variable of its environment; one that is set later counts.
+    #[must_use]
+    pub fn env_remove(mut self, key: impl AsRef<OsStr>) -> Self {
+        self.env.push((key.as_ref().to_owned(), None));
         self
     }
 
@@ -97,15 +105,27 @@ impl Cmd {
     /// Runs it to its end and returns what it printed, whatever its exit status. For short commands: Ctrl-C reaches
     /// us only when it has ended.
     pub fn output(&self) -> Result<Output> {
+        self.collect(duct::Expression::stdin_null)
+    }
+
+    /// The same, with this file on its standard input.
+    pub fn output_of(&self, input: &Path) -> Result<Output> {
+        self.collect(|expression| expression.stdin_path(input))
+    }
+
+    fn collect(&self, stdin: impl FnOnce(&duct::Expression) -> duct::Expression) -> Result<Output> {
         let mut expression = duct::cmd(&self.program, &self.args);
-        for (key, value) in &self.env {
-            expression = expression.env(key, value);
+        // Of two for one variable the last counts. With duct it is the innermost, which is the first that it is given.
+        for (key, value) in self.env.iter().rev() {
+            expression = match value {
+                Some(value) => expression.env(key, value),
+                None => expression.env_remove(key),
+            };
         }
         if let Some(dir) = &self.cwd {
             expression = expression.dir(dir);
         }
-        let output = expression
-            .stdin_null()
+        let output = stdin(&expression)
             .stdout_capture()
             .stderr_capture()
             .unchecked()
@@ -148,7 +168,13 @@ impl Cmd {
     #[allow(clippy::disallowed_methods, reason = "this is the room that spawns")]
     fn to_std(&self) -> std::process::Command {
         let mut command = std::process::Command::new(&self.program);
-        command.args(&self.args).envs(self.env.iter().map(|(key, value)| (key, value)));
+        command.args(&self.args);
+        for (key, value) in &self.env {
+            match value {
+                Some(value) => command.env(key, value),
+                None => command.env_remove(key),
+            };
+        }
         if let Some(dir) = &self.cwd {
             command.current_dir(dir);
         }
@@ -173,7 +199,7 @@ impl fmt::Display for Cmd {
         if let Some(dir) = &self.cwd {
             write!(f, "cd {} && ", quote(dir))?;
         }
-        for (key, value) in &self.env {
+        for (key, value) in self.env.iter().filter_map(|(key, value)| Some((key, value.as_ref()?))) {
             write!(f, "{}={} ", quote(key), quote(value))?;
         }
         f.write_str(&quote(&self.program))?;
@@ -253,6 +279,23 @@ mod tests {
             let hex: Vec<String> = word.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
             assert_eq!(said.read().unwrap().split_whitespace().collect::<String>(), hex.concat(), "{line}");
         }
+    }
+
+    #[test]
+    fn the_last_word_on_a_variable_counts_in_every_way_to_run() {
+        let cmd = Cmd::new("sh").args(["-c", "echo $A-$B-$C"]).env("A", "1").env_remove("A").env("A", "2");
+        let cmd = cmd.env("B", "1").env("B", "2").env("C", "1").env_remove("C");
+        assert_eq!(cmd.read().unwrap(), "2-2-\n");
+        let mut seen = String::new();
+        cmd.stream(|line| line.clone_into(&mut seen)).unwrap();
+        assert_eq!(seen, "2-2-");
+    }
+
+    #[test]
+    fn a_file_can_be_the_standard_input() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "text").unwrap();
+        assert_eq!(Cmd::new("cat").output_of(file.path()).unwrap().stdout, "text");
     }
 
     #[test]

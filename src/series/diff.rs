@@ -60,11 +60,23 @@ impl Change {
     }
 }
 
-/// Reads the changes of a patch, in order. Whatever stands around them is passed over; what is malformed ends a hunk.
+/// Reads the changes of a patch, in order, as `git apply -p1` does. Whatever stands around them is passed over; a hunk that is
+/// malformed, for which git takes nothing of the patch, ends there.
 pub fn parse(text: &str) -> Vec<Change> {
-    let mut reader = Reader::default();
-    for line in text.lines() {
-        reader.line(line);
+    let mut reader = Reader { lines: text.split('\n').collect(), at: 0, changes: Vec::new() };
+    while let Some(&line) = reader.lines.get(reader.at) {
+        if let Some(rest) = line.strip_prefix("diff --git ") {
+            reader.at += 1;
+            if reader.git_header(rest) {
+                reader.hunks();
+            }
+        } else if reader.is_plain_header() {
+            reader.plain_header();
+            let hunks = reader.hunks();
+            reader.of_one_hunk(&hunks);
+        } else {
+            reader.at += 1;
+        }
     }
     reader.changes
 }
@@ -82,99 +94,158 @@ pub fn begin(text: &str) -> usize {
     text.len()
 }
 
-#[derive(Default)]
-struct Reader {
+struct Reader<'t> {
+    lines: Vec<&'t str>,
+    at: usize,
     changes: Vec<Change>,
-    /// Lines that the hunk still has: of the old file, of the new one.
-    left: (u32, u32),
-    /// Numbers of its next lines.
-    next: (u32, u32),
 }
 
-impl Reader {
-    fn line(&mut self, line: &str) {
-        if self.left != (0, 0) && self.in_hunk(line) {
-            return;
-        }
-        if let Some(rest) = line.strip_prefix("diff --git ") {
-            self.changes.push(Change::new(path_of_header(rest).unwrap_or_default()));
-        } else if let Some(rest) = line.strip_prefix("@@ -") {
-            if let Some((old, new)) = hunk(rest) {
-                (self.next, self.left) = ((old.0, new.0), (old.1, new.1));
+impl Reader<'_> {
+    /// The headers that follow `diff --git`. The first line that is none of them ends it; false if that is the next.
+    fn git_header(&mut self, names: &str) -> bool {
+        let begin = self.at;
+        let mut change = Change::new(path_of_header(names).unwrap_or_default());
+        while let Some(line) = self.lines.get(self.at) {
+            if line.starts_with("@@ -") || !header(&mut change, line) {
+                break;
             }
-        } else if let Some(path) = line.strip_prefix("--- ") {
-            // A patch that was not made by git has no header.
-            if self.changes.last().is_none_or(|change| !change.added.is_empty() || !change.removed.is_empty())
-            {
-                self.changes.push(Change::new(strip(path).unwrap_or_default()));
-            }
-            if path.trim_end() == "/dev/null" {
-                self.set(|change| change.kind = Kind::Added);
-            }
-        } else if let Some(path) = line.strip_prefix("+++ ") {
-            match strip(path) {
-                Some(path) => self.set(|change| change.path = path),
-                None => self.set(|change| change.kind = Kind::Deleted),
-            }
-        } else {
-            self.extended_header(line);
+            self.at += 1;
         }
-    }
-
-    fn extended_header(&mut self, line: &str) {
-        let mode = |text: &str| u32::from_str_radix(text.trim(), 8).ok();
-        if let Some(text) = line.strip_prefix("new file mode ") {
-            self.set(|change| (change.kind, change.mode) = (Kind::Added, mode(text)));
-        } else if let Some(text) = line.strip_prefix("new mode ") {
-            self.set(|change| change.mode = mode(text));
-        } else if line.starts_with("deleted file mode ") {
-            self.set(|change| change.kind = Kind::Deleted);
-        } else if let Some(text) = line.strip_prefix("rename from ").or(line.strip_prefix("copy from ")) {
-            self.set(|change| change.old_path = Some(unquote(text)));
-        } else if let Some(text) = line.strip_prefix("rename to ").or(line.strip_prefix("copy to ")) {
-            self.set(|change| change.path = unquote(text));
-        } else if line.starts_with("Binary files ") || line.starts_with("GIT binary patch") {
-            self.set(|change| change.binary = true);
-        } else if let Some((_, text)) = line.strip_prefix("index ").and_then(|rest| rest.rsplit_once(' ')) {
-            self.set(|change| change.mode = change.mode.or(mode(text)));
+        if self.at == begin {
+            return false;
         }
-    }
-
-    /// False if the line is no part of a hunk.
-    fn in_hunk(&mut self, line: &str) -> bool {
-        let Some(change) = self.changes.last_mut() else { return false };
-        let (text, added, removed) = match line.split_at_checked(1) {
-            Some(("+", text)) => (text, true, false),
-            Some(("-", text)) => (text, false, true),
-            Some((" ", text)) => (text, true, true),
-            // Mailers drop the blank at the end of an empty line.
-            None => ("", true, true),
-            Some(("\\", _)) => return true,
-            _ => {
-                self.left = (0, 0);
-                return false;
-            }
-        };
-        if added && !removed {
-            change.added.push(Line { number: self.next.1, text: text.to_owned() });
-        } else if removed && !added {
-            change.removed.push(Line { number: self.next.0, text: text.to_owned() });
-        }
-        if removed {
-            self.next.0 = self.next.0.saturating_add(1);
-            self.left.0 = self.left.0.saturating_sub(1);
-        }
-        if added {
-            self.next.1 = self.next.1.saturating_add(1);
-            self.left.1 = self.left.1.saturating_sub(1);
-        }
+        change.binary = self.lines.get(self.at).is_some_and(|line| is_binary(line));
+        self.changes.push(change);
         true
     }
 
-    fn set(&mut self, set: impl FnOnce(&mut Change)) {
-        if let Some(change) = self.changes.last_mut() {
-            set(change);
+    /// True at the three lines that begin a patch which was not made by git.
+    fn is_plain_header(&self) -> bool {
+        let starts = |at: usize, with: &str| self.lines.get(at).is_some_and(|line| line.starts_with(with));
+        starts(self.at, "--- ") && starts(self.at + 1, "+++ ") && starts(self.at + 2, "@@ -")
+    }
+
+    fn plain_header(&mut self) {
+        let (old, new) = (&self.lines[self.at][4..], &self.lines[self.at + 1][4..]);
+        let quoted = new.starts_with('"');
+        let change = match (alone(old), strip(new)) {
+            (None, new) => Change { kind: Kind::Added, ..Change::new(new.map(squashed).unwrap_or_default()) },
+            (Some(old), None) => Change { kind: Kind::Deleted, ..Change::new(old) },
+            // Of `x.c` and `x.c.new`, git takes what is the beginning of the other.
+            (Some(old), Some(new)) if !quoted && new.starts_with(&old) => Change::new(old),
+            (Some(_), Some(new)) => Change::new(squashed(new)),
+        };
+        self.at += 2;
+        self.changes.push(change);
+    }
+
+    /// Without a header that says so, a file that has no line before the only hunk, or none after it, is new, or goes.
+    fn of_one_hunk(&mut self, hunks: &[(Range, Range)]) {
+        if let (Some(change), &[(old, new)]) = (self.changes.last_mut(), hunks) {
+            match (change.kind, old.1, new.1) {
+                (Kind::Modified, 0, _) => change.kind = Kind::Added,
+                (Kind::Modified, _, 0) => change.kind = Kind::Deleted,
+                _ => {}
+            }
         }
+    }
+
+    fn hunks(&mut self) -> Vec<(Range, Range)> {
+        let mut hunks = Vec::new();
+        while let Some(range) = self.lines.get(self.at).and_then(|line| hunk(line.strip_prefix("@@ -")?)) {
+            self.at += 1;
+            self.hunk(range);
+            hunks.push(range);
+        }
+        hunks
+    }
+
+    /// The lines of a hunk: as many of the old and the new file as it says.
+    fn hunk(&mut self, (old, new): (Range, Range)) {
+        let Some(change) = self.changes.last_mut() else { return };
+        let (mut next, mut left) = ((old.0, new.0), (old.1, new.1));
+        while left != (0, 0) {
+            let Some(line) = self.lines.get(self.at) else { return };
+            let (removed, added, text) = match line.split_at_checked(1) {
+                Some(("+", text)) => (false, true, text),
+                Some(("-", text)) => (true, false, text),
+                Some((" ", text)) => (true, true, text),
+                // Mailers drop the blank at the end of an empty line.
+                None if line.is_empty() => (true, true, ""),
+                Some(("\\", _)) => (false, false, ""),
+                _ => return,
+            };
+            if added && !removed {
+                change.added.push(Line { number: next.1, text: text.to_owned() });
+            } else if removed && !added {
+                change.removed.push(Line { number: next.0, text: text.to_owned() });
+            }
+            let step = |count: &mut u32, left: &mut u32| {
+                (*count, *left) = (count.saturating_add(1), left.saturating_sub(1));
+            };
+            if removed {
+                step(&mut next.0, &mut left.0);
+            }
+            if added {
+                step(&mut next.1, &mut left.1);
+            }
+            self.at += 1;
+        }
+        // That the last line has no line feed.
+        if self.lines.get(self.at).is_some_and(|line| line.starts_with("\\ ")) {
+            self.at += 1;
+        }
+    }
+}
+
+/// Takes a header of a patch of git's; false if the line is none.
+fn header(change: &mut Change, line: &str) -> bool {
+    let after = |prefixes: &[&str]| prefixes.iter().find_map(|prefix| line.strip_prefix(prefix));
+    if let Some(path) = after(&["--- "]) {
+        if let Some(path) = alone(path).filter(|_| change.kind == Kind::Deleted) {
+            change.path = path;
+        }
+    } else if let Some(path) = after(&["+++ "]) {
+        if let Some(path) = alone(path).filter(|_| change.kind != Kind::Deleted) {
+            change.path = path;
+        }
+    } else if let Some(text) = after(&["new file mode "]) {
+        (change.kind, change.mode) = (Kind::Added, mode(text));
+    } else if after(&["deleted file mode "]).is_some() {
+        change.kind = Kind::Deleted;
+    } else if let Some(text) = after(&["new mode "]) {
+        change.mode = mode(text);
+    } else if let Some(path) = after(&["rename from ", "rename old ", "copy from "]) {
+        change.old_path = Some(renamed(path));
+    } else if let Some(path) = after(&["rename to ", "rename new ", "copy to "]) {
+        change.path = renamed(path);
+    } else if let Some(rest) = after(&["index "]) {
+        let text = rest.split_once(' ').map(|(_, text)| text);
+        change.mode = change.mode.or(text.and_then(mode));
+    } else {
+        return after(&["old mode ", "similarity index ", "dissimilarity index "]).is_some();
+    }
+    true
+}
+
+fn is_binary(line: &str) -> bool {
+    line == "GIT binary patch"
+        || ["Binary files ", "Files "].iter().any(|start| line.starts_with(start))
+            && line.ends_with(" differ")
+}
+
+/// The octal number that a line begins with, as git reads it: anything may follow after a blank.
+fn mode(text: &str) -> Option<u32> {
+    u32::from_str_radix(text.split_ascii_whitespace().next()?, 8).ok().map(canonical)
+}
+
+/// The mode that git makes of one: there are two for files, and one each for links and submodules.
+fn canonical(mode: u32) -> u32 {
+    match mode & 0o170_000 {
+        0o100_000 => 0o100_644 | if mode & 0o100 == 0 { 0 } else { 0o111 },
+        0o120_000 => 0o120_000,
+        0o040_000 => 0o040_000,
+        _ => 0o160_000,
     }
 }
 
@@ -192,39 +263,67 @@ fn hunk(text: &str) -> Option<(Range, Range)> {
     Some((range(old)?, range(new)?))
 }
 
-/// Reads `a/x b/x`. Where both paths are the same, that splits it in two equal halves, whatever blanks are in it.
+/// Reads `a/x b/x`: both have to be the same but for their first directory, whatever blanks are in them.
 fn path_of_header(text: &str) -> Option<String> {
-    if let Some(quoted) = text.strip_prefix('"') {
-        let (_, new) = quoted.split_once("\" ")?;
-        return strip(new.trim_start());
+    let same = |old: &str, new: &str| strip(new).filter(|new| strip(old).as_ref() == Some(new));
+    if text.starts_with('"') {
+        let end = quoted_end(text)?;
+        return same(&text[..end], text[end..].trim_start());
     }
-    let half = text.len().checked_sub(1)? / 2;
-    if let (Some(old), Some(new)) = (text.get(..half), text.get(half + 1..))
-        && old.get(2..) == new.get(2..)
-    {
-        return strip(new);
-    }
-    strip(text.rsplit_once(' ')?.1)
+    text.match_indices(' ').find_map(|(at, _)| same(&text[..at], &text[at + 1..]))
 }
 
-/// Takes the `a/` or `b/` off; `None` for `/dev/null`.
+/// Where the quoted text at the beginning ends.
+fn quoted_end(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    for (at, byte) in text.bytes().enumerate().skip(1) {
+        match byte {
+            b'"' if !escaped => return Some(at + 1),
+            byte => escaped = byte == b'\\' && !escaped,
+        }
+    }
+    None
+}
+
+/// A path without its first directory, `a/` or another; `None` for `/dev/null`, and where there is none.
 fn strip(path: &str) -> Option<String> {
-    let path = path.trim_end_matches(['\t', '\r']);
-    // A time may follow, after a tab.
-    let path = path.split('\t').next().unwrap_or(path);
+    let path = if path.starts_with('"') { unquote(path) } else { whole(path) };
     if path == "/dev/null" {
         return None;
     }
-    let path = unquote(path);
-    let inner = path.strip_prefix("a/").or_else(|| path.strip_prefix("b/"));
-    Some(inner.map_or(path.clone(), str::to_owned))
+    path.split_once('/').map(|(_, inner)| inner.to_owned()).filter(|inner| !inner.is_empty())
+}
+
+/// The same where a path stands alone on its line: there two slashes are as one.
+fn alone(path: &str) -> Option<String> {
+    strip(path).map(squashed)
+}
+
+fn squashed(mut path: String) -> String {
+    while path.contains("//") {
+        path = path.replace("//", "/");
+    }
+    path
+}
+
+/// A path as it stands, up to the tab that a time may follow.
+fn whole(path: &str) -> String {
+    if path.starts_with('"') {
+        unquote(path)
+    } else {
+        path.split(['\t', '\r']).next().unwrap_or(path).to_owned()
+    }
+}
+
+/// A path of a rename or a copy, which nothing follows.
+fn renamed(path: &str) -> String {
+    squashed(if path.starts_with('"') { unquote(path) } else { path.trim_end_matches('\r').to_owned() })
 }
 
 /// Reads git's quoted paths: `"a/\303\244"`.
 fn unquote(text: &str) -> String {
-    let Some(inner) = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) else {
-        return text.to_owned();
-    };
+    let inner = quoted_end(text).and_then(|end| text.get(1..end - 1));
+    let Some(inner) = inner else { return text.to_owned() };
     let mut bytes = Vec::new();
     let mut rest = inner.bytes().peekable();
     while let Some(byte) = rest.next() {
@@ -252,6 +351,9 @@ fn unquote(text: &str) -> String {
     }
     decode(&bytes).into_owned()
 }
+
+#[cfg(test)]
+mod differential;
 
 #[cfg(test)]
 mod tests {

@@ -14,8 +14,52 @@ pub struct Git {
     place: PathBuf,
 }
 
-/// What every call is told: to speak English, to ask nobody, to start no daemon, to run no hook.
+/// Variables that would lead git to another repository or to other objects, or change what it answers: those of
+/// `git rev-parse --local-env-vars`, and some more. Whoever calls us, as git does for a hook, may have set them.
+const FOREIGN: [&str; 24] = [
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_ATTR_SOURCE",
+    "GIT_COMMON_DIR",
+    "GIT_CONFIG",
+    "GIT_DEFAULT_HASH",
+    "GIT_DIFF_OPTS",
+    "GIT_DIR",
+    "GIT_EXTERNAL_DIFF",
+    "GIT_GLOB_PATHSPECS",
+    "GIT_GRAFT_FILE",
+    "GIT_ICASE_PATHSPECS",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_LITERAL_PATHSPECS",
+    "GIT_NAMESPACE",
+    "GIT_NOGLOB_PATHSPECS",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
+    "GIT_TEMPLATE_DIR",
+    "GIT_TRACE",
+    "GIT_WORK_TREE",
+];
+
+/// No configuration but that of the repository itself, no attributes of the machine.
+const OWN: [(&str, &str); 5] = [
+    ("GIT_CONFIG_NOSYSTEM", "1"),
+    ("GIT_CONFIG_GLOBAL", "/dev/null"),
+    ("GIT_CONFIG_PARAMETERS", ""),
+    ("GIT_CONFIG_COUNT", "0"),
+    ("GIT_ATTR_NOSYSTEM", "1"),
+];
+
+pub(super) fn own(cmd: Cmd) -> Cmd {
+    OWN.iter().fold(cmd, |cmd, (key, value)| cmd.env(key, value))
+}
+
+/// What every call is told: to speak English, to ask nobody, to start no daemon, to run no hook, to mind no repository but
+/// the one that is meant, which is named after this.
 pub(super) fn quiet(cmd: Cmd) -> Cmd {
+    let cmd = FOREIGN.iter().fold(cmd, Cmd::env_remove);
     cmd.env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0").env("GIT_OPTIONAL_LOCKS", "0").args([
         "-c",
         "core.hooksPath=/dev/null",
@@ -57,35 +101,34 @@ impl Git {
         Ok(git)
     }
 
+    /// git without any repository and configuration: it reads what it is given, in this directory.
+    pub fn nowhere(dir: &Path) -> Self {
+        // Else it would look for one in the directories above.
+        let cmd = own(quiet(Cmd::new("git"))).cwd(dir).env("GIT_DIR", "/dev/null");
+        Self { cmd, place: dir.to_owned() }
+    }
+
     /// Our own repository in `place`, sharing the objects of `source`. Neither the user's configuration nor that of the
     /// machine counts in it, and no attribute of the tree makes git run or rewrite anything.
     pub fn own(place: &Path, work_tree: &Path, source: &Self) -> Result<Self> {
         std::fs::create_dir_all(work_tree).doing("create", work_tree)?;
         let git = Self {
-            cmd: quiet(
-                Cmd::new("git")
-                    // Before git 2.40 some commands want to be at the top.
-                    .cwd(work_tree)
-                    .env("GIT_DIR", place)
-                    .env("GIT_WORK_TREE", work_tree)
-                    .env("GIT_INDEX_FILE", place.join("index"))
-                    .env("GIT_OBJECT_DIRECTORY", place.join("objects"))
-                    .env("GIT_CONFIG_NOSYSTEM", "1")
-                    .env("GIT_CONFIG_GLOBAL", "/dev/null")
-                    .env("GIT_CONFIG_PARAMETERS", "")
-                    .env("GIT_CONFIG_COUNT", "0")
-                    .env("GIT_ATTR_NOSYSTEM", "1"),
-            ),
+            cmd: own(quiet(Cmd::new("git")))
+                // Before git 2.40 some commands want to be at the top.
+                .cwd(work_tree)
+                .env("GIT_DIR", place)
+                .env("GIT_WORK_TREE", work_tree)
+                .env("GIT_INDEX_FILE", place.join("index"))
+                .env("GIT_OBJECT_DIRECTORY", place.join("objects")),
             place: place.to_owned(),
         };
         if !place.join("HEAD").exists() {
             let format = source.read(["rev-parse", "--show-object-format"])?;
             // Its place is an argument, and the variables above would contradict it.
-            let init =
-                quiet(Cmd::new("git").env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null"))
-                    .args(["init", "--quiet", "--bare", "--template="])
-                    .arg(format!("--object-format={format}"))
-                    .arg(place);
+            let init = own(quiet(Cmd::new("git")))
+                .args(["init", "--quiet", "--bare", "--template="])
+                .arg(format!("--object-format={format}"))
+                .arg(place);
             init.read().map_err(|error| error.context("cannot create a repository for the series"))?;
             let config = place.join("config");
             git.read(
@@ -100,7 +143,7 @@ impl Git {
         let info = place.join("info");
         std::fs::create_dir_all(&info).doing("create", &info)?;
         let attributes = info.join("attributes");
-        let none = "* -text -eol -ident -filter -working-tree-encoding -export-subst -export-ignore -merge\n";
+        let none = "* -text -eol -ident -filter -working-tree-encoding -export-subst -export-ignore -merge !diff !whitespace\n";
         file::replace(&attributes, none.as_bytes())?;
         let objects = source.path("objects")?;
         let alternates = place.join("objects/info/alternates");
@@ -140,12 +183,7 @@ impl Git {
 
     /// Lets another program, which calls git itself, see this repository as we do.
     pub fn lend(&self, cmd: Cmd) -> Cmd {
-        cmd.env("GIT_DIR", &self.place)
-            .env("GIT_OBJECT_DIRECTORY", self.place.join("objects"))
-            .env("GIT_CONFIG_NOSYSTEM", "1")
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .env("GIT_CONFIG_PARAMETERS", "")
-            .env("GIT_CONFIG_COUNT", "0")
+        own(cmd).env("GIT_DIR", &self.place).env("GIT_OBJECT_DIRECTORY", self.place.join("objects"))
     }
 
     /// What a command prints, without the line feed at its end.

@@ -1,6 +1,6 @@
 //! Makes a kernel tree that came without history, as an archive does, a git repository: one commit of everything.
 
-use super::git::{Git, quiet};
+use super::git::{Git, own, quiet};
 use crate::error::{Error, IoContext, Result};
 use crate::event::{Progress, Unit};
 use crate::process::{Cmd, quote};
@@ -76,16 +76,17 @@ struct Making<'a> {
 impl Making<'_> {
     /// git on this tree. No configuration of the user's or the machine's changes what is stored, or signs it.
     fn cmd<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Cmd {
-        let git = Cmd::new("git").cwd(self.tree).env("GIT_DIR", &self.git).env("GIT_WORK_TREE", self.tree);
+        let git = own(quiet(Cmd::new("git"))).cwd(self.tree);
+        let git = git.env("GIT_DIR", &self.git).env("GIT_WORK_TREE", self.tree);
         let git = git.env("GIT_INDEX_FILE", self.git.join("index"));
-        let git = git.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
         // With the limit at a byte, `git add` writes one pack, and not 90,000 files.
-        quiet(git).args(["-c", "core.bigFileThreshold=1", "-c", "core.compression=1"]).args(args)
+        git.args(["-c", "core.bigFileThreshold=1", "-c", "core.compression=1"]).args(args)
     }
 
     fn init(&self, scratch: &Path) -> Result<()> {
-        let git = Cmd::new("git").env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
-        let init = quiet(git).args(["init", "--quiet", "--template=", "--initial-branch=main"]).arg(scratch);
+        let init = own(quiet(Cmd::new("git")))
+            .args(["init", "--quiet", "--template=", "--initial-branch=main"])
+            .arg(scratch);
         init.read().map_err(|error| error.context("cannot make the tree a repository"))?;
         let info = self.git.join("info");
         fs::create_dir_all(&info).doing("create", &info)?;

@@ -2,13 +2,14 @@
 
 use super::git::Git;
 use super::import::IMPORTED;
-use super::mail::{self, Mail};
+use super::mailbox;
 use super::message::Message;
 use super::model::Cover;
 use super::subject::{Prefix, split};
+use super::thread;
 use super::verdict::GIVEN;
 use crate::error::{Error, Result};
-use crate::text::{Shown, decode};
+use crate::text::Shown;
 
 /// How far back the base is looked for, and the most commits that are taken for a series at all.
 const FAR: usize = 300;
@@ -41,6 +42,8 @@ struct Step {
     refs: Vec<String>,
     body: String,
 }
+
+pub use super::thread::Mails;
 
 /// What `tip` (a branch, or HEAD) has on top of its base: b4's cover commit or a marker of an `export` branch, whichever is
 /// nearer; else the upstream branch, which may as well be a copy of the series on a server.
@@ -193,60 +196,33 @@ fn is_topgit_merge(subject: &str) -> bool {
     })
 }
 
-/// A series of mails, in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mails {
-    /// The cover letter.
-    pub cover: Option<Cover>,
-    /// The patches.
-    pub patches: Vec<Mail>,
-    /// The prefix, of the first patch that has a word or a version in it.
-    pub prefix: Prefix,
-    /// The commit that one of the mails names as its base.
-    pub base: Option<String>,
-}
-
-/// Reads mails, or mailboxes: each with the name that errors call it.
+/// Reads mails, or mailboxes, each with the name that errors call it, and takes the series out of them.
 pub fn mails(files: &[(String, Vec<u8>)]) -> Result<Mails> {
-    let mut read = Vec::new();
-    let mut base = None;
+    let wrong = |why: String| Error::usage(why).hint("give files of git format-patch, or a mailbox");
+    let (mut read, mut unread) = (Vec::new(), Vec::new());
     for (name, bytes) in files {
-        let parts = mail::split_mbox(bytes);
-        if parts.is_empty() {
+        let name = Shown::line(name).to_string();
+        let mails = mailbox::read(&name, bytes)?;
+        if mails.is_empty() {
             return Err(
                 Error::usage(format!("{name} is empty")).hint("git format-patch makes files to validate")
             );
         }
-        for (at, part) in parts.iter().enumerate() {
-            let mail = mail::parse(part).map_err(|why| {
-                let place = if parts.len() > 1 { format!("{name}, mail {}", at + 1) } else { name.clone() };
-                Error::usage(format!("{}: {why}", Shown::line(&place)))
-                    .hint("give files of git format-patch, or a mailbox")
-            })?;
-            base = base.or_else(|| base_commit(&decode(part)));
-            read.push(mail);
+        let several = mails.len() > 1;
+        for (at, mail) in mails.into_iter().enumerate() {
+            match mail {
+                Ok(mail) => read.push(mail),
+                Err(why) if several => unread.push(format!("{name}, mail {}: {why}", at + 1)),
+                Err(why) => return Err(wrong(format!("{name}: {why}"))),
+            }
         }
     }
-    // They may come in any order.
-    let place = |mail: &Mail| mail.prefix.count.map_or(usize::MAX, |(place, _)| place);
-    read.sort_by_key(place);
-    let prefix =
-        read.iter().map(|mail| mail.prefix.clone()).max_by_key(|prefix| (prefix.words.len(), prefix.version));
-    let (patches, rest): (Vec<Mail>, Vec<Mail>) = read.into_iter().partition(|mail| !mail.patch.is_empty());
-    if patches.is_empty() {
-        return Err(Error::usage("none of the mails has a patch")
-            .hint("give files of git format-patch, or a mailbox"));
+    if read.is_empty() {
+        return Err(wrong(unread.into_iter().next().unwrap_or_else(|| "there are no mails".to_owned())));
     }
-    let cover = rest.into_iter().find(|mail| mail.prefix.count.is_none_or(|(place, _)| place == 0));
-    let cover = cover.map(|mail| Cover { subject: mail.subject, message: mail.message });
-    Ok(Mails { cover, patches, prefix: prefix.unwrap_or_default(), base })
-}
-
-/// `base-commit: <hash>`, as `git format-patch --base` writes it.
-fn base_commit(text: &str) -> Option<String> {
-    let hash = text.lines().find_map(|line| line.strip_prefix("base-commit: "))?.trim();
-    let hex = hash.len() >= 40 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
-    hex.then(|| hash.to_owned())
+    let mut mails = thread::sort(read).ok_or_else(|| wrong("none of the mails has a patch".to_owned()))?;
+    mails.notes.extend(unread.iter().map(|why| format!("left out: {why}")));
+    Ok(mails)
 }
 
 /// Reads what a person says the mails will have in their brackets.
@@ -329,26 +305,13 @@ mod tests {
     }
 
     #[test]
-    fn mails_come_in_any_order() {
-        let mail = |count: &str, patch: &str| {
-            let text = format!(
-                "From: A <a@b.org>\nSubject: [PATCH mptcp-net v2 {count}] mptcp: {count}\n\nText\n---\n{patch}\nbase-commit: {}\n",
-                "a".repeat(40)
-            );
-            (count.to_owned(), text.into_bytes())
+    fn what_is_no_series_of_mails_says_so() {
+        let said = |text: &str| {
+            let error = mails(&[("x".to_owned(), text.as_bytes().to_vec())]).unwrap_err();
+            error.to_string()
         };
-        let patch = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n";
-        let read = mails(&[mail("2/2", patch), mail("0/2", ""), mail("1/2", patch)]).unwrap();
-        let subjects: Vec<&str> = read.patches.iter().map(|mail| &mail.subject[..]).collect();
-        assert_eq!(subjects, ["mptcp: 1/2", "mptcp: 2/2"]);
-        assert_eq!(read.cover.unwrap().subject, "mptcp: 0/2");
-        assert_eq!((read.prefix.version, read.base.unwrap().len()), (2, 40));
-        assert!(mails(&[mail("0/2", "")]).unwrap_err().to_string().contains("none of the mails"));
-        assert!(
-            mails(&[("x".to_owned(), b"text".to_vec())])
-                .unwrap_err()
-                .to_string()
-                .starts_with("x: not a mail")
-        );
+        assert!(said("From: A <a@b.org>\nSubject: [PATCH 0/2] x\n\nText\n").contains("none of the mails"));
+        assert!(said("text").starts_with("x: not a mail"));
+        assert!(said("").starts_with("x is empty"));
     }
 }

@@ -1,16 +1,17 @@
 //! Brings a series into the workspace's repository, commit by commit, without writing any file of it.
 
+use super::apply::{Applied, Index, entries};
 use super::diff;
 use super::input::{Commits, Mails};
 use super::mail::Mail;
 use super::message::{Message, Person};
 use super::model::{Envelope, Origin, Patch, Series};
+use super::raw;
 use super::safety;
 use super::verdict::Finding;
 use super::workspace::Workspace;
-use crate::error::{IoContext, Result};
-use crate::process::Cmd;
-use std::path::Path;
+use crate::error::Result;
+use crate::text::decode;
 
 /// The selftests' fragment in a tree.
 const SELFTESTS_CONFIG: &str = "tools/testing/selftests/net/mptcp/config";
@@ -20,39 +21,67 @@ const SELFTESTS_CONFIG: &str = "tools/testing/selftests/net/mptcp/config";
 pub struct Loaded {
     /// The series.
     pub series: Series,
-    /// So many of its patches applied and may be checked out; the rest has no commit.
+    /// So many of its patches applied and may be checked out; the rest must not be.
     pub applied: usize,
     /// Why the one after them did not apply.
     pub trouble: Vec<Finding>,
+    /// Why the one after them is refused.
+    pub refused: Vec<Finding>,
     /// What the user should know.
     pub notes: Vec<String>,
+}
+
+impl Loaded {
+    /// The patch that is refused: neither it nor any after it is looked at in a tree.
+    pub fn refused_patch(&self) -> Option<usize> {
+        (!self.refused.is_empty()).then_some(self.applied + 1)
+    }
+
+    /// Why not all patches can be looked at in a tree; none if they can.
+    pub fn shortfall(&self) -> Option<String> {
+        match self.refused_patch() {
+            Some(number) => Some(format!("patch {number} is refused")),
+            None if self.applied < self.series.patches.len() => {
+                Some(format!("patch {} does not apply", self.applied + 1))
+            }
+            None => None,
+        }
+    }
 }
 
 /// Loads commits, which are there already.
 pub fn commits(workspace: &Workspace, found: Commits, input: String) -> Result<Loaded> {
     let git = workspace.git();
-    let mut series = Series {
-        origin: Origin::Git,
-        input,
-        again: String::new(),
-        base: found.base.clone(),
-        base_known: Some(found.found_by),
-        prefix: found.prefix,
-        cover: found.cover,
-        patches: Vec::new(),
-        selftests_config: String::new(),
+    let mut loaded = Loaded {
+        series: Series {
+            origin: Origin::Git,
+            input,
+            again: String::new(),
+            base: found.base.clone(),
+            base_known: Some(found.found_by),
+            prefix: found.prefix,
+            cover: found.cover,
+            patches: Vec::new(),
+            selftests_config: String::new(),
+        },
+        applied: 0,
+        trouble: Vec::new(),
+        refused: Vec::new(),
+        notes: Vec::new(),
     };
     for (at, hash) in found.commits.iter().enumerate() {
-        series.patches.push(patch(workspace, hash, at + 1, &found.base)?);
+        let patch = patch(workspace, hash, at + 1, &found.base)?;
+        if loaded.refused.is_empty() {
+            let diff_tree = ["diff-tree", "-r"].into_iter().chain(raw::OPTIONS);
+            let changed = git.read(diff_tree.chain([&patch.parent[..], &patch.commit]))?;
+            loaded.refused = safety::examine(&entries(&changed)?);
+            loaded.applied += usize::from(loaded.refused.is_empty());
+        }
+        loaded.series.patches.push(patch);
     }
-    let applied = series
-        .patches
-        .iter()
-        .position(|patch| !safety::examine(&patch.changes).is_empty())
-        .unwrap_or(series.patches.len());
-    let tip = tip(&series, applied);
-    series.selftests_config = git.file(&tip, SELFTESTS_CONFIG).unwrap_or_default();
-    Ok(Loaded { series, applied, trouble: Vec::new(), notes: Vec::new() })
+    let tip = tip(&loaded.series, loaded.applied);
+    loaded.series.selftests_config = git.file(&tip, SELFTESTS_CONFIG).unwrap_or_default();
+    Ok(loaded)
 }
 
 /// Loads mails: applies them to the first of `bases` that takes the first patch, in an index of our own.
@@ -66,7 +95,9 @@ pub fn mails(
     for (base, known) in bases {
         let loaded = on_base(workspace, mails, base, known.clone(), input.to_owned())?;
         let all = loaded.applied == mails.patches.len();
-        if best.as_ref().is_none_or(|best| loaded.applied > best.applied) {
+        // Of two bases that take as many, the one on which git saw what is to be refused.
+        let weight = |loaded: &Loaded| (loaded.applied, !loaded.refused.is_empty());
+        if best.as_ref().is_none_or(|best| weight(&loaded) > weight(best)) {
             best = Some(loaded);
         }
         if all {
@@ -100,42 +131,31 @@ fn on_base(
         },
         applied: 0,
         trouble: Vec::new(),
-        notes: Vec::new(),
+        refused: Vec::new(),
+        notes: mails.notes.clone(),
     };
-    let scratch = workspace.dir("apply")?;
-    let scratch = tempfile::tempdir_in(&scratch).doing("create a directory in", &scratch)?;
-    let index = Index { workspace, file: scratch.path().join("index"), scratch: scratch.path() };
-    index.read(base)?;
-    let mut parent = base.to_owned();
-    let mut broken = false;
+    let mut index = Some(Index::of(workspace, base)?);
     for (at, mail) in mails.patches.iter().enumerate() {
         let number = at + 1;
-        let safe = safety::examine(&diff::parse(&mail.patch)).is_empty();
-        let outcome = if broken || !safe { Err(Vec::new()) } else { index.apply(mail)? };
-        let patch = match outcome {
-            Ok(three_way) => {
-                if three_way {
-                    loaded.notes.push(format!("patch {number} applied only after a three-way merge"));
-                }
-                parent = index.commit(mail, &parent)?;
-                loaded.applied = number;
-                let applied = patch(workspace, &parent, number, base)?;
-                Patch { message: mail.message.clone(), author: mail.author.clone(), ..applied }
+        let applied = index.as_mut().map(|index| index.add(mail)).transpose()?;
+        let patch = if let Some(Applied::Commit { hash, three_way }) = applied {
+            if three_way {
+                loaded.notes.push(format!("patch {number} applied only after a three-way merge"));
             }
-            Err(trouble) => {
-                if !broken && safe {
-                    loaded.trouble = trouble;
-                }
-                broken = true;
-                unapplied(mail, number)
+            loaded.applied = number;
+            let applied = patch(workspace, &hash, number, base)?;
+            Patch { message: mail.message.clone(), author: mail.author.clone(), ..applied }
+        } else {
+            match applied {
+                Some(Applied::Not(trouble)) => loaded.trouble = trouble,
+                Some(Applied::Refused(refused)) => loaded.refused = refused,
+                _ => {}
             }
+            index = None;
+            unapplied(mail, number)
         };
-        let envelope = Envelope { recipients: mail.recipients.clone() };
-        loaded.series.patches.push(Patch {
-            envelope: Some(envelope),
-            subject: mail.subject.clone(),
-            ..patch
-        });
+        let envelope = Envelope { recipients: mail.headers.recipients.clone() };
+        loaded.series.patches.push(Patch { envelope: Some(envelope), ..patch });
     }
     let tip = tip(&loaded.series, loaded.applied);
     loaded.series.selftests_config = git.file(&tip, SELFTESTS_CONFIG).unwrap_or_default();
@@ -151,6 +171,7 @@ pub fn tip(series: &Series, applied: usize) -> String {
 }
 
 fn unapplied(mail: &Mail, number: usize) -> Patch {
+    let text = decode(&mail.patch).into_owned();
     Patch {
         number,
         commit: String::new(),
@@ -159,8 +180,8 @@ fn unapplied(mail: &Mail, number: usize) -> Patch {
         author: mail.author.clone(),
         subject: mail.subject.clone(),
         message: mail.message.clone(),
-        changes: diff::parse(&mail.patch),
-        text: mail.patch.clone(),
+        changes: diff::parse(&text),
+        text,
         envelope: None,
         fixes: Vec::new(),
     }
@@ -183,88 +204,11 @@ fn patch(workspace: &Workspace, hash: &str, number: usize, base: &str) -> Result
         if hex { git.look_up(hash, base) } else { super::model::Lookup::Missing }
     };
     let fixes = message.values("Fixes").iter().map(lookup).collect();
-    let changes = diff::parse(&text[diff::begin(&text)..]);
+    // Not those of the text: its message may look like a patch.
+    let options = ["diff-tree", "-p", "-M", "--no-ext-diff", "--no-textconv", "--no-color"];
+    let changes = diff::parse(&git.read(options.into_iter().chain([&parent[..], &commit]))?);
     let author = Person { name, email };
     Ok(Patch { number, commit, parent, tree, author, subject, message, changes, text, envelope: None, fixes })
-}
-
-/// An index of our own to apply mails in.
-struct Index<'a> {
-    workspace: &'a Workspace,
-    file: std::path::PathBuf,
-    scratch: &'a Path,
-}
-
-impl Index<'_> {
-    fn git(&self, args: &[&str]) -> Cmd {
-        self.workspace.git().cmd(args).env("GIT_INDEX_FILE", &self.file).cwd(self.scratch)
-    }
-
-    fn read(&self, base: &str) -> Result<()> {
-        self.git(&["read-tree", base]).read().map(drop)
-    }
-
-    /// Applies a mail's patch; true if that took a three-way merge, and what is wrong if it does not apply.
-    fn apply(&self, mail: &Mail) -> Result<Result<bool, Vec<Finding>>> {
-        let file = self.scratch.join("patch");
-        std::fs::write(&file, &mail.patch).doing("write", &file)?;
-        let apply = |options: &[&str]| {
-            self.git(&["apply", "--cached", "--whitespace=nowarn", "-p1"])
-                .args(options)
-                .arg("--")
-                .arg(&file)
-                .output()
-        };
-        let first = apply(&[])?;
-        if first.status.success() {
-            return Ok(Ok(false));
-        }
-        let three_way = apply(&["--3way"])?;
-        if three_way.status.success() && !three_way.stderr.contains("with conflicts") {
-            return Ok(Ok(true));
-        }
-        Ok(Err(why(&first.stderr)))
-    }
-
-    /// Makes a commit of the index. The same mail on the same parent is the same commit.
-    fn commit(&self, mail: &Mail, parent: &str) -> Result<String> {
-        let tree = self.git(&["write-tree"]).read()?;
-        let file = self.scratch.join("message");
-        let message = format!("{}\n\n{}\n", mail.subject, mail.message.text);
-        std::fs::write(&file, message).doing("write", &file)?;
-        let seconds = mailparse::dateparse(&mail.date).unwrap_or(0).max(0);
-        let date = format!("@{seconds} +0000");
-        let name = if mail.author.name.trim().is_empty() { &mail.author.email } else { &mail.author.name };
-        let commit = self.git(&["commit-tree", tree.trim(), "-p", parent, "-F"]).arg(&file);
-        let commit = commit.env("GIT_AUTHOR_NAME", name).env("GIT_AUTHOR_EMAIL", &mail.author.email);
-        let commit = commit.env("GIT_AUTHOR_DATE", &date).env("GIT_COMMITTER_DATE", &date);
-        let commit =
-            commit.env("GIT_COMMITTER_NAME", "vmptcp").env("GIT_COMMITTER_EMAIL", "vmptcp@localhost");
-        Ok(commit.read()?.trim().to_owned())
-    }
-}
-
-/// Reads what `git apply` says: `error: patch failed: net/mptcp/pm.c:12`.
-fn why(stderr: &str) -> Vec<Finding> {
-    let mut found: Vec<Finding> = Vec::new();
-    for line in stderr.lines().filter_map(|line| line.strip_prefix("error: ")) {
-        match line.strip_prefix("patch failed: ").and_then(|place| place.rsplit_once(':')) {
-            Some((file, number)) => {
-                let finding = Finding::error("does not apply: the tree has other lines there");
-                found.push(match number.parse() {
-                    Ok(number) => finding.at(file, number),
-                    Err(_) => finding.file(file),
-                });
-            }
-            // It follows a line as above, for the same file.
-            None if line.ends_with("patch does not apply") && !found.is_empty() => {}
-            None => found.push(Finding::error(format!("does not apply: {line}"))),
-        }
-    }
-    if found.is_empty() {
-        found.push(Finding::error("does not apply"));
-    }
-    found
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! A patch series, before it is sent: where it comes from, and what there is to say against it.
 
+mod apply;
 pub mod bisect;
 pub mod cache;
 pub mod check;
@@ -12,12 +13,15 @@ pub mod import;
 pub mod input;
 pub mod load;
 mod mail;
+mod mailbox;
 pub mod make;
 mod message;
 mod model;
 mod news;
+mod raw;
 pub mod safety;
 mod subject;
+mod thread;
 mod tool;
 pub mod verdict;
 pub mod workspace;

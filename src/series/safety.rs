@@ -1,48 +1,64 @@
-//! Is it safe to write the files of a patch? Asked before anything of it touches the disk. Pure.
+//! Is it safe to write the files of a patch? Asked of what git made of it, before anything of it touches the disk. Pure.
 
-use super::diff::{Change, Kind};
+use super::raw::Entry;
 use super::verdict::Finding;
 use crate::text::{Shown, is_hidden};
 use std::path::{Component, Path};
 
 /// More lines than this in one file are no source.
-const LINES: usize = 200_000;
+const LINES: u64 = 200_000;
 
 /// A file name longer than this cannot be written.
 const NAME: usize = 255;
 
+/// How a mail has the content of a binary file.
+const BINARY: &str = "GIT binary patch";
+
 /// What is wrong with these changes.
-pub fn examine(changes: &[Change]) -> Vec<Finding> {
-    changes.iter().flat_map(of_change).collect()
+pub fn examine(entries: &[Entry]) -> Vec<Finding> {
+    entries.iter().flat_map(of_entry).collect()
 }
 
-fn of_change(change: &Change) -> Vec<Finding> {
+fn of_entry(entry: &Entry) -> Vec<Finding> {
     let mut found = Vec::new();
-    for path in std::iter::once(&change.path).chain(&change.old_path) {
-        if let Some(why) = wrong_path(path) {
-            found.push(Finding::error(format!("refused: {why}: {}", Shown::line(path))));
-        }
+    if let Some(why) = wrong_path(&entry.path) {
+        found.push(Finding::error(format!("refused: {why}: {}", Shown::line(&entry.path))));
     }
-    let kind = match change.mode.map(|mode| mode & 0o170_000) {
-        Some(0o120_000) => Some("it makes a symbolic link, which could point out of the tree"),
-        Some(0o160_000) => Some("it makes a submodule"),
-        Some(0o100_000) | None => None,
-        Some(_) => Some("it makes a file of an unknown type"),
+    if entry.new_mode == 0 {
+        return found;
+    }
+    let mut refuse = |why: &str| {
+        found.push(Finding::error(format!("refused: {why}")).file(Shown::line(&entry.path).to_string()));
     };
-    if let Some(why) = kind.filter(|_| change.kind != Kind::Deleted) {
-        found.push(Finding::error(format!("refused: {why}")).file(Shown::line(&change.path).to_string()));
+    match entry.new_mode & 0o170_000 {
+        0o100_000 => {}
+        // One that was there may point elsewhere from its new place, or with its new content.
+        0o120_000 => refuse("it makes, moves or changes a symbolic link, which could point out of the tree"),
+        0o160_000 => refuse("it makes or changes a submodule"),
+        _ => refuse("it makes a file of an unknown type"),
     }
-    if change.added.len() > LINES {
-        let text = format!("refused: it adds {} lines to one file", change.added.len());
-        found.push(Finding::error(text).file(Shown::line(&change.path).to_string()));
-    }
-    if change.binary && change.kind != Kind::Deleted {
-        found.push(
-            Finding::error("refused: a binary file: kernel patches are text")
-                .file(Shown::line(&change.path).to_string()),
-        );
+    match entry.added {
+        None => refuse("a binary file: kernel patches are text"),
+        Some(lines) if lines > LINES => refuse(&format!("it adds {lines} lines to one file")),
+        Some(_) => {}
     }
     found
+}
+
+/// What is wrong with the text of a patch, before git is given it: a few bytes can stand for a binary file of gigabytes.
+/// Every line of a hunk begins with another character.
+pub fn examine_text(patch: &[u8]) -> Vec<Finding> {
+    let binary = patch.split(|&byte| byte == b'\n').any(|line| line.starts_with(BINARY.as_bytes()));
+    let refused = binary.then(|| Finding::error("refused: it has a binary file: kernel patches are text"));
+    refused.into_iter().collect()
+}
+
+/// What git refuses to apply anywhere, by what it says of it.
+pub fn refused_by_git(line: &str) -> Option<Finding> {
+    let refused = line.starts_with("invalid path ")
+        || line.ends_with("is beyond a symbolic link")
+        || line.starts_with("cannot apply binary patch ");
+    refused.then(|| Finding::error(format!("refused: git says: {}", Shown::line(line))))
 }
 
 /// Why nothing may be written to this path of a tree; none if it may.
@@ -79,7 +95,7 @@ pub fn wrong_path(path: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::series::diff::parse;
+    use crate::series::raw::parse;
 
     #[test]
     fn only_plain_paths_within_the_tree_will_do() {
@@ -103,19 +119,29 @@ mod tests {
     }
 
     #[test]
-    fn links_submodules_and_binaries_are_refused() {
-        let patch = "diff --git a/l b/l\nnew file mode 120000\n--- /dev/null\n+++ b/l\n@@ -0,0 +1 @@\n+/etc/passwd\n\
-            diff --git a/m b/m\nnew file mode 160000\n--- /dev/null\n+++ b/m\n@@ -0,0 +1 @@\n+Subproject commit 1\n\
-            diff --git a/b b/b\nnew file mode 100644\nBinary files /dev/null and b/b differ\n\
-            diff --git a/s b/s\nnew file mode 100755\n--- /dev/null\n+++ b/s\n@@ -0,0 +1 @@\n+#!/bin/sh\n";
-        let said: Vec<String> = examine(&parse(patch))
+    fn links_submodules_and_binaries_are_refused_and_may_go() {
+        let raw = ":000000 120000 0 1 A@l@:120000 120000 1 2 M@m@:100644 120000 1 2 T@t@:000000 160000 0 1 A@s@\
+                   :000000 100644 0 1 A@b@:000000 100644 0 1 A@h@:000000 100755 0 1 A@x@\
+                   :120000 000000 1 0 D@dl@:160000 000000 1 0 D@ds@:100644 000000 1 0 D@db@:120000 100644 1 2 T@f@";
+        let counts = "1\t0\tl@1\t1\tm@1\t1\tt@1\t0\ts@-\t-\tb@200001\t0\th@1\t0\tx@\
+                      0\t1\tdl@0\t1\tds@-\t-\tdb@1\t1\tf@";
+        let said: Vec<String> = examine(&parse(&format!("{raw}{counts}").replace('@', "\0")).unwrap())
             .iter()
             .map(|found| format!("{:?} {}", found.place(), found.text))
             .collect();
         insta::assert_snapshot!(said.join("\n"), @r#"
-        Some("l") refused: it makes a symbolic link, which could point out of the tree
-        Some("m") refused: it makes a submodule
+        Some("l") refused: it makes, moves or changes a symbolic link, which could point out of the tree
+        Some("m") refused: it makes, moves or changes a symbolic link, which could point out of the tree
+        Some("t") refused: it makes, moves or changes a symbolic link, which could point out of the tree
+        Some("s") refused: it makes or changes a submodule
         Some("b") refused: a binary file: kernel patches are text
+        Some("h") refused: it adds 200001 lines to one file
         "#);
+    }
+
+    #[test]
+    fn a_binary_file_is_seen_before_git_unpacks_it() {
+        assert_eq!(examine_text(b"diff --git a/x b/x\nGIT binary patch\nliteral 4294967295\n").len(), 1);
+        assert_eq!(examine_text(b"+GIT binary patch\n GIT binary patch\n").len(), 0);
     }
 }

@@ -12,9 +12,12 @@
 #![allow(clippy::disallowed_methods, reason = "vmptcp is run from outside, as a user does")]
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly, its helpers too")]
 
+mod am;
 mod corpus;
+mod forms;
 mod hooks;
 mod lab;
+mod mails;
 mod real;
 mod text;
 mod untrusted;

@@ -71,6 +71,128 @@ fn nothing_is_written_out_of_the_tree() {
     assert_eq!(fs::read_dir(empty).unwrap().count(), 0, "nothing was checked out");
 }
 
+/// A diff that moves a file as it is.
+fn moved(from: &str, to: &str) -> String {
+    format!("diff --git a/{from} b/{to}\nsimilarity index 100%\nrename from {from}\nrename to {to}\n")
+}
+
+fn status<'r>(results: &'r [serde_json::Value], check: &str, patch: u64) -> Option<&'r str> {
+    let result = results.iter().find(|result| result["check"] == check && result["patch"] == patch)?;
+    result["status"].as_str()
+}
+
+/// Links of a tree, and a mail that makes, moves or changes one in a way of its own.
+fn links(lab: &Lab) -> Vec<(&'static str, String)> {
+    let dir = lab.tree.join("a/b/c");
+    fs::create_dir_all(&dir).unwrap();
+    fs::write(dir.join("file"), "x\n").unwrap();
+    // Within the tree here, and out of it two directories higher.
+    std::os::unix::fs::symlink("../../../net/mptcp/ctrl.c", dir.join("link")).unwrap();
+    std::os::unix::fs::symlink("a/b", lab.tree.join("short")).unwrap();
+    lab.git(&["add", "-A", "-f"]);
+    lab.git(&["commit", "-q", "-m", "links"]);
+    let hash = |name: &str| lab.git(&["rev-parse", &format!("HEAD:{name}")]);
+    let retarget = format!(
+        "diff --git a/short b/short\nindex {}..1234567 120000\n--- a/short\n+++ b/short\n@@ -1 +1 @@\n-a/b\n\\ No newline at end of file\n+../..\n\\ No newline at end of file\n",
+        hash("short")
+    );
+    let copy = "diff --git a/a/b/c/link b/link\nsimilarity index 100%\ncopy from a/b/c/link\ncopy to link\n";
+    let turned = "diff --git a/a/b/c/file b/a/b/c/file\ndeleted file mode 100644\n--- a/a/b/c/file\n+++ /dev/null\n@@ -1 +0,0 @@\n-x\n\
+                  diff --git a/a/b/c/file b/a/b/c/file\nnew file mode 120000\n--- /dev/null\n+++ b/a/b/c/file\n@@ -0,0 +1 @@\n+/etc/passwd\n\\ No newline at end of file\n";
+    let evil = "tools/testing/selftests/net/mptcp/evil.h";
+    let submodule = "Subproject commit 0123456789012345678901234567890123456789";
+    vec![
+        ("a mode with more behind it", new_file(evil, "120000 x", "/etc/passwd")),
+        ("a mode with a return behind it", new_file(evil, "120000\r", "/etc/passwd")),
+        ("a plain link", new_file(evil, "120000", "/etc/passwd")),
+        ("a link moved to another depth", moved("a/b/c/link", "link")),
+        ("a link moved aside", moved("a/b/c/link", "a/b/c/other")),
+        ("a link copied to another depth", copy.to_owned()),
+        ("a link that points elsewhere", retarget),
+        ("a file that becomes a link", turned.to_owned()),
+        ("a submodule", new_file("sub", "160000", submodule)),
+        ("a submodule with more behind its mode", new_file("sub", "160000 y", submodule)),
+        ("a file through a link", new_file("short/x.c", "100644", "x")),
+        ("a path in git's directory", new_file("a/.git/config", "100644", "x")),
+        ("a quoted path out of the tree", {
+            let path = "\\056./escaped";
+            format!(
+                "diff --git \"a/{path}\" \"b/{path}\"\nnew file mode 100644\n--- /dev/null\n+++ \"b/{path}\"\n@@ -0,0 +1 @@\n+x\n"
+            )
+        }),
+    ]
+}
+
+#[test]
+fn what_git_would_make_a_link_is_refused_and_nothing_after_it_is_touched() {
+    let lab = Lab::small();
+    let links = links(&lab);
+    let place = lab.tree.parent().unwrap().join("mails");
+    let good = "diff --git a/net/mptcp/ctrl.c b/net/mptcp/ctrl.c\n--- a/net/mptcp/ctrl.c\n+++ b/net/mptcp/ctrl.c\n\
+                @@ -2,3 +2,4 @@\n int a;\n int b;\n int c;\n+int d;\n";
+    let empty = lab.tree.join(".vmptcp/series/tree");
+    for (name, patch) in &links {
+        let mails =
+            [mail("1/2 x", patch).replace("] 1/2", " 1/2]"), mail("2/2 y", good).replace("] 2/2", " 2/2]")];
+        let mails: String = mails.map(|mail| format!("From 1 Mon Sep 17 00:00:00 2001\n{mail}\n")).concat();
+        fs::write(&place, mails).unwrap();
+        for args in [
+            &["--check", "selftests", "--check", "build"][..],
+            &["--patch", "2", "--check", "build"],
+            &["--no-tests"],
+        ] {
+            let args = [args, &["--onto", "HEAD", place.to_str().unwrap()]].concat();
+            let results = lab.results(&args);
+            assert_eq!(status(&results, "safety", 1), Some("fail"), "{name}: {args:?}");
+            for result in results.iter().filter(|result| result["patch"] == 1 && result["check"] != "safety")
+            {
+                assert_eq!(result["status"], "not-run", "{name}: {result}");
+                assert_eq!(result["note"], "patch 1 is refused", "{name}");
+            }
+            for check in ["build", "selftests", "checkpatch"] {
+                assert!(matches!(status(&results, check, 2), None | Some("not-run")), "{name}: {check}");
+            }
+            assert_eq!(fs::read_dir(&empty).unwrap().count(), 0, "{name}: something was checked out");
+        }
+        assert_eq!(
+            lab.vmptcp(&["validate", "--check", "selftests", "--onto", "HEAD", place.to_str().unwrap()]).code,
+            1
+        );
+    }
+}
+
+#[test]
+fn a_link_in_a_commit_is_refused_as_well_and_one_may_go() {
+    let lab = Lab::small();
+    links(&lab);
+    lab.git(&["mv", "a/b/c/link", "link"]);
+    lab.git(&["commit", "-q", "-m", "mptcp: move a link"]);
+    let results = lab.results(&["--check", "build", "HEAD~1.."]);
+    assert_eq!(
+        (status(&results, "safety", 1), status(&results, "build", 1)),
+        (Some("fail"), Some("not-run"))
+    );
+    lab.git(&["rm", "-q", "link", "short"]);
+    lab.git(&["commit", "-q", "-m", "mptcp: remove links"]);
+    assert_eq!(lab.found(&["--check", "safety", "--check", "apply", "HEAD~1.."]), Vec::<String>::new());
+}
+
+#[test]
+fn what_a_message_or_an_attribute_says_hides_no_change() {
+    let lab = Lab::small();
+    let code = "net/mptcp/ctrl.c";
+    let fake = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1,9999 +1,9999 @@";
+    let draft = |body: &str, file: &'static str, text: &str| Draft {
+        subject: "mptcp: ctrl: say it".to_owned(),
+        body: format!("{body}\n\nSigned-off-by: Ann Author <ann@example.org>"),
+        edits: vec![(file, Edit::Append(text.to_owned()))],
+    };
+    let inline = "inline int d(void)\n{\n\treturn 0;\n}\n";
+    lab.branch("topic", &[draft("Why.", ".gitattributes", "*.c binary -diff\n"), draft(fake, code, inline)]);
+    let found = lab.found(&["--check", "inline", "--check", "safety"]);
+    assert_eq!(found, ["inline 2"]);
+}
+
 #[test]
 fn control_characters_never_reach_the_terminal() {
     let lab = Lab::small();

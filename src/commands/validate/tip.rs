@@ -28,8 +28,8 @@ pub(super) fn test(
     args: &Args,
 ) -> Result<()> {
     let began = Instant::now();
-    let outcome = if loaded.applied < loaded.series.patches.len() {
-        Ok(Judgement::skip("not all patches apply"))
+    let outcome = if let Some(why) = loaded.shortfall() {
+        Ok(Judgement::skip(why))
     } else if engine.report().failed().any(|result| is_build(&result.check)) {
         Ok(Judgement::skip("it does not build"))
     } else {

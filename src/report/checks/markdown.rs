@@ -1,6 +1,6 @@
 //! The checks of a series as Markdown that also reads well as plain text: for below the line of dashes of a cover letter.
 
-use super::{line, skipped, title, verdict};
+use super::{line, reasons, title, verdict};
 use crate::series::verdict::{CheckResult, Report, Status};
 use std::fmt::Write as _;
 
@@ -38,7 +38,7 @@ pub fn render(report: &Report) -> String {
             let _ = writeln!(text, "  - `{}`", crate::report::text::clean(note).replace('`', "'"));
         }
     }
-    let reasons = skipped(report);
+    let reasons = reasons(report, Status::Skip);
     if !reasons.is_empty() {
         let checks: Vec<&str> = reasons.iter().flat_map(|(_, checks)| checks.iter().copied()).collect();
         let _ = writeln!(text, "\nSkipped: {}.", checks.join(", "));

@@ -51,10 +51,11 @@ fn reproduce(report: &Report, result: &CheckResult) -> String {
     clean(&format!("{}{}", result.reproduce(), report.again))
 }
 
-/// Why checks were skipped: each reason once, with the checks.
-fn skipped(report: &Report) -> Vec<(String, Vec<&str>)> {
+/// Why checks have this status: each reason once, with the checks.
+fn reasons(report: &Report, status: Status) -> Vec<(String, Vec<&str>)> {
     let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for result in report.results.iter().filter(|result| result.status == Status::Skip) {
+    let explained = |result: &&CheckResult| result.status == status && result.note.is_some();
+    for result in report.results.iter().filter(explained) {
         let checks = reasons.entry(result.note.as_deref().unwrap_or_default()).or_default();
         if !checks.contains(&result.check.as_str()) {
             checks.push(&result.check);

@@ -1,6 +1,6 @@
 //! The checks of a series for a person: a table, then what went wrong.
 
-use super::{line, reproduce, skipped, title, verdict};
+use super::{line, reasons, reproduce, title, verdict};
 use crate::report::text::{clean, duration, paint};
 use crate::series::verdict::{CheckResult, GIVEN, Report, Severity, Status};
 use std::fmt::Write as _;
@@ -83,8 +83,10 @@ pub fn ending(report: &Report, colour: bool) -> String {
     for note in &report.notes {
         let _ = writeln!(text, "note: {}", clean(note));
     }
-    for (reason, checks) in skipped(report) {
-        let _ = writeln!(text, "skipped: {}: {reason}", checks.join(", "));
+    for (status, word) in [(Status::Skip, "skipped"), (Status::NotRun, "not run")] {
+        for (reason, checks) in reasons(report, status) {
+            let _ = writeln!(text, "{word}: {}: {reason}", checks.join(", "));
+        }
     }
     let code = if report.passed() { "32" } else { "1;31" };
     let _ = writeln!(text, "{} ({})", paint(colour, code, &verdict(report)), duration(report.seconds));

@@ -72,7 +72,7 @@ mod tests {
     use crate::series::verdict::Status;
 
     fn judge(fixes: &str, lookup: Lookup, tree: &str) -> Judgement {
-        let text = "diff --git a/net/mptcp/pm.c b/net/mptcp/pm.c\n";
+        let text = "diff --git a/net/mptcp/pm.c b/net/mptcp/pm.c\nindex 1..2 100644\n";
         let mut one = patch("mptcp: x", fixes, text);
         one.fixes = vec![lookup];
         let mut all = series(vec![]);

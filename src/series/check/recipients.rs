@@ -70,7 +70,11 @@ mod tests {
     fn the_prefix_says_who_gets_it() {
         let status = |tree: &str, to: &[&str]| {
             let message = "Why.\n\nSuggested-by: B <b@example.org>\nCc: stable@vger.kernel.org";
-            let mut one = patch("mptcp: x", message, "diff --git a/net/mptcp/pm.c b/net/mptcp/pm.c\n");
+            let mut one = patch(
+                "mptcp: x",
+                message,
+                "diff --git a/net/mptcp/pm.c b/net/mptcp/pm.c\nindex 1..2 100644\n",
+            );
             let recipients = to.iter().map(|&address| address.to_owned()).collect();
             one.envelope = Some(Envelope { recipients });
             let mut all = series(vec![]);

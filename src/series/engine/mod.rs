@@ -146,6 +146,7 @@ impl<'a> Engine<'a> {
                 report.results.push(CheckResult::not_run(check.name, None));
             }
         }
+        show_refusal(&mut report, loaded);
         let cache = Cache::open(workspace.dir("cache")?);
         Ok(Self { workspace, loaded, options, cache, observer, report, began: Instant::now() })
     }
@@ -254,11 +255,12 @@ impl<'a> Engine<'a> {
 
     fn texts(&mut self) -> Result<()> {
         let series = &self.loaded.series;
+        let refused = self.loaded.refused_patch();
         for check in CHECKS {
             interrupt::check()?;
             match check.needs {
                 Needs::Patch(judge) => {
-                    for patch in &series.patches {
+                    for patch in series.patches.iter().filter(|patch| Some(patch.number) != refused) {
                         self.judge(check.name, Some(patch.number), judge(series, patch), 0.0, false);
                     }
                 }
@@ -267,16 +269,33 @@ impl<'a> Engine<'a> {
             }
         }
         for number in 1..=series.patches.len() {
-            let judgement = if number <= self.loaded.applied {
-                Judgement::pass()
-            } else if number == self.loaded.applied + 1 && !self.loaded.trouble.is_empty() {
-                Judgement::Done(self.loaded.trouble.clone())
-            } else {
-                Judgement::skip("not tried: a patch before it, or its own files, stand against it")
-            };
-            self.judge(names::APPLY, Some(number), judgement, 0.0, false);
+            self.judge(names::SAFETY, Some(number), self.safety(number), 0.0, false);
+            if Some(number) != refused {
+                self.judge(names::APPLY, Some(number), self.apply(number), 0.0, false);
+            }
         }
         Ok(())
+    }
+
+    fn apply(&self, number: usize) -> Judgement {
+        if number <= self.loaded.applied {
+            Judgement::pass()
+        } else if number == self.loaded.applied + 1 {
+            Judgement::Done(self.loaded.trouble.clone())
+        } else {
+            Judgement::skip(format!("not tried: {}", self.loaded.shortfall().unwrap_or_default()))
+        }
+    }
+
+    /// Only what was applied could be looked at.
+    fn safety(&self, number: usize) -> Judgement {
+        if number <= self.loaded.applied {
+            Judgement::pass()
+        } else if Some(number) == self.loaded.refused_patch() {
+            Judgement::Done(self.loaded.refused.clone())
+        } else {
+            Judgement::skip(format!("not looked at: {}", self.loaded.shortfall().unwrap_or_default()))
+        }
     }
 
     /// The patches that may be looked at in their tree.
@@ -290,7 +309,7 @@ impl<'a> Engine<'a> {
         for check in CHECKS.iter().filter(|check| matches!(check.needs, Needs::Tool)) {
             for patch in self.applied() {
                 interrupt::check()?;
-                if check.name == names::APPLY || !self.is_open(check.name, Some(patch.number)) {
+                if JUDGED_ON_LOADING.contains(&check.name) || !self.is_open(check.name, Some(patch.number)) {
                     continue;
                 }
                 let tools = match &tools {
@@ -329,6 +348,27 @@ impl<'a> Engine<'a> {
             jobs: self.options.jobs,
             ccache: self.options.ccache,
         })
+    }
+}
+
+/// The checks whose answer is known when a series is loaded.
+const JUDGED_ON_LOADING: [&str; 2] = [names::APPLY, names::SAFETY];
+
+/// That a patch is refused is shown whatever was asked for; and of what is therefore not done, why.
+fn show_refusal(report: &mut Report, loaded: &Loaded) {
+    if let Some(refused) = loaded.refused_patch() {
+        if !report.checks.iter().any(|check| check == names::SAFETY) {
+            report.checks.insert(0, names::SAFETY.to_owned());
+        }
+        if report.result(names::SAFETY, Some(refused)).is_none() {
+            report.results.insert(0, CheckResult::not_run(names::SAFETY, Some(refused)));
+        }
+    }
+    let Some(why) = loaded.shortfall() else { return };
+    for result in &mut report.results {
+        if result.patch.is_some_and(|number| number > loaded.applied) {
+            result.note = Some(why.clone());
+        }
     }
 }
 

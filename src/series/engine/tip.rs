@@ -30,8 +30,8 @@ impl Engine<'_> {
     /// What is to be said of the tip, after all configurations, and whether all of that was known.
     fn everywhere(&mut self, site: &mut Site<'_>) -> Result<(Judgement, bool)> {
         let loaded = self.loaded;
-        if loaded.applied < loaded.series.patches.len() {
-            return Ok((Judgement::skip("not all patches apply"), false));
+        if let Some(why) = loaded.shortfall() {
+            return Ok((Judgement::skip(why), false));
         }
         let failed = |result: &&CheckResult| result.check == names::BUILD && result.status == Status::Fail;
         if let Some(number) = self.report.results.iter().find(failed).and_then(|result| result.patch) {

@@ -1,0 +1,156 @@
+//! Applies mails in an index of our own: git's answer is judged there, before any file is written.
+
+use super::mail::Mail;
+use super::raw;
+use super::safety;
+use super::verdict::Finding;
+use super::workspace::Workspace;
+use crate::error::{Error, IoContext, Result};
+use crate::process::Cmd;
+use std::path::PathBuf;
+
+/// What became of a mail.
+#[derive(Debug)]
+pub enum Applied {
+    /// It is this commit now.
+    Commit {
+        /// Its hash.
+        hash: String,
+        /// It took a three-way merge.
+        three_way: bool,
+    },
+    /// It does not apply: why.
+    Not(Vec<Finding>),
+    /// It may not be written: why.
+    Refused(Vec<Finding>),
+}
+
+/// An index, and what it was made from. After a mail that became no commit it is of no use any more.
+#[derive(Debug)]
+pub struct Index<'a> {
+    workspace: &'a Workspace,
+    scratch: tempfile::TempDir,
+    parent: String,
+}
+
+impl<'a> Index<'a> {
+    /// The files of `base`.
+    pub fn of(workspace: &'a Workspace, base: &str) -> Result<Self> {
+        let scratch = workspace.dir("apply")?;
+        let scratch = tempfile::tempdir_in(&scratch).doing("create a directory in", &scratch)?;
+        let index = Self { workspace, scratch, parent: base.to_owned() };
+        index.git(&["read-tree", base]).read()?;
+        Ok(index)
+    }
+
+    fn git(&self, args: &[&str]) -> Cmd {
+        let cmd = self.workspace.git().cmd(args).cwd(self.scratch.path());
+        cmd.env("GIT_INDEX_FILE", self.scratch.path().join("index"))
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf> {
+        let file = self.scratch.path().join(name);
+        std::fs::write(&file, bytes).doing("write", &file)?;
+        Ok(file)
+    }
+
+    /// Applies a mail on top of those before it.
+    pub fn add(&mut self, mail: &Mail) -> Result<Applied> {
+        let refused = safety::examine_text(&mail.patch);
+        if !refused.is_empty() {
+            return Ok(Applied::Refused(refused));
+        }
+        let three_way = match self.apply(mail)? {
+            Ok(three_way) => three_way,
+            Err(stderr) => return Ok(not_applied(&stderr)),
+        };
+        let changed = ["diff-index", "--cached"].into_iter().chain(raw::OPTIONS).chain([&self.parent[..]]);
+        let changed = self.git(&changed.collect::<Vec<_>>()).read()?;
+        let refused = safety::examine(&entries(&changed)?);
+        if !refused.is_empty() {
+            return Ok(Applied::Refused(refused));
+        }
+        if three_way && changed.is_empty() {
+            return Ok(Applied::Not(vec![Finding::error("does not apply: the tree has all of it already")]));
+        }
+        Ok(match self.commit(mail)? {
+            Ok(hash) => {
+                self.parent.clone_from(&hash);
+                Applied::Commit { hash, three_way }
+            }
+            Err(stderr) => not_applied(&stderr),
+        })
+    }
+
+    /// True if it took a three-way merge; what git said without one if it does not apply.
+    fn apply(&self, mail: &Mail) -> Result<std::result::Result<bool, String>> {
+        let file = self.write("patch", &mail.patch)?;
+        let apply = |options: &[&str]| {
+            let apply = ["apply", "--cached", "--whitespace=nowarn", "-p1"];
+            self.git(&apply).args(options).arg("--").arg(&file).output()
+        };
+        let first = apply(&[])?;
+        if first.status.success() {
+            return Ok(Ok(false));
+        }
+        let second = apply(&["--3way"])?;
+        let clean = second.status.success() && !second.stderr.contains("with conflicts");
+        Ok(if clean { Ok(true) } else { Err(first.stderr) })
+    }
+
+    /// Makes a commit of the index; or says why git makes none. The same mail on the same parent is the same commit.
+    fn commit(&self, mail: &Mail) -> Result<std::result::Result<String, String>> {
+        let tree = self.git(&["write-tree"]).read()?;
+        let message = format!("{}\n\n{}\n", mail.subject, mail.message.text);
+        let file = self.write("message", message.trim_start().as_bytes())?;
+        // As for `git am`, but that a mail without a date is not one of today.
+        let date = if mail.date.is_empty() { "@0 +0000" } else { &mail.date };
+        let commit = self.git(&["commit-tree", tree.trim(), "-p", &self.parent, "-F"]).arg(&file);
+        let commit =
+            commit.env("GIT_AUTHOR_NAME", &mail.author.name).env("GIT_AUTHOR_EMAIL", &mail.author.email);
+        let commit = commit.env("GIT_AUTHOR_DATE", date).env("GIT_COMMITTER_DATE", date);
+        let commit =
+            commit.env("GIT_COMMITTER_NAME", "vmptcp").env("GIT_COMMITTER_EMAIL", "vmptcp@localhost");
+        let output = commit.output()?;
+        Ok(if output.status.success() { Ok(output.stdout.trim().to_owned()) } else { Err(output.stderr) })
+    }
+}
+
+/// What git says that a change does.
+pub fn entries(changed: &str) -> Result<Vec<raw::Entry>> {
+    raw::parse(changed).map_err(|part| {
+        Error::cannot_run(format!("git says of the patch what is not understood: {part:?}"))
+            .hint("report this, with the output of: git --version")
+    })
+}
+
+/// Reads what git says: `error: patch failed: net/mptcp/pm.c:12`.
+fn not_applied(stderr: &str) -> Applied {
+    let said = || {
+        let lines = stderr.lines().filter_map(|line| line.split_once(": "));
+        lines.filter(|(word, _)| ["error", "fatal"].contains(word)).map(|(_, text)| text)
+    };
+    let refused: Vec<Finding> = said().filter_map(safety::refused_by_git).collect();
+    if !refused.is_empty() {
+        return Applied::Refused(refused);
+    }
+    let mut found: Vec<Finding> = Vec::new();
+    for line in said() {
+        match line.strip_prefix("patch failed: ").and_then(|place| place.rsplit_once(':')) {
+            Some((file, number)) => {
+                let finding = Finding::error("does not apply: the tree has other lines there");
+                found.push(match number.parse() {
+                    Ok(number) => finding.at(file, number),
+                    Err(_) => finding.file(file),
+                });
+            }
+            // It follows a line as above, for the same file.
+            None if line.ends_with("patch does not apply") && !found.is_empty() => {}
+            None => found.push(Finding::error(format!("does not apply: {line}"))),
+        }
+    }
+    if found.is_empty() {
+        found.push(Finding::error("does not apply"));
+    }
+    Applied::Not(found)
+}
