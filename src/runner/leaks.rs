@@ -122,7 +122,7 @@ fn leak(lines: Vec<String>) -> Leak {
     let size = lines.first().and_then(|line| after(line, "(size ")).unwrap_or(0);
     let allocated = lines.iter().find_map(|line| after(line, ", jiffies "));
     let stack = lines.iter().skip_while(|line| !line.trim_start().starts_with("backtrace")).skip(1);
-    let frames = stack.filter_map(|line| line.trim_start().split_once("] ").map(|(_, frame)| frame.trim()));
+    let frames = stack.map(|line| frame(line).1);
     let by = |frame: &&str| !ALLOCATORS.iter().any(|allocator| frame.starts_with(allocator));
     let by = frames.clone().find(by).or_else(|| frames.clone().next()).map_or_else(String::new, |frame| {
         let (function, place) = frame.split_once('+').unwrap_or((frame, ""));
@@ -203,15 +203,26 @@ fn functions(symbols: &str) -> Vec<Function> {
 /// A line of a stack with the name of its address, if that is one of a module that is gone.
 fn named(line: &str, modules: &[Module]) -> String {
     let address = |word: &str| u64::from_str_radix(word.strip_prefix("0x")?, 16).ok();
-    let Some((before, word)) = line.rsplit_once("] ") else { return line.to_owned() };
+    let (before, word) = frame(line);
     let name = address(word).and_then(|at| modules.iter().find_map(|module| module.name_of(at)));
-    name.map_or_else(|| line.to_owned(), |name| format!("{before}] {name}"))
+    name.map_or_else(|| line.to_owned(), |name| format!("{before}{name}"))
+}
+
+/// A line of a stack: what is before the frame, and the frame. Kernels before 6.10 print an address in front of it.
+fn frame(line: &str) -> (&str, &str) {
+    let start = line.len() - line.trim_start().len();
+    let start = match &line[start..] {
+        rest if rest.starts_with("[<") => rest.find("] ").map_or(start, |end| start + end + 2),
+        _ => start,
+    };
+    line.split_at(start)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// As Linux 6.12 prints it, and as 6.1 does.
     const REPORT: &str = "\
 sh: 1: something odd
 unreferenced object 0xffff888004c1a000 (size 4096):
@@ -219,16 +230,22 @@ unreferenced object 0xffff888004c1a000 (size 4096):
   hex dump (first 32 bytes):
     6b 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b  kkkkkkkkkkkkkkkk
   backtrace (crc 4a1f7ac8):
-    [<00000000c5f72a01>] kmemleak_alloc+0x50/0x90
-    [<00000000f6f0aa5b>] __kmalloc_cache_noprof+0x28c/0x350
-    [<000000002d0fbf5c>] mptcp_pm_alloc+0x3d/0x90
-    [<0000000060a7a91b>] do_one_initcall+0x9b/0x310
+    kmemleak_alloc+0x50/0x90
+    __kmalloc_cache_noprof+0x28c/0x350
+    mptcp_pm_alloc+0x3d/0x90
+    do_one_initcall+0x9b/0x310
 unreferenced object 0xffff888004c1b000 (size 64):
   comm \"insmod\", pid 98, jiffies 4294950000 (age 12.345s)
   backtrace:
     [<00000000c5f72a01>] __kmalloc_cache_noprof+0x28c/0x350
     [<000000002d0fbf5c>] 0xffffffffc0005025
     [<0000000060a7a91b>] do_one_initcall+0x9b/0x310
+unreferenced object 0xffff888004c1c000 (size 8):
+  comm \"rmmod\", pid 99, jiffies 4294951000
+  backtrace (crc 0):
+    __kmalloc_cache_noprof+0x28c/0x350
+    0xffffffffc0005025
+    kobject_set_name_vargs+0x21/0x90 [other]
 ";
 
     const SYMBOLS: &str = "\
@@ -248,7 +265,8 @@ SYMBOL TABLE:
             titles,
             [
                 "memory leak: 4096 bytes, allocated in mptcp_pm_alloc",
-                "memory leak: 64 bytes, allocated in 0xffffffffc0005025"
+                "memory leak: 64 bytes, allocated in 0xffffffffc0005025",
+                "memory leak: 8 bytes, allocated in 0xffffffffc0005025",
             ]
         );
     }
@@ -267,6 +285,7 @@ SYMBOL TABLE:
         let found = leaks(REPORT, &[module]);
         assert_eq!(found[1].splat.title, "memory leak: 64 bytes, allocated in leaky_init [leaky]");
         assert!(found[1].splat.lines[4].ends_with("leaky_init+0x25/0x3d [leaky]"), "{:?}", found[1].splat);
+        assert_eq!(found[2].splat.lines[4], "    leaky_init+0x25/0x3d [leaky]");
         assert_eq!(found[1].allocated, Some(4_294_950_000));
     }
 

@@ -265,3 +265,19 @@ pub(super) fn facts(
     facts.extend(known.map(|(name, value)| (name.to_owned(), value)));
     Ok(facts)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kasan_is_told_to_report_more_than_once_where_the_kernel_has_it() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(checkers(dir.path()), [""; 0]);
+        let config = dir.path().join(".config");
+        std::fs::write(&config, "# CONFIG_KASAN is not set\nCONFIG_KASAN_GENERIC=y\n").unwrap();
+        assert_eq!(checkers(dir.path()), [""; 0]);
+        std::fs::write(&config, "CONFIG_HAVE_ARCH_KASAN=y\nCONFIG_KASAN=y\n").unwrap();
+        assert_eq!(checkers(dir.path()), ["kasan_multi_shot"]);
+    }
+}
