@@ -147,7 +147,7 @@ fn a_module_after_one_that_oopsed_gets_a_guest_of_its_own() {
     assert_eq!(vms_of(&results), [Some(1), Some(2), Some(2)]);
     assert_eq!(results["verdict"], "splat", "the guest lived on");
     let shown = lab().run(&["report"]).stdout;
-    for part in ["RIP: 0010:bad_init", "do_one_initcall", "kernel splat"] {
+    for part in ["RIP: 0010:bad_init", "do_init_module", "kernel splat"] {
         assert!(shown.contains(part), "{part} is missing: {shown}");
     }
     assert!(!shown.contains("R10: ") && !shown.contains("crash"), "{shown}");
