@@ -54,7 +54,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
     let proof = &outcome.proof;
     if args.json {
         let json = serde_json::to_string_pretty(proof).unwrap_or_default();
-        console::out(&format!("{json}\n"))?;
+        console::out(&(crate::text::json(&json) + "\n"))?;
     } else {
         let shown =
             proof.mismatches.iter().filter(|mismatch| args.all || mismatch.severity != Severity::Note);

@@ -71,7 +71,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
     })?;
     let Some(states) = states else { return ended.into_result() };
     let text = if args.json {
-        serde_json::to_string_pretty(&states).unwrap_or_default() + "\n"
+        crate::text::json(&serde_json::to_string_pretty(&states).unwrap_or_default()) + "\n"
     } else {
         states.iter().map(render).collect()
     };

@@ -41,7 +41,8 @@ fn as_json(listed: &[Listed]) -> String {
             "orphan": listed.orphan,
         })
     };
-    serde_json::Value::Array(listed.iter().map(guest).collect()).to_string() + "\n"
+    let guests = serde_json::Value::Array(listed.iter().map(guest).collect());
+    crate::text::json(&guests.to_string()) + "\n"
 }
 
 fn table(listed: &[Listed]) -> String {

@@ -309,7 +309,8 @@ fn list(samples: &[Declared], as_json: bool) -> String {
     if as_json {
         let one =
             |sample: &Declared| serde_json::json!({ "name": sample.name, "description": sample.description });
-        return serde_json::Value::from(samples.iter().map(one).collect::<Vec<_>>()).to_string() + "\n";
+        let all = serde_json::Value::from(samples.iter().map(one).collect::<Vec<_>>());
+        return crate::text::json(&all.to_string()) + "\n";
     }
     let mut text = String::new();
     for sample in samples {

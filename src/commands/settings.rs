@@ -33,7 +33,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
     let flags = args.flags.overrides()?;
     let loaded = context.settings(context.find_tree()?.as_ref(), flags)?;
     if args.flags.tests.json {
-        console::out(&format!("{:#}\n", loaded.to_json()))?;
+        console::out(&crate::text::json(&format!("{:#}\n", loaded.to_json())))?;
     } else {
         console::out(&loaded.to_text(context.environment.home()))?;
     }

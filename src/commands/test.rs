@@ -201,7 +201,8 @@ fn list(target: &Target, args: &Args) -> Result<String> {
         .unwrap_or_default();
     if args.flags.tests.json {
         let names: Vec<&str> = chosen.iter().map(|test| &test.name[..]).collect();
-        return Ok(serde_json::json!({ "tests": names, "profile": in_profile }).to_string() + "\n");
+        let listed = serde_json::json!({ "tests": names, "profile": in_profile });
+        return Ok(crate::text::json(&listed.to_string()) + "\n");
     }
     let mut text = String::new();
     for test in &chosen {

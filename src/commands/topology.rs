@@ -70,7 +70,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
 fn json(value: &impl serde::Serialize) -> Result<String> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| Error::cannot_run(format!("cannot print the topology: {error}")))?;
-    Ok(text + "\n")
+    Ok(crate::text::json(&text) + "\n")
 }
 
 /// Everything that makes the network, as input of a shell.

@@ -82,7 +82,7 @@ fn plain(text: &str) -> String {
 /// One object with all findings; its fields are those of [`Diagnosis`].
 pub(super) fn json(diagnosis: &Diagnosis) -> Result<String> {
     serde_json::to_string_pretty(diagnosis)
-        .map(|text| text + "\n")
+        .map(|text| crate::text::json(&text) + "\n")
         .map_err(|error| Error::cannot_run(format!("cannot write the findings as JSON: {error}")))
 }
 

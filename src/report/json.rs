@@ -5,7 +5,5 @@ use super::Summary;
 /// The summary as indented JSON, with a line feed at its end.
 pub fn render(summary: &Summary) -> String {
     // Strings, numbers, lists and maps with string keys: nothing in it that JSON cannot hold.
-    let mut text = serde_json::to_string_pretty(summary).unwrap_or_default();
-    text.push('\n');
-    text
+    crate::text::json(&serde_json::to_string_pretty(summary).unwrap_or_default()) + "\n"
 }

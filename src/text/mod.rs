@@ -11,4 +11,4 @@ pub mod file;
 pub mod hash;
 mod shown;
 
-pub use shown::{Shown, decode, is_hidden};
+pub use shown::{Shown, decode, is_hidden, json};

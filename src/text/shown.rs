@@ -1,7 +1,7 @@
 //! Untrusted text, and what of it a person may see. Pure.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::Path;
 
 /// Untrusted text as it may be shown: `Display` writes it so that nothing in it acts on a terminal, hides other text or
@@ -104,6 +104,21 @@ pub fn is_hidden(char: char) -> bool {
             | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// JSON as it may be shown: hidden characters, which can only stand in its texts, as `\u202e`. To a program it is the same.
+pub fn json(document: &str) -> String {
+    let mut shown = String::with_capacity(document.len());
+    for char in document.chars() {
+        if is_hidden(char) && char != '\n' {
+            let mut units = [0; 2];
+            // Writing into a string cannot fail.
+            let _ = char.encode_utf16(&mut units).iter().try_for_each(|unit| write!(shown, "\\u{unit:04x}"));
+        } else {
+            shown.push(char);
+        }
+    }
+    shown
+}
+
 fn escape_bytes(bytes: &[u8], out: &mut impl fmt::Write) -> fmt::Result {
     bytes.iter().try_for_each(|byte| write!(out, "\\x{byte:02x}"))
 }
@@ -156,6 +171,17 @@ mod tests {
     #[test]
     fn columns_are_padded() {
         assert_eq!(format!("{:<5}|{:.2}", Shown::line("\r"), Shown::line("abc")), "\\r   |ab");
+    }
+
+    #[test]
+    fn json_means_the_same_and_hides_nothing() {
+        let value =
+            serde_json::json!({ "a\u{202e}": ["\u{1b}[2J\u{7f}\u{9b}\u{e0041}\n\t\u{fc}\\\"", 1.5, null] });
+        for text in [value.to_string(), format!("{value:#}")] {
+            let shown = json(&text);
+            assert!(!shown.contains(|char| is_hidden(char) && char != '\n'), "{shown}");
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
+        }
     }
 
     #[test]

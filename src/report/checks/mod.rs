@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 
 /// As JSON, with a line feed at its end.
 pub fn json(report: &Report) -> String {
-    serde_json::to_string_pretty(report).unwrap_or_default() + "\n"
+    crate::text::json(&serde_json::to_string_pretty(report).unwrap_or_default()) + "\n"
 }
 
 /// `patch 2 · sparse`, or `series · cover`.
