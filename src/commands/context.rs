@@ -2,7 +2,7 @@
 
 use super::flags::Overrides;
 use crate::error::{Error, IoContext, Result};
-use crate::kernel::{Tree, WorkDir};
+use crate::kernel::{MakeEnvironment, Tree, WorkDir};
 use crate::report::terminal::{Terminal, Verbosity};
 use crate::settings::{self, Environment, Loaded, Override};
 use clap::ValueEnum;
@@ -53,6 +53,11 @@ impl Context {
     /// Looks at the process's environment, once.
     pub fn new(global: Global) -> Self {
         Self { environment: Environment::from_process(), global }
+    }
+
+    /// What make gets of the environment. Fails if a variable in it would build another kernel than vmptcp says.
+    pub fn make_environment(&self) -> Result<MakeEnvironment> {
+        MakeEnvironment::of(self.environment.variables())
     }
 
     /// The user's cache: kernel trees, answers of probes, links.

@@ -5,7 +5,7 @@ use super::flags::read_fragment;
 use crate::doctor;
 use crate::error::{IoContext, Result};
 use crate::kernel::alias::Alias;
-use crate::kernel::build::{self, BuildRequest, ENVIRONMENT};
+use crate::kernel::build::{self, BuildRequest};
 use crate::kernel::kconfig::{self, ConfigureRequest, Fragment, Source};
 use crate::kernel::{Flavour, Tree, Variant, WorkDir};
 use crate::process::identity;
@@ -120,6 +120,7 @@ pub fn configure(
         sources,
         required,
         make_variables: variant.make_variables().into_iter().map(str::to_owned).collect(),
+        environment: context.make_environment()?,
         strict: settings.kernel.strict,
     })
 }
@@ -142,23 +143,34 @@ pub fn build(context: &Context, tree: &Tree, work: &WorkDir, loaded: &Loaded) ->
         jobs: kernel.jobs.map_or_else(doctor::cores, NonZero::get) as usize,
         ccache: build::use_ccache(ccache, &out)?,
         selftests: true,
-        make_variables: if variant.gcov { counted_files(tree)? } else { Vec::new() },
-        environment: context.environment.of(ENVIRONMENT),
+        make_variables: if variant.gcov { counted_files(tree, variant)? } else { Vec::new() },
+        environment: context.make_environment()?,
         out,
     })
 }
 
 /// Variables for make that let it count the lines of MPTCP's own files, and of no others: that would take much longer.
-fn counted_files(tree: &Tree) -> Result<Vec<String>> {
+///
+/// They are counted atomically: on several CPUs at once, or from an interrupt, plain counters lose some, and a compiler may
+/// rely on one that changes under it. Trees of 2026 ask GCC for that themselves.
+fn counted_files(tree: &Tree, variant: Variant) -> Result<Vec<String>> {
     let dir = tree.root().join("net/mptcp");
     let entries = std::fs::read_dir(&dir).doing("read", &dir)?;
     let mut variables: Vec<String> = entries
         .flatten()
         .filter_map(|entry| {
-            Some(format!("GCOV_PROFILE_{}.o=y", entry.file_name().to_str()?.strip_suffix(".c")?))
+            let name = entry.file_name();
+            // Elsewhere there are files of the same names: net/ipv4/syncookies.c.
+            Some(format!(
+                "GCOV_PROFILE_{}.o=$(if $(filter net/mptcp,$(obj)),y)",
+                name.to_str()?.strip_suffix(".c")?
+            ))
         })
         .collect();
     variables.sort();
+    // The Makefile's own flags, which this replaces, and the last one.
+    let gcc = if variant.clang { "" } else { " -fno-tree-loop-im" };
+    variables.push(format!("CFLAGS_GCOV=-fprofile-arcs -ftest-coverage{gcc} -fprofile-update=atomic"));
     Ok(variables)
 }
 

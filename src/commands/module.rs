@@ -158,6 +158,7 @@ fn piece(
             tree: target.tree.root().to_owned(),
             alias: inputs::alias(context, &target.tree, &out)?,
             make_variables: target.variant.make_variables().into_iter().map(str::to_owned).collect(),
+            environment: context.make_environment()?,
             out,
         })),
     })

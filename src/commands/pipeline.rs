@@ -48,6 +48,8 @@ impl Target {
 
     /// This tree, with these flags.
     pub fn of(context: &Context, tree: Tree, flags: Overrides) -> Result<Self> {
+        // Before anything is done for a kernel that would be another one.
+        context.make_environment()?;
         let loaded = context.settings(Some(&tree), flags)?;
         tree.require_mptcp_selftests()?;
         let work = context.work_dir(&tree, &loaded)?;

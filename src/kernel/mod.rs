@@ -2,6 +2,7 @@
 
 pub mod alias;
 pub mod build;
+pub mod environment;
 pub mod kconfig;
 pub mod lock;
 mod slug;
@@ -11,6 +12,7 @@ pub mod tree;
 pub mod variant;
 pub mod workdir;
 
+pub use environment::MakeEnvironment;
 pub use lock::Lock;
 pub use tree::Tree;
 pub use variant::{Flavour, Variant};

@@ -1,6 +1,7 @@
 //! What is played on a stage: sample programs, or kernel modules. Pure.
 
 use super::GuestPlan;
+use crate::kernel::MakeEnvironment;
 use crate::kernel::alias::Alias;
 use crate::process::Cmd;
 use crate::suite::Suite;
@@ -69,6 +70,8 @@ pub struct Modules {
     pub alias: Alias,
     /// Variables for make that the kernel was built with.
     pub make_variables: Vec<String>,
+    /// What make gets of the environment.
+    pub environment: MakeEnvironment,
 }
 
 impl Piece {

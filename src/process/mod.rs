@@ -30,8 +30,8 @@ use std::process::ExitStatus;
 pub struct Cmd {
     program: OsString,
     args: Vec<OsString>,
-    /// Variables that are set, or removed.
-    env: Vec<(OsString, Option<OsString>)>,
+    env: Vec<(OsString, OsString)>,
+    without: Vec<OsString>,
     cwd: Option<PathBuf>,
 }
 
@@ -49,7 +49,13 @@ pub struct Output {
 impl Cmd {
     /// A command without arguments. A program without a slash is looked up in `PATH` when it runs.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
-        Self { program: program.as_ref().to_owned(), args: Vec::new(), env: Vec::new(), cwd: None }
+        Self {
+            program: program.as_ref().to_owned(),
+            args: Vec::new(),
+            env: Vec::new(),
+            without: Vec::new(),
+            cwd: None,
+        }
     }
 
     /// Appends an argument.
@@ -77,6 +83,13 @@ impl Cmd {
     #[must_use]
     pub fn env_remove(mut self, key: impl AsRef<OsStr>) -> Self {
         self.env.push((key.as_ref().to_owned(), None));
+        self
+    }
+
+    /// Takes one variable out of its environment.
+    #[must_use]
+    pub fn without(mut self, key: impl AsRef<OsStr>) -> Self {
+        self.without.push(key.as_ref().to_owned());
         self
     }
 
@@ -121,6 +134,9 @@ impl Cmd {
                 Some(value) => expression.env(key, value),
                 None => expression.env_remove(key),
             };
+        }
+        for key in &self.without {
+            expression = expression.env_remove(key);
         }
         if let Some(dir) = &self.cwd {
             expression = expression.dir(dir);
@@ -168,12 +184,9 @@ impl Cmd {
     #[allow(clippy::disallowed_methods, reason = "this is the room that spawns")]
     fn to_std(&self) -> std::process::Command {
         let mut command = std::process::Command::new(&self.program);
-        command.args(&self.args);
-        for (key, value) in &self.env {
-            match value {
-                Some(value) => command.env(key, value),
-                None => command.env_remove(key),
-            };
+        command.args(&self.args).envs(self.env.iter().map(|(key, value)| (key, value)));
+        for key in &self.without {
+            command.env_remove(key);
         }
         if let Some(dir) = &self.cwd {
             command.current_dir(dir);
@@ -201,6 +214,10 @@ impl fmt::Display for Cmd {
         }
         for (key, value) in self.env.iter().filter_map(|(key, value)| Some((key, value.as_ref()?))) {
             write!(f, "{}={} ", quote(key), quote(value))?;
+        }
+        if !self.without.is_empty() {
+            f.write_str("env ")?;
+            self.without.iter().try_for_each(|key| write!(f, "-u {} ", quote(key)))?;
         }
         f.write_str(&quote(&self.program))?;
         self.args.iter().try_for_each(|arg| write!(f, " {}", quote(arg)))

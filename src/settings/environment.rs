@@ -56,12 +56,15 @@ impl Environment {
             .filter(move |(name, _)| ours(name))
     }
 
-    /// The values of these variables, as far as they are set and UTF-8.
-    pub fn of(&self, names: &[&str]) -> Vec<(String, String)> {
-        let value = |name: &&str| {
-            Some(((*name).to_owned(), self.variables.get(OsStr::new(name))?.to_str()?.to_owned()))
-        };
-        names.iter().filter_map(value).collect()
+    /// All variables that are set, by name.
+    pub fn variables(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.variables.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+    }
+
+    /// True if the kernel's build is to be done with LLVM: `LLVM=1`, as for kbuild. Other values of it are for who builds
+    /// to refuse.
+    pub(super) fn llvm(&self) -> bool {
+        self.get("LLVM").is_some_and(|value| value == "1")
     }
 
     /// The current directory; empty if there is none any more.

@@ -22,7 +22,12 @@ pub struct Override {
 /// The values of the variables, and what is wrong with the others.
 pub(super) fn from_environment(environment: &Environment) -> (Vec<Leaf>, Vec<String>) {
     let anchor = Anchor { dir: environment.current_dir(), home: environment.home() };
-    sorted_out(environment.settings().map(|(name, value)| from_variable(name, value, anchor)))
+    let llvm = environment.llvm().then(|| {
+        let origin = Origin::Environment("LLVM".to_owned());
+        Ok(Leaf { key: "kernel.clang".to_owned(), value: Value::Boolean(true), origin })
+    });
+    let own = environment.settings().map(|(name, value)| from_variable(name, value, anchor));
+    sorted_out(llvm.into_iter().chain(own))
 }
 
 /// The values of the flags, and what is wrong with the others.
@@ -106,10 +111,12 @@ mod tests {
             ("VMPTCP_TEST_ENV", "A=1,B=2"),
             ("VMPTCP_VM_APPEND", "quiet,panic=1"),
             ("VMPTCP_VM_MEMORY", ""),
+            ("LLVM", "1"),
             ("OTHER_VMPTCP_", "x"),
         ]);
         assert_eq!(problems, Vec::<String>::new());
         insta::assert_snapshot!(leaves.join("\n"), @r#"
+        kernel.clang = true @ LLVM
         kernel.gcov = true @ VMPTCP_KERNEL_GCOV
         kernel.tree = "/d/linux" @ VMPTCP_KERNEL_TREE
         test.env = { A = "1", B = "2" } @ VMPTCP_TEST_ENV

@@ -9,6 +9,7 @@ mod stamp;
 mod steps;
 
 use super::alias::Alias;
+use super::environment::MakeEnvironment;
 use super::space;
 use super::variant::Variant;
 use crate::error::{Error, IoContext, Result};
@@ -26,37 +27,6 @@ use steps::Step;
 
 /// What a first build needs at least, in bytes: a minimal one without debug info takes 260 MiB.
 const SPACE: u64 = 1 << 30;
-
-/// The variables of the environment that change what make builds: an unchanged build is one that they did not change
-/// for, either. After `Documentation/kbuild/kbuild.rst` and `Documentation/kbuild/llvm.rst` of the kernel.
-pub const ENVIRONMENT: &[&str] = &[
-    "ARCH",
-    "CC",
-    "CFLAGS",
-    "CFLAGS_KERNEL",
-    "CFLAGS_MODULE",
-    "CROSS_COMPILE",
-    "HOSTCC",
-    "HOSTCFLAGS",
-    "HOSTLDFLAGS",
-    "KAFLAGS",
-    "KBUILD_BUILD_HOST",
-    "KBUILD_BUILD_TIMESTAMP",
-    "KBUILD_BUILD_USER",
-    "KBUILD_BUILD_VERSION",
-    "KCFLAGS",
-    "KCPPFLAGS",
-    "KRUSTFLAGS",
-    "LDFLAGS",
-    "LLVM",
-    "LLVM_IAS",
-    "LOCALVERSION",
-    "MAKEFLAGS",
-    "SUBARCH",
-    "USERCFLAGS",
-    "USERLDFLAGS",
-    "W",
-];
 
 /// What is to be built, and how.
 #[derive(Debug, Clone)]
@@ -79,8 +49,8 @@ pub struct BuildRequest {
     pub selftests: bool,
     /// More variables for make, as `NAME=VALUE`.
     pub make_variables: Vec<String>,
-    /// The values of [`ENVIRONMENT`] that are set.
-    pub environment: Vec<(String, String)>,
+    /// What make gets of the environment.
+    pub environment: MakeEnvironment,
 }
 
 /// A kernel that was built.
@@ -141,7 +111,7 @@ impl BuildRequest {
             .env("LC_ALL", "C")
             // The kernel's Makefile drops LC_ALL, and the compiler would speak the user's language.
             .env("LC_MESSAGES", "C");
-        cmd.args(self.variant.make_variables())
+        self.environment.on(cmd).args(self.variant.make_variables())
     }
 }
 
@@ -409,7 +379,7 @@ fn request_fingerprint(request: &BuildRequest) -> Result<Digest> {
     } else {
         String::new()
     };
-    let environment = request.environment.iter().flat_map(|(name, value)| [name, value]);
+    let environment = request.environment.kept.iter().flat_map(|(name, value)| [name, value]);
     let key = Key::new("build").list(commands).list(environment);
     Ok(key.field(fingerprint::files(&tools)).field(commit).digest())
 }

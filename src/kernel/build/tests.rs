@@ -14,7 +14,7 @@ fn request(dir: &Path) -> BuildRequest {
         ccache: false,
         selftests: true,
         make_variables: Vec::new(),
-        environment: Vec::new(),
+        environment: MakeEnvironment::default(),
     }
 }
 
@@ -92,7 +92,7 @@ fn nothing_is_built_twice_and_every_change_is_noticed() {
     again(&request, 3, "the configuration changed");
     request.make_variables.push("KCFLAGS=-O1".to_owned());
     again(&request, 4, "a variable changed");
-    request.environment.push(("ARCH".to_owned(), "arm64".to_owned()));
+    request.environment.kept.push(("KCFLAGS".to_owned(), "-O1".to_owned()));
     again(&request, 5, "the environment changed");
     fs::remove_file(request.out.join("image")).unwrap();
     again(&request, 6, "the image is gone");

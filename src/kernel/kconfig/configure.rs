@@ -1,7 +1,7 @@
 //! Runs the tree's own kconfig, out of the tree, and proves what came out of it.
 
 use super::dotconfig::{DotConfig, assignment};
-use super::fragment::{Fragment, Parsed, Request};
+use super::fragment::{Fragment, Parsed, Request, Value};
 use super::lang::{Architecture, read};
 use super::merge::{Merged, merge};
 use super::proof::Proof;
@@ -9,6 +9,7 @@ use super::stamp::{Stamp, State};
 use super::verify::{Expectations, verify};
 use crate::error::{Error, IoContext, Result};
 use crate::kernel::alias::Alias;
+use crate::kernel::environment::{MakeEnvironment, check_localversion};
 use crate::process::{Cmd, describe};
 use crate::text::decode;
 use crate::text::file;
@@ -52,9 +53,10 @@ pub struct ConfigureRequest {
     pub sources: Vec<Source>,
     /// Symbols, without `CONFIG_`, that must take.
     pub required: Vec<String>,
-    /// Variables for make's command line, as in `LLVM=1`. Also those that make would otherwise take from our environment
-    /// (`ARCH`, `CROSS_COMPILE`, `LLVM`): what is not here does not count as a change.
+    /// Variables for make's command line, as in `LLVM=1`.
     pub make_variables: Vec<String>,
+    /// What make gets of the environment.
+    pub environment: MakeEnvironment,
     /// Makes errors of warnings.
     pub strict: bool,
 }
@@ -133,6 +135,16 @@ fn requests(sources: &[Source]) -> Result<(Merged, Vec<super::Excuse>)> {
             Source::Symbol(symbol) => all.requests.push(symbol.clone()),
         }
     }
+    let versions = all.requests.iter().filter(|request| request.symbol == "LOCALVERSION");
+    for (request, text) in versions.filter_map(|request| match &request.value {
+        Value::Str(text) => Some((request, text)),
+        _ => None,
+    }) {
+        check_localversion(text).map_err(|why| {
+            Error::usage(format!("CONFIG_LOCALVERSION={} ({}): {why}", request.value, request.origin))
+                .hint("give it letters, digits, dots and dashes: --set LOCALVERSION=-mine.1")
+        })?;
+    }
     Ok((merge(all.requests), all.excuses))
 }
 
@@ -160,9 +172,8 @@ fn check_tree(request: &ConfigureRequest) -> Result<()> {
 /// The commands that resolve a configuration, in order. Between two of them the requests are put on top of the base.
 pub fn commands_of(request: &ConfigureRequest, alias: &Alias) -> Vec<Cmd> {
     let make = |target: &str| {
-        alias
-            .command("make")
-            .arg("-C")
+        let make = request.environment.on(alias.command("make"));
+        make.arg("-C")
             .arg(alias.path(&request.tree))
             .arg(format!("O={}", alias.path(&request.out).display()))
             .arg(format!("KCONFIG_CONFIG={SCRATCH}"))

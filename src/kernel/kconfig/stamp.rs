@@ -112,9 +112,11 @@ fn inputs(request: &ConfigureRequest) -> Digest {
         }
     });
     let strict = if request.strict { "strict" } else { "" };
+    let environment = request.environment.kept.iter().flat_map(|(name, value)| [name, value]);
     key.list(&request.required)
         .field(strict)
         .list(&request.make_variables)
+        .list(environment)
         .field(request.tree.as_os_str().as_bytes())
         .list(tools(&request.make_variables))
         .digest()

@@ -212,7 +212,13 @@ pub(super) fn modules(modules: &Modules, dir: &Path) -> Result<Prepared, Verdict
         out.push(alias.path(&modules.out));
         let mut place = std::ffi::OsString::from("M=");
         place.push(alias.path(dir));
-        let make = alias.command("make").arg("-C").arg(alias.path(&modules.tree)).arg(out).arg(place);
+        let make = modules
+            .environment
+            .on(alias.command("make"))
+            .arg("-C")
+            .arg(alias.path(&modules.tree))
+            .arg(out)
+            .arg(place);
         run(&make.args(&modules.make_variables).arg("modules").env("LC_ALL", "C"))?;
         names
     };

@@ -30,6 +30,7 @@ impl Sandbox {
             sources: vec![Source::Fragment(Fragment { label: "a.config".into(), text: fragment.into() })],
             required: vec!["DENIED".into()],
             make_variables: Vec::new(),
+            environment: MakeEnvironment::default(),
             strict: false,
             tree,
         };
@@ -169,6 +170,7 @@ fn real_tree() {
         cache: PathBuf::from(variable("VMPTCP_OUT")).join("cache"),
         out: PathBuf::from(variable("VMPTCP_OUT")).join("out"),
         make_variables: Vec::new(),
+        environment: MakeEnvironment::default(),
         required,
         sources,
         strict: false,
