@@ -59,6 +59,14 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
         let shown =
             proof.mismatches.iter().filter(|mismatch| args.all || mismatch.severity != Severity::Note);
         let mut text = kconfig::render(shown);
+        for added in proof.added.iter().filter(|_| args.all) {
+            let (symbol, value) = (&added.symbol, &added.value);
+            let _ = writeln!(
+                text,
+                "note: CONFIG_{symbol}={value} is added: {}",
+                clean(&added.origin.to_string())
+            );
+        }
         let notes = proof.of(Severity::Note).count();
         if !text.is_empty() {
             text.push('\n');

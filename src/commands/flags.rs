@@ -1,7 +1,7 @@
 //! Groups of flags that several commands share, and the settings that they override.
 
 use crate::error::{Error, IoContext, Result};
-use crate::kernel::kconfig::{Fragment, Request, Source, Value};
+use crate::kernel::kconfig::{Asker, Fragment, Request, Source, Value};
 use crate::process::quote;
 use crate::settings::Override;
 use clap::{Arg, ArgAction, ArgMatches};
@@ -202,7 +202,8 @@ impl clap::FromArgMatches for Asked {
 /// Reads a fragment of the user's, or one of vmptcp's own by its name.
 pub fn read_fragment(path: &Path) -> Result<Fragment> {
     if let (Some(fragment), false) = (path.to_str().and_then(super::inputs::own_fragment), path.exists()) {
-        return Ok(fragment);
+        // Whoever names it asks for it.
+        return Ok(Fragment { by: Asker::User, ..fragment });
     }
     let bytes = std::fs::read(path).doing("read the fragment", path).map_err(|error| {
         let names = super::inputs::own_fragments().join(", ");
@@ -214,7 +215,7 @@ pub fn read_fragment(path: &Path) -> Result<Fragment> {
         Error::usage(format!("{}:{line}: not UTF-8", path.display()))
             .hint("give a text file with lines such as CONFIG_FOO=y")
     })?;
-    let fragment = Fragment { label: path.display().to_string(), text };
+    let fragment = Fragment { by: Asker::User, label: path.display().to_string(), text };
     // What is malformed is found before anything is begun.
     fragment.parse()?;
     Ok(fragment)

@@ -6,10 +6,10 @@ use crate::doctor;
 use crate::error::{IoContext, Result};
 use crate::kernel::alias::Alias;
 use crate::kernel::build::{self, BuildRequest};
-use crate::kernel::kconfig::{self, ConfigureRequest, Fragment, Source};
+use crate::kernel::kconfig::{self, Asker, ConfigureRequest, Fragment, Source, Value};
 use crate::kernel::{Flavour, Tree, Variant, WorkDir};
 use crate::process::identity;
-use crate::settings::{Base, Ccache, Loaded, Settings, Variant as Named};
+use crate::settings::{Base, Ccache, Loaded, Origin, Settings, Variant as Named};
 use crate::text::decode;
 use crate::text::{file, hash};
 use std::num::NonZero;
@@ -32,13 +32,14 @@ const OWN: &[(&str, &str)] = &[
 /// The selftests' own fragment, in a tree.
 const SELFTESTS_CONFIG: &str = "tools/testing/selftests/net/mptcp/config";
 
-/// Symbols without which there is nothing to test.
-const ESSENTIAL: [&str; 3] = ["MPTCP", "MPTCP_IPV6", "INET_MPTCP_DIAG"];
+/// Symbols without which there is nothing to test, and the least that each has to be.
+const ESSENTIAL: [(&str, Value); 3] =
+    [("MPTCP", Value::Yes), ("MPTCP_IPV6", Value::Yes), ("INET_MPTCP_DIAG", Value::Module)];
 
 /// One of the project's own fragments.
 pub fn own_fragment(name: &str) -> Option<Fragment> {
     let (name, text) = OWN.iter().find(|(known, _)| *known == name)?;
-    Some(Fragment { label: format!("kconfig/{name}.config"), text: (*text).to_owned() })
+    Some(Fragment { by: Asker::Vmptcp, label: format!("kconfig/{name}.config"), text: (*text).to_owned() })
 }
 
 /// The names of the project's own fragments.
@@ -81,11 +82,12 @@ pub fn configure(
     let variant = variant(settings);
     let selftests = tree.root().join(SELFTESTS_CONFIG);
     let selftests = Fragment {
+        by: Asker::Tree,
         text: decode(&std::fs::read(&selftests).doing("read", &selftests)?).into_owned(),
         label: SELFTESTS_CONFIG.to_owned(),
     };
-    let mut required: Vec<String> = ESSENTIAL.map(str::to_owned).to_vec();
-    required.extend(selftests.parse()?.requests.into_iter().map(|request| request.symbol));
+    let mut required = selftests.parse()?.requests;
+    required.extend(essential(&required));
     let mut fragments = vec![virtme_symbols(context, tree)?, selftests];
     let mut own = vec!["guest", "mptcp"];
     if settings.kernel.base == Base::Minimal {
@@ -98,9 +100,7 @@ pub fn configure(
     own.extend(variant.fragments());
     fragments.extend(own.into_iter().filter_map(own_fragment));
     for path in &settings.kernel.fragments {
-        // A name in a settings file has become a path already.
-        let own = path.file_name().filter(|_| !path.exists()).and_then(|name| own_fragment(name.to_str()?));
-        fragments.push(own.map_or_else(|| read_fragment(path), Ok)?);
+        fragments.push(read_fragment(bare_name(context, loaded, path).unwrap_or(path))?);
     }
     let mut sources: Vec<Source> = fragments.into_iter().map(Source::Fragment).collect();
     for symbol in &settings.kernel.symbols {
@@ -123,6 +123,31 @@ pub fn configure(
         environment: context.make_environment()?,
         strict: settings.kernel.strict,
     })
+}
+
+/// The name of a fragment in the settings as it was written, if it was a name and no path, and no file has it: settings make
+/// paths of names.
+fn bare_name<'p>(context: &Context, loaded: &Loaded, path: &'p Path) -> Option<&'p Path> {
+    let dir = match loaded.origin("kernel.fragments") {
+        Some(Origin::User(place) | Origin::Tree(place)) => place.file.parent()?,
+        _ => context.environment.current_dir(),
+    };
+    let name = path.strip_prefix(dir).ok().filter(|name| name.components().count() == 1)?;
+    (!path.exists() && own_fragment(name.to_str()?).is_some()).then_some(name)
+}
+
+/// Requests for the [`ESSENTIAL`] symbols that the tree itself does not ask for.
+fn essential(asked: &[kconfig::Request]) -> Vec<kconfig::Request> {
+    let missing =
+        ESSENTIAL.iter().filter(|(symbol, _)| !asked.iter().any(|request| request.symbol == *symbol));
+    let label = "without it there is nothing to test".to_owned();
+    let origin = kconfig::Origin { by: Asker::Vmptcp, label, line: None };
+    let request = |(symbol, value): &(&str, Value)| kconfig::Request {
+        symbol: (*symbol).to_owned(),
+        value: value.clone(),
+        origin: origin.clone(),
+    };
+    missing.map(request).collect()
 }
 
 /// How it is to be built.
@@ -189,7 +214,7 @@ fn virtme_symbols(context: &Context, tree: &Tree) -> Result<Fragment> {
     let name = format!("virtme-symbols-{}.config", hash::of(identity(&tool).as_bytes()).short());
     let remembered = context.cache()?.join(name);
     if let Ok(text) = std::fs::read_to_string(&remembered) {
-        return Ok(Fragment { label: "virtme-ng".to_owned(), text });
+        return Ok(Fragment { by: Asker::Vmptcp, label: "virtme-ng".to_owned(), text });
     }
     let fragment = kconfig::virtme_symbols(&tool, tree.root())?;
     if let Some(dir) = remembered.parent() {

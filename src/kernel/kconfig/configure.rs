@@ -1,13 +1,15 @@
 //! Runs the tree's own kconfig, out of the tree, and proves what came out of it.
 
 use super::dotconfig::{DotConfig, assignment};
-use super::fragment::{Fragment, Parsed, Request, Value};
-use super::lang::{Architecture, read};
+use super::fragment::{Asker, Fragment, Parsed, Request, Value};
+use super::lang::{Architecture, Kconfig, read};
 use super::merge::{Merged, merge};
+use super::needs::needs;
 use super::proof::Proof;
+use super::remedy::{self, Resolved};
 use super::stamp::{Stamp, State};
 use super::verify::{Expectations, verify};
-use crate::error::{Error, IoContext, Result};
+use crate::error::{Error, IoContext, Kind, Result};
 use crate::kernel::alias::Alias;
 use crate::kernel::environment::{MakeEnvironment, check_localversion};
 use crate::process::{Cmd, describe};
@@ -51,8 +53,8 @@ pub struct ConfigureRequest {
     pub base: Base,
     /// What is asked for, in order: the last one for a symbol wins.
     pub sources: Vec<Source>,
-    /// Symbols, without `CONFIG_`, that must take.
-    pub required: Vec<String>,
+    /// What must take, whatever else is asked for these symbols.
+    pub required: Vec<Request>,
     /// Variables for make's command line, as in `LLVM=1`.
     pub make_variables: Vec<String>,
     /// What make gets of the environment.
@@ -80,11 +82,14 @@ const MERGED: &str = ".vmptcp-merged.config";
 /// Where kconfig writes, so that `.config` keeps its modification time if nothing changed.
 const SCRATCH: &str = ".vmptcp-new.config";
 
+/// How often kconfig is asked again with what the tree's own requests turned out to need.
+const ROUNDS: usize = 4;
+
 /// Configures a kernel. Lines of make's output go to `log`. The caller sees to it that nobody else works in `out`.
 ///
 /// Errors: a malformed fragment (usage); a tree that was built inside itself, no base (cannot run); make failed (build).
 pub fn configure(request: &ConfigureRequest, log: &mut dyn FnMut(&str)) -> Result<Outcome> {
-    let (merged, excuses) = requests(&request.sources)?;
+    let (mut requests, excuses) = requests(&request.sources)?;
     let config = request.out.join(".config");
     check_tree(request)?;
     if let Some(outcome) = current(request)? {
@@ -96,7 +101,7 @@ pub fn configure(request: &ConfigureRequest, log: &mut dyn FnMut(&str)) -> Resul
     let kconfig = read(&request.tree, &architecture);
     // Taken before kconfig reads the tree: what changes meanwhile is noticed the next time.
     let state = State::of(request, kconfig.files.clone());
-    let resolved = resolve(request, &merged, log)?;
+    let (merged, resolved, added) = with_needs(request, &mut requests, &kconfig, log)?;
     let changed = std::fs::read(&config).ok().as_ref() != Some(&resolved);
     let scratch = request.out.join(SCRATCH);
     if changed {
@@ -105,7 +110,18 @@ pub fn configure(request: &ConfigureRequest, log: &mut dyn FnMut(&str)) -> Resul
         std::fs::remove_file(&scratch).doing("remove", &scratch)?;
     }
     let expect = Expectations { required: &request.required, excuses: &excuses, strict: request.strict };
-    let proof = verify(&merged, &DotConfig::parse(&decode(&resolved)), &kconfig, &expect);
+    let dot_config = parsed(&resolved);
+    let mut proof = verify(&merged, &dot_config, &kconfig, &expect);
+    proof.added = added;
+    let outcome =
+        Resolved { merged: &merged, config: &dot_config, kconfig: &kconfig, required: &request.required };
+    let mut attempt = |merged: &Merged| Ok(parsed(&resolve(request, merged, log)?));
+    match remedy::find(&mut proof, &outcome, &mut attempt) {
+        Err(error) if error.kind() == Kind::Interrupted => return Err(error),
+        // What kconfig cannot resolve is no remedy; the configuration itself stands.
+        _ => file::replace(&request.out.join(MERGED), merged.text().as_bytes())?,
+    }
+    let _ = std::fs::remove_file(&scratch);
     if kconfig.unread.is_empty() {
         Stamp::new(state, &resolved, proof.clone()).save(&request.out)?;
     }
@@ -123,7 +139,38 @@ pub fn current(request: &ConfigureRequest) -> Result<Option<Outcome>> {
     }))
 }
 
-fn requests(sources: &[Source]) -> Result<(Merged, Vec<super::Excuse>)> {
+/// Resolves what is asked for, and what the tree's own requests turn out to need besides: with that comes the text of the
+/// `.config`.
+fn with_needs(
+    request: &ConfigureRequest,
+    requests: &mut Vec<Request>,
+    kconfig: &Kconfig,
+    log: &mut dyn FnMut(&str),
+) -> Result<(Merged, Vec<u8>, Vec<Request>)> {
+    let mut added: Vec<Request> = Vec::new();
+    for round in 0.. {
+        let merged = merge(requests.iter().cloned());
+        let text = resolve(request, &merged, log)?;
+        let config = parsed(&text);
+        let resolved = Resolved { merged: &merged, config: &config, kconfig, required: &request.required };
+        let more: Vec<Request> = needs(&resolved).into_iter().filter(|more| !added.contains(more)).collect();
+        if more.is_empty() || round == ROUNDS {
+            return Ok((merged, text, added));
+        }
+        // The user's word is the last one.
+        let at = requests.iter().position(|request| request.origin.by == Asker::User);
+        let at = at.unwrap_or(requests.len());
+        requests.splice(at..at, more.iter().cloned());
+        added.extend(more);
+    }
+    Ok(Default::default())
+}
+
+fn parsed(config: &[u8]) -> DotConfig {
+    DotConfig::parse(&decode(config))
+}
+
+fn requests(sources: &[Source]) -> Result<(Vec<Request>, Vec<super::Excuse>)> {
     let mut all = Parsed::default();
     for source in sources {
         match source {
@@ -145,7 +192,7 @@ fn requests(sources: &[Source]) -> Result<(Merged, Vec<super::Excuse>)> {
                 .hint("give it letters, digits, dots and dashes: --set LOCALVERSION=-mine.1")
         })?;
     }
-    Ok((merge(all.requests), all.excuses))
+    Ok((all.requests, all.excuses))
 }
 
 /// Kbuild refuses to build elsewhere as long as a tree has its own build inside; say so before it does.

@@ -7,11 +7,14 @@ use super::merge::Merged;
 use super::proof::{Reason, Selector, Settable, SymbolState, Unmet};
 use std::collections::HashMap;
 
+/// How far a value is followed to the compiler's answer: in the trees it is two or three steps.
+const COMPUTED_DEPTH: usize = 5;
+
 /// All that an explanation draws on.
 pub(super) struct Explainer<'a> {
     config: &'a DotConfig,
     pub(super) kconfig: &'a Kconfig,
-    /// The request that holds for a symbol, and its place among all.
+    /// The request that holds for a symbol, and its place among all that hold.
     pub(super) asked: HashMap<&'a str, (&'a Request, usize)>,
 }
 
@@ -31,7 +34,7 @@ impl Values for Explainer<'_> {
     }
 }
 
-fn tristate(value: &Value) -> Option<Tristate> {
+pub(super) fn tristate(value: &Value) -> Option<Tristate> {
     match value {
         Value::No => Some(Tristate::No),
         Value::Module => Some(Tristate::Module),
@@ -42,8 +45,8 @@ fn tristate(value: &Value) -> Option<Tristate> {
 
 impl<'a> Explainer<'a> {
     pub(super) fn new(merged: &'a Merged, config: &'a DotConfig, kconfig: &'a Kconfig) -> Self {
-        let asked = merged.requests.iter().zip(merged.order.iter().copied());
-        let asked = asked.map(|(request, order)| (request.symbol.as_str(), (request, order))).collect();
+        let asked = merged.requests.iter().enumerate();
+        let asked = asked.map(|(order, request)| (request.symbol.as_str(), (request, order))).collect();
         Self { config, kconfig, asked }
     }
 
@@ -89,7 +92,10 @@ impl<'a> Explainer<'a> {
     }
 
     fn why_weaker(&self, request: &Request, symbol: &Symbol, asked: Option<Tristate>) -> Reason {
-        if symbol.definitions.iter().all(|definition| definition.prompt.is_none()) {
+        if has_no_prompt(symbol) {
+            if self.is_computed(&request.symbol, COMPUTED_DEPTH) {
+                return Reason::Computed { place: first_place(symbol) };
+            }
             return self.no_prompt(&request.symbol, symbol, asked);
         }
         let visibility = self.visibility(symbol);
@@ -129,6 +135,26 @@ impl<'a> Explainer<'a> {
         }
     }
 
+    /// True if nobody sets a symbol: it has no prompt, nothing selects it, and what it is hangs on what the compiler, the
+    /// other tools or the environment answer.
+    fn is_computed(&self, name: &str, depth: usize) -> bool {
+        let Some(symbol) = self.kconfig.symbol(name).filter(|symbol| has_no_prompt(symbol)) else {
+            return false;
+        };
+        let Some(depth) = depth.checked_sub(1).filter(|_| self.kconfig.selects_of(name).is_empty()) else {
+            return false;
+        };
+        symbol.definitions.iter().any(|definition| {
+            let defaults = definition.defaults.iter();
+            let defaults = defaults.flat_map(|default| default.condition.iter().chain([&default.value]));
+            definition.depends.iter().map(AsRef::as_ref).chain(defaults).any(|expr| {
+                let mut computed = expr.has_macro();
+                expr.for_each_symbol(&mut |name| computed = computed || self.is_computed(name, depth));
+                computed
+            })
+        })
+    }
+
     fn choice(&self, symbol: &Symbol) -> Option<Reason> {
         let choice = symbol.definitions.iter().find_map(|definition| definition.choice)?;
         let choice = self.kconfig.choices.get(choice)?;
@@ -143,7 +169,7 @@ impl<'a> Explainer<'a> {
         })
     }
 
-    fn range(&self, symbol: &Symbol) -> Option<(String, String)> {
+    pub(super) fn range(&self, symbol: &Symbol) -> Option<(String, String)> {
         let (low, high, _) = symbol.ranges.iter().find(|(_, _, condition)| self.holds(condition.as_ref()))?;
         let bound = |bound: &Expr| match bound {
             Expr::Symbol(name) => self.text(name),
@@ -161,7 +187,7 @@ impl<'a> Explainer<'a> {
     }
 
     /// How far the prompt of any of its definitions lets it be set; `None` if that hangs on a macro.
-    fn visibility(&self, symbol: &Symbol) -> Option<Tristate> {
+    pub(super) fn visibility(&self, symbol: &Symbol) -> Option<Tristate> {
         let mut best = Some(Tristate::No);
         for definition in symbol.definitions.iter().filter(|definition| definition.prompt.is_some()) {
             let visible = and(conditions(definition).map(|expr| expr.evaluate(self)));
@@ -175,7 +201,7 @@ impl<'a> Explainer<'a> {
     }
 
     /// Those who select `name` with a strength that `wanted` accepts.
-    fn selectors(&self, name: &str, wanted: impl Fn(Tristate) -> bool) -> Vec<Selector> {
+    pub(super) fn selectors(&self, name: &str, wanted: impl Fn(Tristate) -> bool) -> Vec<Selector> {
         let strength = |select: &&super::lang::Select| {
             let symbol = self.kconfig.symbol(&select.by);
             let definition = symbol.and_then(|symbol| symbol.definitions.get(select.definition));
@@ -257,9 +283,7 @@ impl<'a> Explainer<'a> {
     fn state(&self, name: &str, needed: Option<Tristate>) -> SymbolState {
         let settable = match self.kconfig.symbol(name) {
             None => Settable::Unknown,
-            Some(symbol) if symbol.definitions.iter().all(|definition| definition.prompt.is_none()) => {
-                Settable::NoPrompt
-            }
+            Some(symbol) if has_no_prompt(symbol) => Settable::NoPrompt,
             Some(symbol) if self.visibility(symbol) == Some(Tristate::No) => Settable::UnmetDependencies,
             Some(_) => Settable::Yes,
         };
@@ -322,7 +346,12 @@ fn fits(kind: SymbolType, value: &Value) -> bool {
     }
 }
 
-fn is_bool(symbol: &Symbol) -> bool {
+/// True if nobody can set a symbol: it follows from others.
+pub(super) fn has_no_prompt(symbol: &Symbol) -> bool {
+    symbol.definitions.iter().all(|definition| definition.prompt.is_none())
+}
+
+pub(super) fn is_bool(symbol: &Symbol) -> bool {
     symbol.kind == Some(SymbolType::Bool)
 }
 

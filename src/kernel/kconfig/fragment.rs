@@ -14,9 +14,23 @@ use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+/// Who asks for a symbol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Asker {
+    /// vmptcp: a fragment of its own, or virtme-ng's list. It gives way to what the tree asks for.
+    Vmptcp,
+    /// The kernel tree: the config file of its selftests.
+    Tree,
+    /// The user: a fragment, a setting, a flag.
+    User,
+}
+
 /// A fragment's text, and what to call it when something in it did not take.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Fragment {
+    /// Whose it is.
+    pub by: Asker,
     /// A path, or a name such as "virtme-ng".
     pub label: String,
     /// Its text, in the format of the kernel's fragments.
@@ -26,6 +40,8 @@ pub struct Fragment {
 /// Where a symbol was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Origin {
+    /// Who asks.
+    pub by: Asker,
     /// The fragment's label, or "-e on the command line".
     pub label: String,
     /// The line, counted from 1, where there is one.
@@ -79,6 +95,21 @@ impl Value {
             },
             _ => self == other,
         }
+    }
+
+    /// How much of a symbol this is: 0 for n, 1 for m, 2 for y. `None` for a number or a string.
+    pub fn rank(&self) -> Option<u8> {
+        match self {
+            Self::No => Some(0),
+            Self::Module => Some(1),
+            Self::Yes => Some(2),
+            Self::Str(_) | Self::Num(_) => None,
+        }
+    }
+
+    /// True if this is all that `wanted` asks for: the same, or y where m would do.
+    pub fn meets(&self, wanted: &Self) -> bool {
+        self.same(wanted) || self.rank().zip(wanted.rank()).is_some_and(|(this, wanted)| this > wanted)
     }
 
     /// How the line of `.config` for `symbol` reads.
@@ -156,7 +187,7 @@ impl Fragment {
         let mut parsed = Parsed::default();
         for (line, number) in self.text.lines().zip(1u32..) {
             let line = line.trim_start_matches('\u{feff}').trim();
-            let origin = || Origin { label: self.label.clone(), line: Some(number) };
+            let origin = || Origin { by: self.by, label: self.label.clone(), line: Some(number) };
             let malformed =
                 |what: &str| Error::usage(format!("{}:{number}: {what}: {line}", self.label)).hint(EXPECTED);
             if let Some(rest) = line.strip_prefix("#?") {
@@ -202,7 +233,7 @@ impl Request {
             return Err(Error::usage(format!("{option} {symbol}: not the name of a kernel symbol"))
                 .hint(format!("a name has letters, digits and underscores only: {option} MPTCP_IPV6")));
         }
-        let origin = Origin { label: format!("{option} on the command line"), line: None };
+        let origin = Origin { by: Asker::User, label: format!("{option} on the command line"), line: None };
         Ok(Self { symbol: bare.to_owned(), value, origin })
     }
 
@@ -275,7 +306,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Parsed> {
-        Fragment { label: "my.config".into(), text: text.into() }.parse()
+        Fragment { by: Asker::User, label: "my.config".into(), text: text.into() }.parse()
     }
 
     #[test]
@@ -324,7 +355,7 @@ mod tests {
     #[test]
     fn an_excuse_has_a_symbol_and_a_reason() {
         let parsed = parse("#? CONFIG_X: gone: since 6.17").unwrap();
-        let origin = Origin { label: "my.config".into(), line: Some(1) };
+        let origin = Origin { by: Asker::User, label: "my.config".into(), line: Some(1) };
         assert_eq!(
             parsed.excuses,
             [Excuse { symbol: "X".into(), reason: "gone: since 6.17".into(), origin }]

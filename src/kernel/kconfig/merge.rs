@@ -1,6 +1,6 @@
 //! Requests of many fragments, merged: the last one for a symbol wins.
 
-use super::fragment::Request;
+use super::fragment::{Asker, Request};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -16,36 +16,37 @@ pub struct Override {
 /// One request per symbol.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Merged {
-    /// In the order in which the symbols were first asked for.
+    /// In the order in which they were made: kconfig, too, lets the last one of a choice win.
     pub requests: Vec<Request>,
-    /// For each of `requests`, its place among all that were made: the larger one was made later.
-    pub order: Vec<usize>,
     /// Every request whose value is not the one that holds, in the order in which they were made.
     pub overrides: Vec<Override>,
 }
 
-/// Merges requests in the order in which they were made.
+/// Merges requests in the order in which they were made. What vmptcp itself asks for never weakens what the tree asked
+/// for before.
 pub fn merge(requests: impl IntoIterator<Item = Request>) -> Merged {
-    let mut finals: Vec<Request> = Vec::new();
-    let mut places: HashMap<String, usize> = HashMap::new();
-    let mut order = Vec::new();
+    let mut held: HashMap<String, (usize, Request)> = HashMap::new();
     let mut replaced = Vec::new();
     for (now, request) in requests.into_iter().enumerate() {
-        if let Some(&place) = places.get(&request.symbol) {
-            order[place] = now;
-            replaced.push(std::mem::replace(&mut finals[place], request));
-        } else {
-            places.insert(request.symbol.clone(), finals.len());
-            finals.push(request);
-            order.push(now);
+        let weaker = |held: &Request| {
+            let both = (held.origin.by, request.origin.by) == (Asker::Tree, Asker::Vmptcp);
+            both && !request.value.meets(&held.value)
+        };
+        if held.get(&request.symbol).is_some_and(|(_, held)| weaker(held)) {
+            replaced.push((now, request));
+        } else if let Some(earlier) = held.insert(request.symbol.clone(), (now, request)) {
+            replaced.push(earlier);
         }
     }
+    replaced.sort_by_key(|(when, _)| *when);
     let overrides = replaced
         .into_iter()
-        .map(|earlier| Override { by: finals[places[&earlier.symbol]].clone(), earlier })
+        .filter_map(|(_, earlier)| Some(Override { by: held.get(&earlier.symbol)?.1.clone(), earlier }))
         .filter(|pair| !pair.earlier.value.same(&pair.by.value))
         .collect();
-    Merged { requests: finals, order, overrides }
+    let mut finals: Vec<(usize, Request)> = held.into_values().collect();
+    finals.sort_by_key(|(when, _)| *when);
+    Merged { requests: finals.into_iter().map(|(_, request)| request).collect(), overrides }
 }
 
 impl Merged {
@@ -61,15 +62,25 @@ mod tests {
     use super::*;
 
     fn merged(texts: &[&str]) -> Merged {
-        merge(texts.iter().zip('a'..).flat_map(|(text, name)| {
-            Fragment { label: name.to_string(), text: (*text).to_owned() }.parse().unwrap().requests
+        merged_from('a', texts)
+    }
+
+    /// Fragments called `first` and so on; `t` is the tree's, `v` vmptcp's.
+    fn merged_from(first: char, texts: &[&str]) -> Merged {
+        merge(texts.iter().zip(first..).flat_map(|(text, name)| {
+            let by = match name {
+                't' => Asker::Tree,
+                'v' => Asker::Vmptcp,
+                _ => Asker::User,
+            };
+            Fragment { by, label: name.to_string(), text: (*text).to_owned() }.parse().unwrap().requests
         }))
     }
 
     #[test]
-    fn the_last_one_wins_and_the_order_is_kept() {
+    fn the_last_one_wins_and_stands_last() {
         let merged = merged(&["CONFIG_X=y\nCONFIG_Y=m", "CONFIG_Z=1\n# CONFIG_X is not set"]);
-        assert_eq!(merged.text(), "# CONFIG_X is not set\nCONFIG_Y=m\nCONFIG_Z=1\n");
+        assert_eq!(merged.text(), "CONFIG_Y=m\nCONFIG_Z=1\n# CONFIG_X is not set\n");
     }
 
     #[test]
@@ -85,5 +96,15 @@ mod tests {
         let merged = merged(&["CONFIG_X=y", "CONFIG_X=n", "CONFIG_X=y"]);
         assert_eq!(merged.overrides.len(), 1);
         assert_eq!(merged.overrides[0].earlier.origin.label, "b");
+    }
+    #[test]
+    fn what_the_tree_asks_for_is_not_weakened_by_vmptcp_but_by_the_user() {
+        let texts =
+            ["CONFIG_X=m\nCONFIG_Y=y\nCONFIG_Z=m", "", "CONFIG_X=n\nCONFIG_Y=m\nCONFIG_Z=y", "CONFIG_Y=n"];
+        let merged = merged_from('t', &texts);
+        assert_eq!(merged.text(), "CONFIG_X=m\nCONFIG_Z=y\n# CONFIG_Y is not set\n");
+        let pairs: Vec<_> =
+            merged.overrides.iter().map(|o| format!("{} by {}", o.earlier.origin, o.by.origin)).collect();
+        assert_eq!(pairs, ["t:2 by w:1", "t:3 by v:3", "v:1 by t:1", "v:2 by w:1"]);
     }
 }

@@ -4,6 +4,8 @@
 //!
 //! ```text
 //! fragments -> requests -> merged -> (make) .config -> verify, against the tree's Kconfig files -> Proof -> render
+//!                            ^          |                                                        ^
+//!                            +- needs --+                          remedy (solve, then make) -----+
 //! ```
 
 mod configure;
@@ -12,18 +14,21 @@ mod explain;
 mod fragment;
 pub mod lang;
 mod merge;
+mod needs;
 mod proof;
 mod purpose;
+mod remedy;
 mod render;
+mod solve;
 mod stamp;
 mod verify;
 mod virtme;
 
 pub use configure::{Base, ConfigureRequest, Outcome, Source, commands_of, configure, current};
 pub use dotconfig::DotConfig;
-pub use fragment::{Excuse, Fragment, Origin, Parsed, Request, Value};
+pub use fragment::{Asker, Excuse, Fragment, Origin, Parsed, Request, Value};
 pub use merge::{Merged, Override, merge};
-pub use proof::{Mismatch, Proof, Reason, Selector, Settable, Severity, SymbolState, Unmet};
+pub use proof::{Mismatch, Proof, Reason, Remedy, Selector, Settable, Severity, SymbolState, Unmet};
 pub use render::render;
 pub use verify::{Expectations, verify};
 pub use virtme::virtme_symbols;

@@ -28,10 +28,21 @@ pub struct Mismatch {
     pub severity: Severity,
     /// Why it came out so.
     pub reason: Reason,
+    /// Flags that help, tried with the tree's own kconfig. None if none were found, or none are needed.
+    pub remedy: Option<Remedy>,
     /// Why that does no harm, if a fragment says so.
     pub excuse: Option<Excuse>,
     /// True if it cannot take because a later request turned off what it needs.
     pub on_purpose: bool,
+}
+
+/// Flags for the command line with which a request takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remedy {
+    /// The flags, as they are typed: `-e FOO`.
+    pub flags: Vec<String>,
+    /// True if they ask for something else than the request did, and stand in its place.
+    pub instead: bool,
 }
 
 /// Why a request did not take.
@@ -73,6 +84,11 @@ pub enum Reason {
         defaults: Vec<String>,
         /// Its definitions that have a default and dependencies that are not met.
         unmet: Vec<Unmet>,
+    },
+    /// It has no prompt, and what it is hangs on the compiler, on other tools or on the environment.
+    Computed {
+        /// Where it is defined.
+        place: String,
     },
     /// It is a member of a choice.
     Choice {
@@ -174,6 +190,8 @@ pub struct Proof {
     pub requested: usize,
     /// How many of them have exactly the value that was asked for last.
     pub granted: usize,
+    /// What was asked for besides, because the tree's own requests need it.
+    pub added: Vec<Request>,
     /// The others, and the requests that were overridden; errors first, then warnings, then notes.
     pub mismatches: Vec<Mismatch>,
 }

@@ -1,7 +1,7 @@
 //! Mismatches as text for a person.
 
-use super::fragment::Value;
-use super::proof::{Mismatch, Reason, Selector, Settable, Severity, SymbolState, Unmet};
+use super::fragment::{Asker, Request, Value};
+use super::proof::{Mismatch, Reason, Remedy, Selector, Settable, Severity, SymbolState, Unmet};
 use crate::text::Shown;
 use std::fmt::Write;
 
@@ -39,14 +39,13 @@ fn one(text: &mut String, mismatch: &Mismatch) -> std::fmt::Result {
             "{severity}: CONFIG_{symbol} is {}, {asked} was asked for ({origin})",
             mismatch.actual
         )?;
-        let (why, remedy) = explanation(mismatch);
-        labelled(text, "why", &why)?;
-        labelled(text, "remedy", &remedy)?;
+        labelled(text, "why", &why(&mismatch.reason, request))?;
+        labelled(text, "remedy", &remedy(mismatch))?;
     }
     match &mismatch.excuse {
         Some(excuse) => labelled(text, "fine", &[format!("{} ({})", excuse.reason, excuse.origin)]),
         None if mismatch.on_purpose && mismatch.severity == Severity::Note => {
-            labelled(text, "fine", &["what it needs was turned off by a later request".to_owned()])
+            labelled(text, "fine", &["a later request ruled it out".to_owned()])
         }
         None => Ok(()),
     }
@@ -59,68 +58,67 @@ fn labelled(text: &mut String, label: &str, lines: &[String]) -> std::fmt::Resul
     Ok(())
 }
 
-/// Why, and what to do: lines.
-fn explanation(mismatch: &Mismatch) -> (Vec<String>, Vec<String>) {
-    let symbol = &mismatch.request.symbol;
-    match &mismatch.reason {
-        Reason::Unknown { nearest } => (
-            vec!["this tree has no such symbol for this architecture".to_owned()],
-            vec![match nearest {
-                Some(nearest) => format!("did you mean CONFIG_{nearest}?"),
-                None => drop_or_excuse(symbol),
-            }],
-        ),
-        Reason::Overridden { .. } => (Vec::new(), Vec::new()),
-        Reason::WrongType { type_name } => (
-            vec![format!("it is of type {type_name}, which cannot be {}", mismatch.request.value)],
-            (type_name == "bool").then(|| format!("build it in: -e {symbol}")).into_iter().collect(),
-        ),
-        Reason::Unmet { definitions } => {
-            let mut remedy = remedy_of_unmet(definitions);
-            if remedy.is_empty() {
-                remedy.push(drop_or_excuse(symbol));
-            }
-            (definitions.iter().flat_map(unmet).collect(), remedy)
+/// Why: lines.
+fn why(reason: &Reason, request: &Request) -> Vec<String> {
+    match reason {
+        Reason::Unknown { .. } => vec!["this tree has no such symbol for this architecture".to_owned()],
+        Reason::Overridden { .. } => Vec::new(),
+        Reason::WrongType { type_name } => {
+            vec![format!("it is of type {type_name}, which cannot be {}", request.value)]
         }
-        Reason::Selected { by } => (
-            vec![format!("selected by {}", selectors(by))],
-            vec!["drop the request, or turn off those that select it".to_owned()],
-        ),
+        Reason::Unmet { definitions } => definitions.iter().flat_map(unmet).collect(),
+        Reason::Selected { by } => vec![format!("selected by {}", selectors(by))],
         Reason::NoPrompt { place, selectable_by, defaults, unmet } => {
             no_prompt(place, selectable_by, defaults, unmet)
+        }
+        Reason::Computed { place } => {
+            vec![format!("it follows from the compiler, the tools or the environment ({place})")]
         }
         Reason::Choice { prompt, place, winner, winner_origin } => {
             let place = format!("the choice \"{prompt}\" ({place})");
             let asked =
                 winner_origin.as_ref().map(|origin| format!(", asked for in {origin}")).unwrap_or_default();
-            match winner {
-                Some(winner) if winner == symbol => {
-                    (vec![format!("{place} has to have one member, and no other was asked for")], Vec::new())
+            vec![match winner {
+                Some(winner) if *winner == request.symbol => {
+                    format!("{place} has to have one member, and no other was asked for")
                 }
-                Some(winner) => (
-                    vec![format!("only one member of {place} can be on: CONFIG_{winner} is{asked}")],
-                    vec![format!("-d {winner} -e {symbol}")],
-                ),
-                None => (vec![format!("{place} has no member that is on")], Vec::new()),
-            }
+                Some(winner) => format!("only one member of {place} can be on: CONFIG_{winner} is{asked}"),
+                None => format!("{place} has no member that is on"),
+            }]
         }
         Reason::Default { default, place, unmet } => {
             let mut why = vec![format!("its prompt is not shown, so its default holds: {default} ({place})")];
             why.extend(unmet.iter().flat_map(|unmet| lacking("to show it takes", unmet)));
-            (why, remedy_of_unmet(unmet))
+            why
         }
-        Reason::ModulesOff => (vec!["this kernel has no modules".to_owned()], vec!["-e MODULES".to_owned()]),
-        Reason::Range { low, high } => {
-            (vec![format!("its range is {low} to {high}")], vec![format!("--set {symbol}={low}")])
-        }
+        Reason::ModulesOff => vec!["this kernel has no modules".to_owned()],
+        Reason::Range { low, high } => vec![format!("its range is {low} to {high}")],
         Reason::Unclear { place } => {
-            (vec![format!("its dependencies seem to be met; see its definition ({place})")], Vec::new())
+            vec![format!("its dependencies seem to be met; see its definition ({place})")]
         }
     }
 }
 
-fn drop_or_excuse(symbol: &str) -> String {
-    format!("drop the request, or excuse it in a fragment: #? CONFIG_{symbol}: why it may be missing")
+/// What to do: flags that were tried, or that there are none. What came out stronger than asked, or on purpose, needs
+/// nothing.
+fn remedy(mismatch: &Mismatch) -> Vec<String> {
+    let meant = match &mismatch.reason {
+        Reason::Unknown { nearest: Some(nearest) } => format!("did you mean CONFIG_{nearest}? "),
+        _ => String::new(),
+    };
+    match &mismatch.remedy {
+        Some(Remedy { flags, instead: true }) => vec![format!("{meant}{} instead", flags.join(" "))],
+        Some(Remedy { flags, .. }) => vec![format!("add {}", flags.join(" "))],
+        None if mismatch.severity == Severity::Note => Vec::new(),
+        None if !meant.is_empty() => vec![meant.trim_end().to_owned(), drop_or_excuse(&mismatch.request)],
+        None => vec![drop_or_excuse(&mismatch.request)],
+    }
+}
+
+fn drop_or_excuse(request: &Request) -> String {
+    let excuse = format!("excuse it in a fragment: #? CONFIG_{}: why it may be missing", request.symbol);
+    // The requests of others cannot be dropped.
+    if request.origin.by == Asker::User { format!("drop the request, or {excuse}") } else { excuse }
 }
 
 fn unmet(unmet: &Unmet) -> Vec<String> {
@@ -168,35 +166,7 @@ fn culprit(state: &SymbolState) -> String {
     line
 }
 
-/// The flags that would change what stands in the way, as far as one can.
-fn remedy_of_unmet(definitions: &[Unmet]) -> Vec<String> {
-    let mut flags: Vec<String> = Vec::new();
-    let Some(definition) = definitions.iter().min_by_key(|definition| definition.failing.len()) else {
-        return flags;
-    };
-    for state in &definition.symbols {
-        match (state.settable, state.needed.as_deref()) {
-            (Settable::Yes, Some("n")) => flags.push(format!("-d {}", state.symbol)),
-            (Settable::Yes | Settable::UnmetDependencies, Some(_)) => {
-                flags.push(format!("-e {}", state.symbol));
-            }
-            _ => {}
-        }
-    }
-    if flags.is_empty() {
-        return flags;
-    }
-    let one = definition.failing.iter().any(|part| part.contains("||"));
-    let one = if one { " (of those joined by || one is enough)" } else { "" };
-    vec![flags.join(" ") + one]
-}
-
-fn no_prompt(
-    place: &str,
-    selectable_by: &[Selector],
-    defaults: &[String],
-    unmet: &[Unmet],
-) -> (Vec<String>, Vec<String>) {
+fn no_prompt(place: &str, selectable_by: &[Selector], defaults: &[String], unmet: &[Unmet]) -> Vec<String> {
     let mut why = vec![format!("it has no prompt ({place}): it cannot be set, it follows from others")];
     if !defaults.is_empty() {
         why.push(format!("  by default: {}", listed(defaults.iter().cloned())));
@@ -205,12 +175,7 @@ fn no_prompt(
         why.push(format!("  selected by: {}", selectors(selectable_by)));
     }
     why.extend(unmet.iter().flat_map(|definition| lacking("its dependencies are not met", definition)));
-    let mut remedy = remedy_of_unmet(unmet);
-    if remedy.is_empty() {
-        let select = if selectable_by.is_empty() { "" } else { ", or ask for one that selects it" };
-        remedy.push(format!("drop the request{select}"));
-    }
-    (why, remedy)
+    why
 }
 
 fn selectors(by: &[Selector]) -> String {

@@ -7,6 +7,7 @@
 //! trusted.
 
 use super::configure::{Base, ConfigureRequest, Source};
+use super::fragment::{Asker, Request};
 use super::lang::Architecture;
 use super::proof::Proof;
 use crate::error::{Error, IoContext, Result};
@@ -102,19 +103,23 @@ fn inputs(request: &ConfigureRequest) -> Digest {
         Base::Existing => ("existing", Vec::new()),
         Base::File(path) => ("file", std::fs::read(path).unwrap_or_default()),
     };
+    let asked = |key: Key, request: &Request| {
+        let line = request.origin.line.map(|line| line.to_string()).unwrap_or_default();
+        let value = String::from(request.value.clone());
+        key.list(["symbol", &request.symbol, &value, &request.origin.label, &line])
+    };
     let key = Key::new("kconfig's inputs").field(base).field(text);
     let key = request.sources.iter().fold(key, |key, source| match source {
-        Source::Fragment(fragment) => key.list(["fragment", &fragment.label, &fragment.text]),
-        Source::Symbol(request) => {
-            let line = request.origin.line.map(|line| line.to_string()).unwrap_or_default();
-            let value = String::from(request.value.clone());
-            key.list(["symbol", &request.symbol, &value, &request.origin.label, &line])
+        Source::Fragment(fragment) => {
+            let by = if fragment.by == Asker::User { "the user's fragment" } else { "fragment" };
+            key.list([by, &fragment.label, &fragment.text])
         }
+        Source::Symbol(request) => asked(key, request),
     });
+    let key = request.required.iter().fold(key.field("required"), asked);
     let strict = if request.strict { "strict" } else { "" };
     let environment = request.environment.kept.iter().flat_map(|(name, value)| [name, value]);
-    key.list(&request.required)
-        .field(strict)
+    key.field(strict)
         .list(&request.make_variables)
         .list(environment)
         .field(request.tree.as_os_str().as_bytes())

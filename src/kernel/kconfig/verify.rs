@@ -2,7 +2,7 @@
 
 use super::dotconfig::DotConfig;
 use super::explain::Explainer;
-use super::fragment::{Excuse, Value};
+use super::fragment::{Asker, Excuse, Request, Value};
 use super::lang::Kconfig;
 use super::merge::Merged;
 use super::proof::{Mismatch, Proof, Reason, Severity};
@@ -10,8 +10,8 @@ use super::proof::{Mismatch, Proof, Reason, Severity};
 /// What matters how much.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Expectations<'a> {
-    /// Symbols, without `CONFIG_`, that must take: it is an error if one ends up weaker than asked.
-    pub required: &'a [String],
+    /// What must take: it is an error if one of these symbols ends up with less than is asked here, whatever others ask.
+    pub required: &'a [Request],
     /// Symbols that may fail.
     pub excuses: &'a [Excuse],
     /// Makes errors of warnings.
@@ -28,66 +28,108 @@ enum Compared {
     Weaker,
 }
 
-fn compare(asked: &Value, actual: &Value) -> Compared {
-    let rank = |value: &Value| match value {
-        Value::No => Some(0),
-        Value::Module => Some(1),
-        Value::Yes => Some(2),
-        Value::Str(_) | Value::Num(_) => None,
-    };
-    match (rank(asked), rank(actual)) {
-        _ if asked.same(actual) => Compared::Same,
-        (Some(asked), Some(actual)) if actual > asked => Compared::Stronger,
-        _ => Compared::Weaker,
+fn compare(asked: &Value, actual: Option<&Value>) -> Compared {
+    // A string that is not there is an empty one.
+    let empty = actual.is_none() && *asked == Value::Str(String::new());
+    let actual = actual.unwrap_or(&Value::No);
+    // What was a bool in one tree is a number in another.
+    let zero = *asked == Value::No && actual.same(&Value::Num("0".to_owned()));
+    if empty || zero || asked.same(actual) {
+        Compared::Same
+    } else if actual.meets(asked) {
+        Compared::Stronger
+    } else {
+        Compared::Weaker
     }
+}
+
+/// True if `config` has exactly what is asked for.
+pub(super) fn is_granted(request: &Request, config: &DotConfig) -> bool {
+    compare(&request.value, config.get(&request.symbol)) == Compared::Same
+}
+
+/// True if `config` has at least what is asked for.
+pub(super) fn is_met(request: &Request, config: &DotConfig) -> bool {
+    compare(&request.value, config.get(&request.symbol)) != Compared::Weaker
 }
 
 /// Compares every request with `config`, and explains each that did not take with the tree's own Kconfig files.
 pub fn verify(merged: &Merged, config: &DotConfig, kconfig: &Kconfig, expect: &Expectations) -> Proof {
-    let explainer = Explainer::new(merged, config, kconfig);
+    let judge = Judge { explainer: Explainer::new(merged, config, kconfig), config, expect };
     let mut mismatches = Vec::new();
     let mut granted = 0;
-    let mut report = |request: &super::Request, reason: Reason, compared: Compared| {
-        let required = expect.required.contains(&request.symbol);
-        let excuse = expect.excuses.iter().find(|excuse| excuse.symbol == request.symbol);
-        let overridden = matches!(reason, Reason::Overridden { .. });
-        let on_purpose = compared == Compared::Weaker && !overridden && explainer.off_on_purpose(request);
-        let severity = match compared {
-            Compared::Weaker if excuse.is_some() => Severity::Note,
-            Compared::Weaker if on_purpose && !required => Severity::Note,
-            Compared::Weaker if required && !overridden => Severity::Error,
-            // Somebody took a required symbol back, on purpose: worth more than a note, unless it is excused.
-            Compared::Weaker if required || !overridden => Severity::Warning,
-            _ => Severity::Note,
-        };
-        let severity =
-            if severity == Severity::Warning && expect.strict { Severity::Error } else { severity };
-        let actual = config.get(&request.symbol).cloned().unwrap_or(Value::No);
-        mismatches.push(Mismatch {
-            request: request.clone(),
-            actual,
-            severity,
-            reason,
-            excuse: excuse.filter(|_| compared == Compared::Weaker).cloned(),
-            on_purpose,
-        });
-    };
     for request in &merged.requests {
-        let actual = config.get(&request.symbol).unwrap_or(&Value::No);
+        let actual = config.get(&request.symbol);
         match compare(&request.value, actual) {
             Compared::Same => granted += 1,
-            compared => report(request, explainer.reason(request, actual), compared),
+            compared => {
+                let reason = judge.explainer.reason(request, actual.unwrap_or(&Value::No));
+                mismatches.push(judge.mismatch(request, reason, compared));
+            }
         }
     }
     for pair in &merged.overrides {
-        let actual = config.get(&pair.earlier.symbol).unwrap_or(&Value::No);
-        match compare(&pair.earlier.value, actual) {
+        match compare(&pair.earlier.value, config.get(&pair.earlier.symbol)) {
             Compared::Same => {}
-            compared => report(&pair.earlier, Reason::Overridden { by: pair.by.clone() }, compared),
+            compared => {
+                let reason = Reason::Overridden { by: pair.by.clone() };
+                mismatches.push(judge.mismatch(&pair.earlier, reason, compared));
+            }
         }
     }
     mismatches.sort_by_key(|mismatch| std::cmp::Reverse(mismatch.severity));
-    Proof { requested: merged.requests.len(), granted, mismatches }
+    Proof { requested: merged.requests.len(), granted, added: Vec::new(), mismatches }
+}
+
+struct Judge<'a> {
+    explainer: Explainer<'a>,
+    config: &'a DotConfig,
+    expect: &'a Expectations<'a>,
+}
+
+impl Judge<'_> {
+    fn mismatch(&self, request: &Request, reason: Reason, compared: Compared) -> Mismatch {
+        let excuse = self.expect.excuses.iter().find(|excuse| excuse.symbol == request.symbol);
+        let overridden = matches!(reason, Reason::Overridden { .. });
+        let on_purpose =
+            compared == Compared::Weaker && !overridden && self.explainer.off_on_purpose(request);
+        let severity = match self.severity(request, &reason, on_purpose) {
+            _ if compared != Compared::Weaker || excuse.is_some() => Severity::Note,
+            Severity::Warning if self.expect.strict => Severity::Error,
+            severity => severity,
+        };
+        Mismatch {
+            request: request.clone(),
+            actual: self.config.get(&request.symbol).cloned().unwrap_or(Value::No),
+            severity,
+            reason,
+            remedy: None,
+            excuse: excuse.filter(|_| compared == Compared::Weaker).cloned(),
+            on_purpose,
+        }
+    }
+
+    /// How much it matters that less came out than was asked for.
+    fn severity(&self, request: &Request, reason: &Reason, on_purpose: bool) -> Severity {
+        let overridden = matches!(reason, Reason::Overridden { .. });
+        let demand = self.expect.required.iter().find(|demand| demand.symbol == request.symbol);
+        match demand {
+            // Somebody took a required symbol back, on purpose: worth more than a note.
+            Some(demand) if !is_met(demand, self.config) => {
+                if overridden {
+                    Severity::Warning
+                } else {
+                    Severity::Error
+                }
+            }
+            // vmptcp asked for more than the tree does, and the tree got what it asks for.
+            Some(_) if request.origin.by != Asker::User => Severity::Note,
+            _ if overridden || on_purpose => Severity::Note,
+            // Nobody sets these, and whoever gives a whole .config has them in it.
+            _ if matches!(reason, Reason::Computed { .. }) => Severity::Note,
+            _ => Severity::Warning,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The symbols that virtme itself needs.
 
-use super::fragment::Fragment;
+use super::fragment::{Asker, Fragment};
 use crate::error::Result;
 use crate::process::Cmd;
 use std::path::Path;
@@ -12,5 +12,5 @@ pub fn virtme_symbols(tool: &Path, tree: &Path) -> Result<Fragment> {
         let error = error.context("cannot ask virtme-ng which kernel symbols it needs");
         error.hint("see whether it is too old, and install another one privately: vmptcp doctor --fix")
     })?;
-    Ok(Fragment { label: "virtme-ng".to_owned(), text })
+    Ok(Fragment { by: Asker::Vmptcp, label: "virtme-ng".to_owned(), text })
 }

@@ -1,5 +1,4 @@
 use super::*;
-use crate::error::Kind;
 use std::os::unix::fs::MetadataExt;
 
 /// A tree whose kconfig grants all that it is asked, but for DENIED; and counts how often it ran.
@@ -9,7 +8,7 @@ olddefconfig:\n\tgrep -v DENIED $(O)/$(KCONFIG_CONFIG) > $(O)/t; mv $(O)/t $(O)/
 defconfig:\n\techo CONFIG_FROM_BASE=y > $(O)/$(KCONFIG_CONFIG); echo CONFIG_A=n >> $(O)/$(KCONFIG_CONFIG)\n";
 
 const KCONFIG: &str =
-    "config A\n\tbool \"a\"\nconfig DENIED\n\tbool \"d\"\n\tdepends on B\nconfig B\n\tbool \"b\"\n";
+    "config A\n\tbool \"a\"\nconfig DENIED\n\tbool \"d\"\n\tdepends on NOWHERE\nconfig B\n\tbool \"b\"\n";
 
 struct Sandbox {
     _dir: tempfile::TempDir,
@@ -27,8 +26,12 @@ impl Sandbox {
             out: dir.path().join("out"),
             cache: dir.path().join("cache"),
             base: Base::Minimal,
-            sources: vec![Source::Fragment(Fragment { label: "a.config".into(), text: fragment.into() })],
-            required: vec!["DENIED".into()],
+            sources: vec![Source::Fragment(Fragment {
+                by: Asker::User,
+                label: "a.config".into(),
+                text: fragment.into(),
+            })],
+            required: Vec::new(),
             make_variables: Vec::new(),
             environment: MakeEnvironment::default(),
             strict: false,
@@ -61,7 +64,8 @@ impl Sandbox {
 
 #[test]
 fn what_did_not_change_is_known_without_make_and_keeps_its_proof() {
-    let sandbox = Sandbox::new("CONFIG_A=y\nCONFIG_DENIED=y\n");
+    let mut sandbox = Sandbox::new("CONFIG_A=y\nCONFIG_DENIED=y\n");
+    sandbox.request.required.push(Request::from_flag("-e", "DENIED", Value::Yes).unwrap());
     let first = sandbox.configure();
     assert!(first.changed && first.resolved);
     assert_eq!((first.proof.requested, first.proof.granted), (2, 1));
@@ -76,10 +80,7 @@ fn the_file_is_untouched_if_its_content_stays_the_same() {
     let mut sandbox = Sandbox::new("CONFIG_A=y\n");
     sandbox.configure();
     let written = sandbox.written();
-    sandbox
-        .request
-        .sources
-        .push(Source::Symbol(Request::from_flag("-e", "A", super::super::Value::Yes).unwrap()));
+    sandbox.request.sources.push(Source::Symbol(Request::from_flag("-e", "A", Value::Yes).unwrap()));
     let outcome = sandbox.configure();
     assert!(outcome.resolved && !outcome.changed);
     assert_eq!((sandbox.runs(), sandbox.written()), (2, written));
@@ -95,6 +96,40 @@ fn a_changed_tree_or_an_edited_result_is_resolved_again() {
     std::fs::write(sandbox.request.out.join(".config"), "CONFIG_EDITED=y\n").unwrap();
     assert!(sandbox.configure().changed);
     assert_eq!((sandbox.config().as_str(), sandbox.runs()), ("CONFIG_A=y\n", 3));
+}
+
+/// A fragment of the tree's, then one of vmptcp's.
+fn ask(sandbox: &mut Sandbox, tree: &str, own: &str) {
+    let fragment = |by, text: &str| Fragment { by, label: format!("{by:?}"), text: text.to_owned() };
+    let tree = fragment(Asker::Tree, tree);
+    sandbox.request.required = tree.parse().unwrap().requests;
+    sandbox.request.sources =
+        [tree, fragment(Asker::Vmptcp, own)].into_iter().map(Source::Fragment).collect();
+}
+
+#[test]
+fn what_the_tree_asks_for_gets_what_it_needs_from_vmptcp_but_not_from_the_user() {
+    let mut sandbox = Sandbox::new("");
+    let kconfig = "config BLOCK\n\tbool \"b\"\nconfig LOOP\n\ttristate \"l\"\n\tdepends on BLOCK && TARGET\n\
+                   config TARGET\n\tbool \"t\"\n";
+    std::fs::write(sandbox.request.tree.join("Kconfig"), kconfig).unwrap();
+    // LOOP takes only together with what it depends on.
+    let makefile = "allnoconfig:\n\techo >> $(O)/runs; cp $(O)/$(KCONFIG_ALLCONFIG) $(O)/$(KCONFIG_CONFIG); \\\n\
+        \tgrep -q BLOCK=y $(O)/$(KCONFIG_CONFIG) && grep -q TARGET=y $(O)/$(KCONFIG_CONFIG) || \\\n\
+        \tsed -i /LOOP/d $(O)/$(KCONFIG_CONFIG)\n";
+    std::fs::write(sandbox.request.tree.join("Makefile"), makefile).unwrap();
+    ask(&mut sandbox, "CONFIG_LOOP=m\n", "# CONFIG_BLOCK is not set\n# CONFIG_LOOP is not set\n");
+    let proof = sandbox.configure().proof;
+    assert_eq!(sandbox.config(), "CONFIG_LOOP=m\nCONFIG_BLOCK=y\nCONFIG_TARGET=y\n");
+    assert!(proof.verdict().is_ok() && sandbox.runs() == 2, "{proof:?}");
+    let added: Vec<_> =
+        proof.added.iter().map(|added| format!("{}: {}", added.symbol, added.origin)).collect();
+    assert_eq!(added, ["BLOCK: CONFIG_LOOP of Tree:1 needs it", "TARGET: CONFIG_LOOP of Tree:1 needs it"]);
+    // The user's word is the last one, and the error says so.
+    sandbox.request.sources.push(Source::Symbol(Request::from_flag("-d", "BLOCK", Value::No).unwrap()));
+    let proof = sandbox.configure().proof;
+    assert!(proof.verdict().unwrap_err().to_string().ends_with("CONFIG_LOOP"));
+    assert!(super::super::render(&proof.mismatches).contains("turned off in -d on the command line"));
 }
 
 #[test]
@@ -138,7 +173,8 @@ fn what_cannot_be_done_says_what_to_do() {
     );
     std::fs::remove_file(sandbox.request.tree.join("Kconfig")).unwrap();
     assert_eq!(sandbox.fails().kind(), Kind::Usage);
-    sandbox.request.sources = vec![Source::Fragment(Fragment { label: "b".into(), text: "bad".into() })];
+    sandbox.request.sources =
+        vec![Source::Fragment(Fragment { by: Asker::User, label: "b".into(), text: "bad".into() })];
     assert!(sandbox.fails().to_string().starts_with("b:1: "));
 }
 
@@ -152,12 +188,13 @@ fn real_tree() {
     let paths = variable("VMPTCP_FRAGMENTS");
     let fragments = std::env::split_paths(&paths).map(|path| {
         let label = path.file_name().unwrap().to_string_lossy().into_owned();
-        Source::Fragment(Fragment { label, text: std::fs::read_to_string(path).unwrap() })
+        Source::Fragment(Fragment { by: Asker::Vmptcp, label, text: std::fs::read_to_string(path).unwrap() })
     });
     let tree = PathBuf::from(variable("VMPTCP_TREE"));
     let selftests = tree.join("tools/testing/selftests/net/mptcp/config");
-    let selftests = Fragment { label: "selftests".into(), text: std::fs::read_to_string(selftests).unwrap() };
-    let required = selftests.parse().unwrap().requests.into_iter().map(|request| request.symbol).collect();
+    let selftests = std::fs::read_to_string(selftests).unwrap();
+    let selftests = Fragment { by: Asker::Tree, label: "selftests".into(), text: selftests };
+    let required = selftests.parse().unwrap().requests;
     let virtme = super::super::virtme_symbols(Path::new(&variable("VMPTCP_VIRTME")), &tree).unwrap();
     let sources = [virtme, selftests].into_iter().map(Source::Fragment).chain(fragments).collect();
     let request = ConfigureRequest {

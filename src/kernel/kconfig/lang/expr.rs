@@ -209,6 +209,17 @@ impl Expr {
         }
     }
 
+    /// True if any part of it is for the tree's own kconfig to work out.
+    pub fn has_macro(&self) -> bool {
+        match self {
+            Self::Macro(_) => true,
+            Self::Constant(text) => text.contains('$'),
+            Self::Symbol(_) => false,
+            Self::Not(inner) => inner.has_macro(),
+            Self::And(a, b) | Self::Or(a, b) | Self::Compare(_, a, b) => a.has_macro() || b.has_macro(),
+        }
+    }
+
     /// Its parts that are joined by `&&` at the top.
     pub fn conjuncts(&self) -> Vec<&Self> {
         match self {

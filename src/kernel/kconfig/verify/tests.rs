@@ -50,19 +50,49 @@ config EXPERT
 	bool "expert"
 config ODD
 	bool "odd"
+config CC_IS_GCC
+	def_bool $(success,test "$(cc-name)" = GCC)
+config GCC_VERSION
+	int
+	default $(cc-version) if CC_IS_GCC
+	default 0
+config CC_VERSION_TEXT
+	string
+	default "$(CC_VERSION_TEXT)"
+config CC_ODD
+	def_bool y if GCC_VERSION >= 100000
+config LD_OLD
+	def_bool CC_ODD && X86
+config TEXT
+	string "text"
+	depends on EXPERT
 config PROBED
 	bool "probed"
 	depends on $(cc-option,-fodd)
 "#;
 
+/// Fragments t and v are the tree's and vmptcp's, all others the user's.
+fn asker(name: char) -> Asker {
+    match name {
+        't' => Asker::Tree,
+        'v' => Asker::Vmptcp,
+        _ => Asker::User,
+    }
+}
+
 /// What becomes of fragments a, b, … whose result is `config`, as text and as data.
 fn proof(fragments: &[&str], config: &str, expect: &Expectations) -> Proof {
+    proof_from('a', fragments, config, expect)
+}
+
+fn proof_from(first: char, fragments: &[&str], config: &str, expect: &Expectations) -> Proof {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("Kconfig"), KCONFIG).unwrap();
     let kconfig = read(dir.path(), &Architecture::of_build([]));
     let mut all = Parsed::default();
-    for (text, name) in fragments.iter().zip('a'..) {
-        let parsed = Fragment { label: name.to_string(), text: (*text).into() }.parse().unwrap();
+    for (text, name) in fragments.iter().zip(first..) {
+        let parsed =
+            Fragment { by: asker(name), label: name.to_string(), text: (*text).into() }.parse().unwrap();
         all.requests.extend(parsed.requests);
         all.excuses.extend(parsed.excuses);
     }
@@ -98,7 +128,7 @@ fn unmet_dependencies_come_with_every_symbol_and_its_value() {
                     KPROBES=n must be on
                     TINY=y must be off; asked for in a:2
                     the others: FTRACE=y X86=y ARM64=n
-          remedy  -e KPROBES -d TINY
+          remedy  drop the request, or excuse it in a fragment: #? CONFIG_KPROBE_EVENTS: why it may be missing
         "#);
 }
 
@@ -111,9 +141,9 @@ fn what_has_no_prompt_or_hangs_on_a_macro_says_so() {
                   its dependencies are not met (Kconfig:9): FTRACE && KPROBE_EVENTS
                     KPROBE_EVENTS=n must be on; its own dependencies are not met
                     the others: FTRACE=y
-          remedy  -e KPROBE_EVENTS
+          remedy  drop the request, or excuse it in a fragment: #? CONFIG_BPF_EVENTS: why it may be missing
         warning: CONFIG_PROBED is n, y was asked for (a:2)
-          why     its dependencies are not met (Kconfig:48): $(cc-option,-fodd)
+          why     its dependencies are not met (Kconfig:64): $(cc-option,-fodd)
                     what does not hold: $(cc-option,-fodd)
           remedy  drop the request, or excuse it in a fragment: #? CONFIG_PROBED: why it may be missing
         "#);
@@ -125,7 +155,7 @@ fn a_dependency_that_is_a_module_makes_no_more_than_a_module() {
         warning: CONFIG_USER is m, y was asked for (a:1)
           why     its dependencies are not met (Kconfig:28): CRC
                     CRC=m must be y; asked for in a:2
-          remedy  -e CRC
+          remedy  drop the request, or excuse it in a fragment: #? CONFIG_USER: why it may be missing
         "#);
 }
 
@@ -137,18 +167,16 @@ fn selected_chosen_defaulted_and_out_of_range() {
     insta::assert_snapshot!(shown(&[asked], config), @r#"
         warning: CONFIG_VOLUNTARY is n, y was asked for (a:2)
           why     only one member of the choice "Model" (Kconfig:31) can be on: CONFIG_NONE is, asked for in a:3
-          remedy  -d NONE -e VOLUNTARY
+          remedy  drop the request, or excuse it in a fragment: #? CONFIG_VOLUNTARY: why it may be missing
         warning: CONFIG_CPUS is 2, 1 was asked for (a:4)
           why     its range is 2 to 64
-          remedy  --set CPUS=2
+          remedy  drop the request, or excuse it in a fragment: #? CONFIG_CPUS: why it may be missing
         note: CONFIG_NETLINK is y, m was asked for (a:1)
           why     selected by LOG=y if X86 (Kconfig:25)
-          remedy  drop the request, or turn off those that select it
         note: CONFIG_CONSOLE is y, n was asked for (a:5)
           why     its prompt is not shown, so its default holds: y if X86 (Kconfig:43)
                   to show it takes (Kconfig:41): EXPERT
                     EXPERT=n must be on
-          remedy  -e EXPERT
         "#);
 }
 
@@ -159,21 +187,22 @@ fn what_cannot_be_as_it_was_asked_for() {
         warning: CONFIG_KPROBE is n, y was asked for (a:1)
           why     this tree has no such symbol for this architecture
           remedy  did you mean CONFIG_KPROBES?
+                  drop the request, or excuse it in a fragment: #? CONFIG_KPROBE: why it may be missing
         warning: CONFIG_NOWHERE_NEAR is n, y was asked for (a:2)
           why     this tree has no such symbol for this architecture
           remedy  drop the request, or excuse it in a fragment: #? CONFIG_NOWHERE_NEAR: why it may be missing
         warning: CONFIG_FTRACE is n, m was asked for (a:3)
           why     it is of type bool, which cannot be m
-          remedy  build it in: -e FTRACE
+          remedy  drop the request, or excuse it in a fragment: #? CONFIG_FTRACE: why it may be missing
         warning: CONFIG_ODD is n, y was asked for (a:5)
           why     its dependencies seem to be met; see its definition (Kconfig:46)
+          remedy  drop the request, or excuse it in a fragment: #? CONFIG_ODD: why it may be missing
         warning: CONFIG_NETLINK is n, y was asked for (a:6)
           why     it has no prompt (Kconfig:21): it cannot be set, it follows from others
                     selected by: LOG=n if X86 (Kconfig:25)
-          remedy  drop the request, or ask for one that selects it
+          remedy  drop the request, or excuse it in a fragment: #? CONFIG_NETLINK: why it may be missing
         note: CONFIG_CRC is y, m was asked for (a:4)
           why     this kernel has no modules
-          remedy  -e MODULES
         "#);
 }
 
@@ -188,19 +217,16 @@ fn overridden_excused_and_turned_off_on_purpose_are_notes_with_their_reason() {
           why     its dependencies are not met (Kconfig:6): FTRACE && KPROBES && (X86 || ARM64) && !TINY
                     FTRACE=n must be on; turned off in b:1
                     the others: KPROBES=y X86=y ARM64=n TINY=n
-          remedy  -e FTRACE
-          fine    what it needs was turned off by a later request
+          fine    a later request ruled it out
         note: CONFIG_BPF_EVENTS is n, y was asked for (a:3)
           why     it has no prompt (Kconfig:9): it cannot be set, it follows from others
                     by default: y
                   its dependencies are not met (Kconfig:9): FTRACE && KPROBE_EVENTS
                     FTRACE=n must be on; turned off in b:1
                     KPROBE_EVENTS=n must be on; though y was asked for in a:2; its own dependencies are not met
-          remedy  -e FTRACE -e KPROBE_EVENTS
-          fine    what it needs was turned off by a later request
+          fine    a later request ruled it out
         note: CONFIG_GONE is n, y was asked for (a:4)
           why     this tree has no such symbol for this architecture
-          remedy  did you mean CONFIG_NONE?
           fine    gone since 6.17 (b:2)
         note: CONFIG_FTRACE=y (a:1) is overridden: n (b:1)
         "#);
@@ -215,7 +241,7 @@ fn an_earlier_no_does_not_excuse_a_later_yes() {
 
 #[test]
 fn required_symbols_make_errors_and_strictness_makes_more() {
-    let required = ["ODD".to_owned(), "NETLINK".to_owned(), "TINY".to_owned()];
+    let required = demands("CONFIG_ODD=y\nCONFIG_NETLINK=m\nCONFIG_TINY=y");
     let expect = Expectations { required: &required, ..Expectations::default() };
     let fragments = ["CONFIG_EXPERT=y\nCONFIG_ODD=y\nCONFIG_NETLINK=m\nCONFIG_TINY=y", "CONFIG_TINY=n"];
     let of = |expect: &Expectations| {
@@ -229,6 +255,59 @@ fn required_symbols_make_errors_and_strictness_makes_more() {
     assert_eq!(of(&strict), ["EXPERT Error", "ODD Error", "TINY Error", "NETLINK Note"]);
     let error = proof(&fragments, "CONFIG_NETLINK=y", &expect).verdict().unwrap_err();
     assert!(error.to_string().ends_with("CONFIG_ODD"), "{error}");
+}
+
+fn demands(text: &str) -> Vec<Request> {
+    let fragment = Fragment { by: Asker::Tree, label: "tree".into(), text: text.into() };
+    fragment.parse().unwrap().requests
+}
+
+#[test]
+fn what_is_required_is_what_the_tree_asks_for_not_what_vmptcp_raised_it_to() {
+    let required = demands("CONFIG_CRC=m\nCONFIG_USER=m\nCONFIG_LOG=m");
+    let expect = Expectations { required: &required, ..Expectations::default() };
+    let fragments = |user: &'static str| -> Vec<(String, Severity)> {
+        // t, u, v, w: the tree's, none, vmptcp's, the user's.
+        let all = ["CONFIG_CRC=m\nCONFIG_USER=m\nCONFIG_LOG=m", "", "CONFIG_CRC=y\nCONFIG_USER=y", user];
+        let config = match user {
+            "CONFIG_CRC=m" => "CONFIG_MODULES=y\nCONFIG_CRC=m\nCONFIG_USER=m\nCONFIG_LOG=m",
+            _ => "CONFIG_MODULES=y\nCONFIG_CRC=y\nCONFIG_USER=m",
+        };
+        let mismatches = proof_from('t', &all, config, &expect).mismatches;
+        mismatches.into_iter().map(|mismatch| (mismatch.request.symbol, mismatch.severity)).collect()
+    };
+    // A module is what the tree wants, and all that depends on it.
+    assert!(fragments("CONFIG_CRC=m").iter().all(|(_, severity)| *severity == Severity::Note));
+    // Less than the tree wants is an error, also where the user wants more than both.
+    let found = fragments("CONFIG_USER=y");
+    assert_eq!(found[0], ("LOG".to_owned(), Severity::Error));
+    assert!(found.contains(&("USER".to_owned(), Severity::Warning)), "the user's own wish: {found:?}");
+}
+
+#[test]
+fn a_whole_config_of_another_machine_is_no_source_of_warnings() {
+    let asked = "CONFIG_CC_IS_GCC=y\nCONFIG_CC_VERSION_TEXT=\"gcc 10\"\nCONFIG_GCC_VERSION=100200\nCONFIG_CC_ODD=y\n\
+                 CONFIG_TEXT=\"\"\nCONFIG_NOWHERE=\"\"\nCONFIG_LD_OLD=y";
+    let config = "CONFIG_CC_VERSION_TEXT=\"clang 19\"\nCONFIG_GCC_VERSION=0\nCONFIG_X86=y";
+    let proof = proof(&[asked], config, &Expectations { strict: true, ..Expectations::default() });
+    assert!(proof.of(Severity::Warning).chain(proof.of(Severity::Error)).next().is_none(), "{proof:?}");
+    assert_eq!((proof.requested, proof.granted), (7, 2));
+    insta::assert_snapshot!(render(proof.mismatches.iter().take(1)), @r#"
+        note: CONFIG_CC_IS_GCC is n, y was asked for (a:1)
+          why     it follows from the compiler, the tools or the environment (Kconfig:48)
+        "#);
+    // What is a number in this tree is off at 0.
+    assert_eq!(severities(&["CONFIG_CPUS=n"], "CONFIG_CPUS=0", &Expectations::default()), []);
+    // A plain symbol without a prompt is not the compiler's business.
+    assert_eq!(severities(&["CONFIG_BPF_EVENTS=y"], "", &Expectations::default())[0].1, Severity::Warning);
+}
+
+#[test]
+fn a_later_choice_of_another_member_is_on_purpose() {
+    let chosen = |fragments: &[&str]| severities(fragments, "CONFIG_VOLUNTARY=y", &Expectations::default());
+    let none = "NONE".to_owned();
+    assert_eq!(chosen(&["CONFIG_NONE=y", "CONFIG_VOLUNTARY=y"]), [(none.clone(), Severity::Note)]);
+    assert_eq!(chosen(&["CONFIG_VOLUNTARY=y", "CONFIG_NONE=y"]), [(none, Severity::Warning)]);
 }
 
 #[test]
@@ -251,7 +330,10 @@ fn text_of_the_tree_cannot_command_a_terminal() {
     std::fs::write(dir.path().join("Kconfig"), "config A\n\tbool \"a\"\n\tdepends on \"\x1b[2J\" = \"b\"\n")
         .unwrap();
     let kconfig = read(dir.path(), &Architecture::of_build([]));
-    let requests = Fragment { label: "a\x1b".into(), text: "CONFIG_A=y".into() }.parse().unwrap().requests;
+    let requests = Fragment { by: Asker::User, label: "a\x1b".into(), text: "CONFIG_A=y".into() }
+        .parse()
+        .unwrap()
+        .requests;
     let proof = verify(&merge(requests), &DotConfig::default(), &kconfig, &Expectations::default());
     let text = render(&proof.mismatches);
     assert!(text.contains("\\u{1b}[2J") && !text.contains('\x1b'), "{text}");
