@@ -1,5 +1,6 @@
 //! The agent: runs inside the guest, does what the host says, and powers the guest off when the host is gone.
 
+use super::cgroup;
 use super::job::{self, Running};
 use super::kmemleak;
 use super::port::{self, Voice};
@@ -18,6 +19,8 @@ type Jobs = Arc<Mutex<HashMap<JobId, Running>>>;
 /// Serves the host until it closes its end, then restarts the guest, which ends QEMU: it runs with `-no-reboot`.
 pub fn run() -> Result<()> {
     let (port, voice) = port::open()?;
+    // Without memory control groups there is nothing to join.
+    let _ = cgroup::join(Path::new(cgroup::ROOT));
     voice.say(&ready());
     let jobs = Jobs::default();
     read_messages(port, |message| {

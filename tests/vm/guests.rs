@@ -48,6 +48,16 @@ fn a_command_that_is_not_there_says_so() {
 
 #[test]
 #[ignore = "boots a kernel"]
+fn sockets_are_charged_to_a_memory_control_group() {
+    let script = "cat /proc/self/cgroup; cat /sys/fs/cgroup/vmptcp/memory.stat; ls -d /sys/module/kfence";
+    let ran = exec(&["sh", "-c", script], b"");
+    assert!(ran.stdout.starts_with("0::/vmptcp\n"), "{}", ran.stdout);
+    assert!(ran.stdout.lines().any(|line| line.starts_with("sock ")), "{}", ran.stdout);
+    assert!(ran.stdout.contains("/sys/module/kfence"), "{}", ran.stdout);
+}
+
+#[test]
+#[ignore = "boots a kernel"]
 fn what_a_guest_writes_stays_there_unless_it_is_opened() {
     let dir = tempfile::tempdir().expect("a directory");
     // Characters that virtme-ng does not take.
