@@ -139,7 +139,7 @@ impl MakeEnvironment {
     /// A command without what make must not see.
     #[must_use]
     pub fn on(&self, cmd: Cmd) -> Cmd {
-        self.hidden.iter().fold(cmd, Cmd::without)
+        self.hidden.iter().fold(cmd, Cmd::env_remove)
     }
 }
 

@@ -30,8 +30,8 @@ use std::process::ExitStatus;
 pub struct Cmd {
     program: OsString,
     args: Vec<OsString>,
-    env: Vec<(OsString, OsString)>,
-    without: Vec<OsString>,
+    /// Variables that are set, or removed.
+    env: Vec<(OsString, Option<OsString>)>,
     cwd: Option<PathBuf>,
 }
 
@@ -53,7 +53,6 @@ impl Cmd {
             program: program.as_ref().to_owned(),
             args: Vec::new(),
             env: Vec::new(),
-            without: Vec::new(),
             cwd: None,
         }
     }
@@ -83,13 +82,6 @@ impl Cmd {
     #[must_use]
     pub fn env_remove(mut self, key: impl AsRef<OsStr>) -> Self {
         self.env.push((key.as_ref().to_owned(), None));
-        self
-    }
-
-    /// Takes one variable out of its environment.
-    #[must_use]
-    pub fn without(mut self, key: impl AsRef<OsStr>) -> Self {
-        self.without.push(key.as_ref().to_owned());
         self
     }
 
@@ -134,9 +126,6 @@ impl Cmd {
                 Some(value) => expression.env(key, value),
                 None => expression.env_remove(key),
             };
-        }
-        for key in &self.without {
-            expression = expression.env_remove(key);
         }
         if let Some(dir) = &self.cwd {
             expression = expression.dir(dir);
@@ -184,9 +173,12 @@ impl Cmd {
     #[allow(clippy::disallowed_methods, reason = "this is the room that spawns")]
     fn to_std(&self) -> std::process::Command {
         let mut command = std::process::Command::new(&self.program);
-        command.args(&self.args).envs(self.env.iter().map(|(key, value)| (key, value)));
-        for key in &self.without {
-            command.env_remove(key);
+        command.args(&self.args);
+        for (key, value) in &self.env {
+            match value {
+                Some(value) => command.env(key, value),
+                None => command.env_remove(key),
+            };
         }
         if let Some(dir) = &self.cwd {
             command.current_dir(dir);
@@ -215,9 +207,10 @@ impl fmt::Display for Cmd {
         for (key, value) in self.env.iter().filter_map(|(key, value)| Some((key, value.as_ref()?))) {
             write!(f, "{}={} ", quote(key), quote(value))?;
         }
-        if !self.without.is_empty() {
+        let mut removed = self.env.iter().filter(|(_, value)| value.is_none()).peekable();
+        if removed.peek().is_some() {
             f.write_str("env ")?;
-            self.without.iter().try_for_each(|key| write!(f, "-u {} ", quote(key)))?;
+            removed.try_for_each(|(key, _)| write!(f, "-u {} ", quote(key)))?;
         }
         f.write_str(&quote(&self.program))?;
         self.args.iter().try_for_each(|arg| write!(f, " {}", quote(arg)))
