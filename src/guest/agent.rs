@@ -79,7 +79,12 @@ fn why_not(job: &Job, error: &Error) -> (String, i32) {
     if found || !cwd.is_dir() {
         (error.to_string(), 126)
     } else {
-        (format!("no such command in the guest: {program}"), 127)
+        let what = if program.contains('/') {
+            format!("there is no {program} in the guest, seen from {}", job.cwd)
+        } else {
+            format!("no such command in the guest: {program}")
+        };
+        (what, 127)
     }
 }
 

@@ -9,6 +9,7 @@ mod id;
 pub mod interrupt;
 mod lines;
 mod namespace;
+mod refusal;
 mod supervise;
 mod tool;
 
@@ -188,6 +189,15 @@ impl Cmd {
 
     fn spawn_error(&self, error: &std::io::Error) -> Error {
         let program = self.program.to_string_lossy();
+        let path = Path::new(&self.program);
+        let file = if path.components().count() > 1 {
+            self.cwd.as_ref().map_or_else(|| path.to_owned(), |dir| dir.join(path))
+        } else {
+            find(&program).map(|tool| tool.path).unwrap_or_default()
+        };
+        if let Some(reason) = refusal::reason(&file, error) {
+            return Error::cannot_run(format!("cannot run {program}: {reason}"));
+        }
         match error.kind() {
             std::io::ErrorKind::NotFound => {
                 Error::cannot_run(format!("cannot run {program}: it is not installed"))

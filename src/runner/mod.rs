@@ -8,6 +8,7 @@ mod evidence;
 pub mod fleet;
 mod history;
 pub mod journal;
+mod launch;
 mod leaks;
 mod links;
 mod log;

@@ -10,6 +10,7 @@ pub mod profile;
 pub mod sample;
 pub mod selftests;
 pub mod shard;
+pub mod start;
 pub mod timeout;
 
 mod pattern;

@@ -10,6 +10,7 @@ use super::capture::Capture;
 use super::evidence::{self, Evidence};
 use super::fleet::{Job, Orders};
 use super::journal::Journal;
+use super::launch;
 use super::leaks;
 use super::packets::Place;
 use super::running::{Ended, Running, Stop, begin_mark, end_mark};
@@ -192,7 +193,7 @@ impl Worker {
         let capture =
             Capture::create(&journal.path().join(&output), &journal.path().join(format!("{stem}.tap")))?;
         let test = &job.selection.test;
-        let mut argv = vec![format!("./{}", test.program)];
+        let mut argv = launch::words(Path::new(&orders.directory), test, journal)?;
         let (mut cwd, mut env, mut place) = (orders.directory.clone(), orders.env.clone(), None);
         let captures = orders.alone.as_ref().and_then(|alone| alone.captures.as_ref());
         if let Some(captures) = captures.filter(|_| job.id.rerun > 0 && test.captures) {
