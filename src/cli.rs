@@ -17,7 +17,7 @@ Examples:
   vmptcp run                           from a tree to the verdict of the default profile
   vmptcp test                          build what changed, then run that profile
   vmptcp test mptcp_join -- -f         one script, with an argument of its own
-  vmptcp test 'diag/*inuse*'           only these subtests count
+  vmptcp test mptcp_join:subflows      only these groups of its subtests
   vmptcp validate                      the patches on top of the tree, before they are sent
   vmptcp config -e NET_SCH_CAKE        configure, and say of each symbol whether it took
   vmptcp sample c-echo                 a sample program, and proof of what it spoke

@@ -131,6 +131,13 @@ pub enum Event {
         /// The result.
         result: Subtest,
     },
+    /// Subtests that ran and do not count, as a filter asked for others.
+    LeftOut {
+        /// Which run of which test.
+        test: TestId,
+        /// Their names.
+        names: Vec<String>,
+    },
     /// Something was collected that may tell why a test failed, or a VM.
     Evidence {
         /// The test that it is about.

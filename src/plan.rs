@@ -53,6 +53,8 @@ pub struct TestPlan {
     pub repeat: u32,
     /// Start nothing more after the first that fails.
     pub fail_fast: bool,
+    /// What is skipped fails.
+    pub all_features: bool,
     /// Whether the tests are told that the machine is slow; none where that depends on it.
     pub slow: Option<bool>,
     /// Variables for the tests.
@@ -63,6 +65,17 @@ pub struct TestPlan {
     pub fleet: FleetPlan,
     /// The file that knows how long tests took before.
     pub history: PathBuf,
+    /// What is known of their subtests.
+    pub known: KnownSubtests,
+}
+
+/// Where the subtests of earlier runs are remembered.
+#[derive(Debug, Clone)]
+pub struct KnownSubtests {
+    /// The file.
+    pub path: PathBuf,
+    /// What the names depend on: the selftests' files and the variables that they are given.
+    pub key: String,
 }
 
 /// The guests that are wanted.

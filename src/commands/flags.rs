@@ -295,6 +295,9 @@ pub struct TestFlags {
     /// Keep the host busy meanwhile
     #[arg(long)]
     stress: bool,
+    /// Fail what is skipped: nothing may be missing
+    #[arg(long)]
+    all_features: bool,
     /// A variable for the tests
     #[arg(long, value_name = "NAME=VALUE")]
     env: Vec<String>,
@@ -321,6 +324,7 @@ impl TestFlags {
             .value("test.confirm", "--confirm", self.confirm.as_ref())
             .switch("test.until-fail", "--until-fail", self.until_fail)
             .switch("test.stress", "--stress", self.stress)
+            .switch("test.all-features", "--all-features", self.all_features)
             .value("test.timeout", "--timeout", self.timeout.as_ref())
             .value("test.slow", "--slow", self.slow.as_ref());
         if self.no_shards {
@@ -416,6 +420,6 @@ pub fn variable_of(text: &str) -> Result<(String, String)> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err(Error::usage(format!("--env {text}: not of the form NAME=VALUE"))
-            .hint("for example: --env SELFTESTS_MPTCP_LIB_EXPECT_ALL_FEATURES=1")),
+            .hint("for example: --env SELFTESTS_MPTCP_LIB_NO_KVERSION_CHECK=1")),
     }
 }

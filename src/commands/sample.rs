@@ -147,8 +147,9 @@ pub(super) fn step(context: &Context, target: &Target) -> Result<Step> {
 pub(super) fn play(context: &Context, target: &Target, suite: Suite, pieces: Vec<Piece>) -> Result<PlayPlan> {
     let guest = GuestPlan { cached_root: true, ..target.guest(context)? };
     let cpus = target.loaded.settings.vm.cpus.map(std::num::NonZero::get);
-    let fail_fast = target.loaded.settings.test.fail_fast;
-    Ok(PlayPlan { suite, pieces, guest, cpus, fail_fast, pcap: false })
+    let test = &target.loaded.settings.test;
+    let (fail_fast, all_features) = (test.fail_fast, test.all_features);
+    Ok(PlayPlan { suite, pieces, guest, cpus, fail_fast, all_features, pcap: false })
 }
 
 /// All samples that have a name: the project's own, and those of the settings, which may replace them.

@@ -5,15 +5,18 @@ use super::flags::{Asked, RunFlags};
 use super::inputs;
 use super::pipeline::{Ended, Target};
 use crate::error::{Error, ExitCode, IoContext, Result};
+use crate::kernel::hash;
 use crate::kernel::kconfig::Source;
-use crate::plan::{FleetPlan, GuestPlan, Plan, Step, TestPlan};
+use crate::plan::{FleetPlan, GuestPlan, KnownSubtests, Plan, Step, TestPlan};
 use crate::report::{console, json, text};
-use crate::settings::{Auto, Slow};
+use crate::runner::remembered;
+use crate::settings::{self, Auto, Slow};
 use crate::suite::selftests::{self, Listing};
 use crate::suite::{Profile, Selection, Timeouts, select, shard};
 use crate::text::decode;
 use std::fmt::Write as _;
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How long a test may take that its suite does not limit.
@@ -28,13 +31,13 @@ Examples:
   vmptcp test                          the default profile: smoke
   vmptcp test --list                   which tests there are
   vmptcp test diag sockopt             these two
-  vmptcp test 'diag/*inuse*'           all of diag runs, only these subtests count
-  vmptcp test mptcp_join:subflows      only these of its groups
+  vmptcp test mptcp_join:subflows      only these groups of its subtests
+  vmptcp test 'diag/*in use*'          all of diag runs, only these subtests count (Linux 6.6 or later)
   vmptcp test mptcp_join -- -f         one script, with an argument of its own
   vmptcp test --vms 1 --no-shards      one after the other, in one guest
   vmptcp test diag --until-fail --stress    hunt what fails now and then
   vmptcp test --profile full --repeat 10 --fail-fast
-  vmptcp test --env SELFTESTS_MPTCP_LIB_EXPECT_ALL_FEATURES=1")]
+  vmptcp test --all-features           what is skipped fails: is anything missing?")]
 pub struct Args {
     /// Which tests, or which of their subtests
     #[arg(value_name = "FILTER")]
@@ -73,20 +76,19 @@ pub fn plan(
 ) -> Result<Plan> {
     let settings = &target.loaded.settings;
     let (selections, notes) = selections(target, filters, arguments)?;
+    let env = variables(&settings.test);
+    let known = known_subtests(target, &env)?;
+    remembered::read(&known.path).check(&selections, &known.key)?;
     let explicit = match settings.test.timeout {
         Auto::Auto => None,
         Auto::Given(time) => Some(time.as_secs()),
     };
-    let mut env: Vec<(String, String)> =
-        settings.test.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-    if !settings.test.ignore_flaky {
-        env.push(("SELFTESTS_MPTCP_LIB_OVERRIDE_FLAKY".to_owned(), "1".to_owned()));
-    }
     let tests = TestPlan {
         selections,
         timeouts: Timeouts::of_suite(CAP).or_explicit(explicit)?,
         repeat: settings.test.repeat.get(),
         fail_fast: settings.test.fail_fast,
+        all_features: settings.test.all_features,
         slow: match settings.test.slow {
             Slow::Auto => None,
             Slow::Yes => Some(true),
@@ -104,6 +106,7 @@ pub fn plan(
             stress: settings.test.stress,
         },
         history: target.work.root().join("durations.json"),
+        known,
     };
     Ok(Plan {
         notes,
@@ -112,6 +115,42 @@ pub fn plan(
             Step::Build(inputs::build(context, &target.tree, &target.work, &target.loaded)?),
             Step::Test(Box::new(tests)),
         ],
+    })
+}
+
+/// The variables that the tests are given: what the user sets wins.
+fn variables(settings: &settings::Test) -> Vec<(String, String)> {
+    let mut env: Vec<(String, String)> =
+        settings.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    let ours = [
+        ("SELFTESTS_MPTCP_LIB_OVERRIDE_FLAKY", !settings.ignore_flaky),
+        ("SELFTESTS_MPTCP_LIB_EXPECT_ALL_FEATURES", settings.all_features),
+    ];
+    for (name, _) in ours.into_iter().filter(|(_, wanted)| *wanted) {
+        if !env.iter().any(|(known, _)| known == name) {
+            env.push((name.to_owned(), "1".to_owned()));
+        }
+    }
+    env
+}
+
+/// Where the subtests of the tree's selftests, as they are now, are remembered.
+fn known_subtests(target: &Target, env: &[(String, String)]) -> Result<KnownSubtests> {
+    let dir = target.tree.root().join("tools/testing/selftests").join(selftests::COLLECTION);
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(&dir).doing("read", &dir)?.flatten().map(|entry| entry.path()).collect();
+    files.sort();
+    let mut all =
+        env.iter().fold(String::new(), |all, (name, value)| all + name + "=" + value + "\0").into_bytes();
+    for file in files.iter().filter(|file| file.is_file()) {
+        all.extend(file.file_name().unwrap_or_default().as_encoded_bytes());
+        all.push(0);
+        all.extend(std::fs::read(file).doing("read", file)?);
+        all.push(0);
+    }
+    Ok(KnownSubtests {
+        path: target.work.root().join("subtests.json"),
+        key: format!("{:016x}", hash::stable(&all)),
     })
 }
 

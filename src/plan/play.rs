@@ -25,6 +25,8 @@ pub struct PlayPlan {
     pub cpus: Option<u32>,
     /// Start nothing more after the first that fails.
     pub fail_fast: bool,
+    /// What is skipped fails.
+    pub all_features: bool,
     /// Capture the packets of each host.
     pub pcap: bool,
 }

@@ -224,6 +224,7 @@ impl Summary {
                 (attempt.started, attempt.vm, attempt.output) = (true, Some(vm), Some(output));
             }
             Event::Subtest { test, result } => self.test(&test).attempt_mut(&test).subtests.push(result),
+            Event::LeftOut { test, names } => self.test(&test).attempt_mut(&test).left_out.extend(names),
             Event::Wire { test, wire } => self.test(&test).attempt_mut(&test).wire = Some(wire),
             Event::Evidence { test, what, file } => self.evidence.push(Evidence { test, what, file }),
             Event::Splat { vm, test, candidates, boot, notice, fingerprint, title, lines } => {

@@ -249,6 +249,7 @@ impl Reporter for Terminal {
             | Event::Provenance { .. }
             | Event::TestsPlanned { .. }
             | Event::Evidence { .. }
+            | Event::LeftOut { .. }
             | Event::TestSharded { .. } => {}
             Event::RunEnded { .. } => self.finish(),
         }

@@ -54,6 +54,9 @@ pub struct Attempt {
     pub started: bool,
     /// Its subtests, in order.
     pub subtests: Vec<Subtest>,
+    /// The names of those that ran and do not count, as a filter asked for others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
     /// What its connections spoke, where that was watched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wire: Option<Wire>,
@@ -70,6 +73,7 @@ impl Default for Attempt {
             output: None,
             started: false,
             subtests: Vec::new(),
+            left_out: Vec::new(),
             wire: None,
         }
     }

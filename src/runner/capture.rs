@@ -1,16 +1,20 @@
 //! The output of one test: raw to disk, TAP to a file of its own, results to whoever wants them.
 
 use super::log::CappedLog;
+use super::skips::{self, Skips};
 use crate::error::Result;
 use crate::event::{Outcome, Subtest};
 use crate::ktap::{self, Parser, Paths, TestResult};
 use crate::process::LINE_LIMIT;
 use crate::suite::Selection;
-use crate::text::decode;
+use crate::suite::known::nearest_first;
 use std::path::Path;
 
 /// How much may be remembered of one test's results, in bytes: some ten thousand of them. No test that is well comes near.
 const RESULTS: usize = 2 * 1024 * 1024;
+
+/// How many names of subtests a reason lists.
+const NAMES: usize = 30;
 
 /// Takes a test's output piece by piece.
 pub(super) struct Capture {
@@ -29,13 +33,19 @@ pub(super) struct Capture {
     /// The last line with something on it, shortened: what the test is doing.
     last_line: String,
     counted: Vec<(String, Outcome, bool)>,
+    /// The names of the subtests that ran and were not asked for.
+    left_out: Vec<String>,
+    /// What it said of what it skipped.
+    skips: Skips,
+    /// Nothing may be skipped.
+    all_features: bool,
     /// What is left of [`RESULTS`]; none once it is used up: from there on results are only in the raw output.
     budget: Option<usize>,
 }
 
 impl Capture {
-    /// `raw` and `tap` are the files to write.
-    pub fn create(raw: &Path, tap: &Path) -> Result<Self> {
+    /// `raw` and `tap` are the files to write; with `all_features` a skip is a failure.
+    pub fn create(raw: &Path, tap: &Path, all_features: bool) -> Result<Self> {
         Ok(Self {
             raw: CappedLog::create(raw)?,
             tap: CappedLog::create(tap)?,
@@ -48,6 +58,9 @@ impl Capture {
             skipped: None,
             last_line: String::new(),
             counted: Vec::new(),
+            left_out: Vec::new(),
+            skips: Skips::default(),
+            all_features,
             budget: Some(RESULTS),
         })
     }
@@ -79,6 +92,7 @@ impl Capture {
             let text = decode(&line[..line.len().min(120)]);
             text.trim().clone_into(&mut self.last_line);
         }
+        self.skips.see(&String::from_utf8_lossy(&line[..line.len().min(1000)]));
         if self.budget.is_none() {
             return Ok(());
         }
@@ -162,18 +176,31 @@ impl Capture {
             let printed = self.paths.label(&result);
             let name = selection.test.subtest_name(&printed).to_owned();
             if !selection.counts(&name) {
+                self.left_out.push(name);
                 continue;
             }
-            self.counted.push((name.clone(), result.outcome, result.flaky_ignored));
+            let (mut outcome, mut reason) = (result.outcome, result.reason);
+            if outcome == Outcome::Skip {
+                reason = reason.or_else(|| self.skips.of_subtest(&name));
+                if self.all_features {
+                    (outcome, reason) = skips::not_allowed(outcome, reason);
+                }
+            }
+            self.counted.push((name.clone(), outcome, result.flaky_ignored));
             found.push(Subtest {
                 number: result.number,
                 name,
-                outcome: result.outcome,
-                reason: result.reason,
+                outcome,
+                reason,
                 ms: result.duration.and_then(|time| u64::try_from(time.as_millis()).ok()),
                 flaky: result.flaky_ignored,
             });
         }
+    }
+
+    /// The names of the subtests that ran and were not asked for.
+    pub fn left_out(&self) -> &[String] {
+        &self.left_out
     }
 
     /// What the test said last; untrusted text.
@@ -189,32 +216,26 @@ impl Capture {
     /// The verdict on a test that ended by itself with `exit_code`, and the reason where it is not plain.
     pub fn verdict(&self, exit_code: i32, selection: &Selection) -> (Outcome, Option<String>) {
         let bad = self.counted.iter().filter(|(_, outcome, flaky)| !outcome.is_ok() && !flaky).count();
+        let skipped = |why: Option<String>| {
+            let why = why.filter(|why| !why.is_empty()).or_else(|| self.skips.of_the_test());
+            if self.all_features { skips::not_allowed(Outcome::Skip, why) } else { (Outcome::Skip, why) }
+        };
         match exit_code {
-            4 if bad == 0 => return (Outcome::Skip, self.skipped.clone().filter(|why| !why.is_empty())),
+            4 if bad == 0 => return skipped(self.skipped.clone()),
             126 | 127 => {
-                return (Outcome::Error, Some(format!("exit code {exit_code}: it could not be started")));
+                let why =
+                    format!("exit code {exit_code}: it, or a program that it needs, could not be started");
+                return (Outcome::Error, Some(why));
             }
             _ => {}
         }
-        if let Some(subtests) = &selection.subtests {
-            let in_vain = subtests.unmatched(&self.counted.iter().map(|(name, ..)| name).collect::<Vec<_>>());
-            if let Some(pattern) = in_vain.first() {
-                return (
-                    Outcome::Error,
-                    Some(format!("no subtest is called {pattern}: see its output for their names")),
-                );
-            }
-            // The others ran as well, and their failures are in its exit code: they were not asked for.
-            return match bad {
-                0 if self.serious => (Outcome::Fail, Some(self.problems.join("; "))),
-                0 => (Outcome::Pass, None),
-                _ => (Outcome::Fail, None),
-            };
+        if selection.subtests.is_some() {
+            return self.verdict_on_some(bad, selection);
         }
         // A shell exits with 2 on an error of syntax: only what is no script means the rest of kselftest's exit codes.
         let script = Path::new(&selection.test.program).extension().is_some_and(|kind| kind == "sh");
         match exit_code {
-            0 if self.counted.is_empty() && self.skipped.is_some() => (Outcome::Skip, self.skipped.clone()),
+            0 if self.counted.is_empty() && self.skipped.is_some() => skipped(self.skipped.clone()),
             0 if bad > 0 => (Outcome::Fail, Some(format!("exit code 0, but {bad} of its subtests failed"))),
             0 if self.serious => {
                 (Outcome::Fail, Some(format!("exit code 0, but {}", self.problems.join("; "))))
@@ -222,11 +243,45 @@ impl Capture {
             0 => (Outcome::Pass, None),
             // Exit codes of kselftest: tools/testing/selftests/kselftest.h
             1 if bad > 0 => (Outcome::Fail, None),
-            1 => (Outcome::Fail, Some("exit code 1".to_owned())),
+            1 => (Outcome::Fail, self.skips.missing().or_else(|| Some("exit code 1".to_owned()))),
             2 if bad == 0 && !script => (Outcome::Xfail, Some("exit code 2".to_owned())),
             3 if bad == 0 && !script => (Outcome::Xpass, Some("exit code 3".to_owned())),
             _ => (Outcome::Fail, Some(format!("exit code {exit_code}"))),
         }
+    }
+
+    /// The verdict where only some subtests were asked for. The others ran as well, and their failures are in the exit
+    /// code: that says nothing.
+    fn verdict_on_some(&self, bad: usize, selection: &Selection) -> (Outcome, Option<String>) {
+        let counted: Vec<&str> = self.counted.iter().map(|(name, ..)| &name[..]).collect();
+        let missing =
+            selection.subtests.as_ref().and_then(|subtests| subtests.missing(&counted).first().copied());
+        match missing {
+            Some(pattern) => (Outcome::Error, Some(self.in_vain(pattern, &counted))),
+            None if bad > 0 => (Outcome::Fail, None),
+            None if self.serious => (Outcome::Fail, Some(self.problems.join("; "))),
+            None if counted.is_empty() => (Outcome::Skip, Some("it has no subtest of this name".to_owned())),
+            None => (Outcome::Pass, None),
+        }
+    }
+
+    /// Says that no subtest matches a pattern, and which there are.
+    fn in_vain(&self, pattern: &str, counted: &[&str]) -> String {
+        let names: Vec<&str> =
+            counted.iter().copied().chain(self.left_out.iter().map(String::as_str)).collect();
+        if let Some(missing) = self.skips.missing().filter(|_| names.is_empty()) {
+            return missing;
+        }
+        if names.is_empty() {
+            return format!("no subtest matches {pattern:?}: it printed no results of subtests");
+        }
+        let nearest = nearest_first(pattern, &names);
+        let listed: Vec<String> = nearest.iter().take(NAMES).map(|name| format!("{name:?}")).collect();
+        let more = match names.len().saturating_sub(NAMES) {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        format!("no subtest matches {pattern:?}; there are: {}{more}", listed.join(", "))
     }
 }
 
@@ -248,9 +303,19 @@ mod tests {
     }
 
     fn run(output: &[u8], exit_code: i32, filters: &[&str]) -> (Vec<Subtest>, Outcome, Option<String>) {
+        run_expecting(false, output, exit_code, filters)
+    }
+
+    fn run_expecting(
+        all_features: bool,
+        output: &[u8],
+        exit_code: i32,
+        filters: &[&str],
+    ) -> (Vec<Subtest>, Outcome, Option<String>) {
         let dir = tempfile::tempdir().unwrap();
         let selection = select(filters, &[case()]).unwrap().remove(0);
-        let mut capture = Capture::create(&dir.path().join("raw"), &dir.path().join("tap")).unwrap();
+        let mut capture =
+            Capture::create(&dir.path().join("raw"), &dir.path().join("tap"), all_features).unwrap();
         let mut found = Vec::new();
         // One byte at a time: the network does not respect lines either.
         for byte in output {
@@ -297,7 +362,10 @@ mod tests {
         assert_eq!((found.len(), outcome), (1, Outcome::Pass));
         let (_, outcome, reason) = run(output, 1, &["diag/three"]);
         assert_eq!(outcome, Outcome::Error);
-        assert!(reason.unwrap().contains("no subtest is called three"));
+        assert_eq!(reason.unwrap(), r#"no subtest matches "three"; there are: "one", "two""#);
+        let (_, outcome, reason) = run(b"all is well\n", 0, &["diag/three"]);
+        assert_eq!(outcome, Outcome::Error);
+        assert_eq!(reason.unwrap(), r#"no subtest matches "three": it printed no results of subtests"#);
     }
 
     #[test]
@@ -326,11 +394,42 @@ mod tests {
         assert!(reason.unwrap().contains("1 of 3 planned results"));
     }
 
+    /// What 6.12's diag.sh prints where `ss` is too old for it.
+    const OLD_SS: &[u8] =
+        b"01 after MPC handshake     [ OK ]\n02 ....chk last_data_sent  [SKIP] Feature probably \
+        not supported\n\nTAP version 13\n1..2\nok 1 - diag: after MPC handshake # time=5ms\n\
+        ok 2 - diag: ....chk last_data_sent # SKIP time=3ms\n";
+
+    #[test]
+    fn where_all_features_are_expected_a_skip_fails_and_names_what_is_missing() {
+        let (found, outcome, _) = run(OLD_SS, 0, &[]);
+        assert_eq!((outcome, found[1].outcome), (Outcome::Pass, Outcome::Skip));
+        assert_eq!(found[1].reason.as_deref(), Some("Feature probably not supported"));
+        let (found, outcome, reason) = run_expecting(true, OLD_SS, 0, &[]);
+        assert_eq!((outcome, found[1].outcome), (Outcome::Fail, Outcome::Fail));
+        assert_eq!(reason.as_deref(), Some("exit code 0, but 1 of its subtests failed"));
+        let why = "skipped, and all features are expected: Feature probably not supported";
+        assert_eq!(found[1].reason.as_deref(), Some(why));
+        let (_, outcome, reason) = run_expecting(true, b"[SKIP] MPTCP support is not available\n", 4, &[]);
+        assert_eq!(outcome, Outcome::Fail);
+        let why = "skipped, and all features are expected: MPTCP support is not available";
+        assert_eq!(reason.as_deref(), Some(why));
+        let missing = b"ERROR: missing feature: mptcp_pm_x$ symbol not found\n";
+        let (_, outcome, reason) = run_expecting(true, missing, 1, &[]);
+        assert_eq!(outcome, Outcome::Fail);
+        assert_eq!(reason.as_deref(), Some("missing feature: mptcp_pm_x$ symbol not found"));
+        assert_eq!(
+            run_expecting(true, OLD_SS, 0, &["diag/handshake"]).1,
+            Outcome::Pass,
+            "it was not asked for"
+        );
+    }
+
     #[test]
     fn endless_results_cost_bounded_memory() {
         let dir = tempfile::tempdir().unwrap();
         let selection = select(&[""; 0], &[case()]).unwrap().remove(0);
-        let mut capture = Capture::create(&dir.path().join("raw"), &dir.path().join("tap")).unwrap();
+        let mut capture = Capture::create(&dir.path().join("raw"), &dir.path().join("tap"), false).unwrap();
         let name = "x".repeat(1000);
         let mut found = 0;
         for number in 1..=5000 {

@@ -68,6 +68,8 @@ pub struct Orders {
     pub env: Vec<(String, String)>,
     /// Start nothing more after the first test that fails.
     pub fail_fast: bool,
+    /// What is skipped fails.
+    pub all_features: bool,
 }
 
 /// A guest that has the host for itself.

@@ -81,6 +81,10 @@ impl Running {
         for result in results {
             journal.add(Event::Subtest { test: self.job.id.clone(), result })?;
         }
+        if !self.capture.left_out().is_empty() {
+            let names = self.capture.left_out().to_vec();
+            journal.add(Event::LeftOut { test: self.job.id.clone(), names })?;
+        }
         if let Some(evidence) = self.evidence.take() {
             evidence.close(&self.job.id, journal)?;
         }

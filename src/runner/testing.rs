@@ -2,7 +2,7 @@
 
 use super::fleet::{self, Alone, Job, Orders};
 use super::history::History;
-use super::{Host, Journal, steps};
+use super::{Host, Journal, remembered, steps};
 use crate::doctor;
 use crate::error::{Error, IoContext, Result};
 use crate::event::{Event, StepStatus, TestId};
@@ -54,6 +54,7 @@ pub(super) fn run(tests: &TestPlan, built: &Built, host: &Host, journal: &mut Jo
             directory: directory.display().to_string(),
             env,
             fail_fast: tests.fail_fast,
+            all_features: tests.all_features,
         };
         let load = if tests.fleet.stress { stress()? } else { Vec::new() };
         let outcome = fleet::run(jobs(tests, vms, slowdown, &history), &orders, journal);
@@ -68,6 +69,9 @@ pub(super) fn run(tests: &TestPlan, built: &Built, host: &Host, journal: &mut Jo
         };
         if let Err(error) = history.learn(journal.summary(), plain) {
             journal.warn(format!("cannot remember how long the tests took: {error}"), None)?;
+        }
+        if let Err(error) = remembered::learn(&tests.known, &tests.selections, journal.summary()) {
+            journal.warn(format!("cannot remember which subtests there are: {error}"), None)?;
         }
         outcome?;
         let summary = journal.summary();

@@ -54,6 +54,7 @@ pub(super) const KEYS: &[(&str, Shape)] = &[
     ("test.stress", Bool),
     ("test.env", Variables),
     ("test.ignore-flaky", Bool),
+    ("test.all-features", Bool),
     ("results.dir", OptionalPath),
     ("results.keep", Number { min: 0, max: 1_000_000 }),
 ];

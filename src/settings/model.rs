@@ -145,6 +145,8 @@ pub struct Test {
     pub env: BTreeMap<String, String>,
     /// A failure that the test itself marks as flaky does not count.
     pub ignore_flaky: bool,
+    /// What is skipped fails.
+    pub all_features: bool,
 }
 
 /// `[results]`

@@ -259,6 +259,7 @@ fn the_listing_shows_every_value_and_its_origin() {
     test.stress = false                                   built-in
     test.env.A = "x\u001B[31m"                            ~/.config/vmptcp/config.toml:3
     test.ignore-flaky = true                              built-in
+    test.all-features = false                             built-in
     results.dir = ""                                      built-in
     results.keep = 20                                     built-in
     profile.full.description = "every test of the suite"  built-in

@@ -28,19 +28,48 @@ impl Selection {
 /// The subtests that were asked for.
 #[derive(Debug, Clone)]
 pub struct Subtests {
-    patterns: Vec<Pattern>,
+    patterns: Vec<Wanted>,
+}
+
+/// One pattern of subtests.
+#[derive(Debug, Clone)]
+struct Wanted {
+    pattern: Pattern,
+    /// It was given for one test only: that must have such a subtest. Of several tests some may have none.
+    alone: bool,
 }
 
 impl Subtests {
     /// Whether any of the patterns matches.
     pub fn matches(&self, subtest: &str) -> bool {
-        self.patterns.iter().any(|pattern| pattern.matches(subtest))
+        self.patterns.iter().any(|wanted| wanted.pattern.matches(subtest))
     }
 
-    /// The patterns that match none of these names: after the run, what the user asked for in vain.
+    /// The patterns that match none of these names.
     pub fn unmatched(&self, subtests: &[impl AsRef<str>]) -> Vec<&str> {
-        let in_vain = |pattern: &&Pattern| !subtests.iter().any(|name| pattern.matches(name.as_ref()));
-        self.patterns.iter().filter(in_vain).map(Pattern::as_str).collect()
+        self.in_vain(subtests).map(|wanted| wanted.pattern.as_str()).collect()
+    }
+
+    /// The patterns that match none of these names although they were given for this test alone: after the run, what the
+    /// user asked for in vain.
+    pub fn missing(&self, subtests: &[impl AsRef<str>]) -> Vec<&str> {
+        let wanted = self.in_vain(subtests).filter(|wanted| wanted.alone);
+        wanted.map(|wanted| wanted.pattern.as_str()).collect()
+    }
+
+    /// Whether this pattern is one of them.
+    pub fn asks_for(&self, pattern: &str) -> bool {
+        self.patterns.iter().any(|wanted| wanted.pattern.as_str() == pattern)
+    }
+
+    /// Whether this one of the patterns matches any of these names.
+    pub fn one_of(&self, pattern: &str, subtests: &[impl AsRef<str>]) -> bool {
+        self.asks_for(pattern) && !self.unmatched(subtests).contains(&pattern)
+    }
+
+    fn in_vain(&self, subtests: &[impl AsRef<str>]) -> impl Iterator<Item = &Wanted> {
+        let in_vain = |wanted: &&Wanted| !subtests.iter().any(|name| wanted.pattern.matches(name.as_ref()));
+        self.patterns.iter().filter(in_vain)
     }
 }
 
@@ -61,14 +90,15 @@ pub fn select(filters: &[impl AsRef<str>], tests: &[TestCase]) -> Result<Vec<Sel
         if matches.is_empty() {
             return Err(nothing_matches(&filter, tests));
         }
+        let alone = matches.len() == 1;
         for at in matches {
-            let subtest = filter.subtest.clone();
+            let subtest = filter.subtest.clone().map(|pattern| Wanted { pattern, alone });
             let flags = filter.flags(&tests[at])?;
             if let Some(selection) = &mut chosen[at] {
                 widen(selection, subtest);
                 widen_groups(&mut selection.test, flags);
             } else {
-                let subtests = subtest.map(|pattern| Subtests { patterns: vec![pattern] });
+                let subtests = subtest.map(|wanted| Subtests { patterns: vec![wanted] });
                 let test = TestCase { args: flags, ..tests[at].clone() };
                 chosen[at] = Some(Selection { test, subtests });
             }
@@ -83,9 +113,9 @@ pub fn check(filter: &str) -> Result<()> {
 }
 
 /// Makes a selection include one more pattern of subtests, or all.
-fn widen(selection: &mut Selection, subtest: Option<Pattern>) {
+fn widen(selection: &mut Selection, subtest: Option<Wanted>) {
     match (&mut selection.subtests, subtest) {
-        (Some(subtests), Some(pattern)) => subtests.patterns.push(pattern),
+        (Some(subtests), Some(wanted)) => subtests.patterns.push(wanted),
         (all, None) => *all = None,
         (None, Some(_)) => {}
     }
@@ -223,7 +253,7 @@ mod tests {
         let text = |selection: &Selection| match &selection.subtests {
             None => selection.test.name.clone(),
             Some(Subtests { patterns }) => {
-                let patterns: Vec<_> = patterns.iter().map(Pattern::as_str).collect();
+                let patterns: Vec<_> = patterns.iter().map(|wanted| wanted.pattern.as_str()).collect();
                 format!("{}/{}", selection.test.name, patterns.join("|"))
             }
         };
@@ -305,6 +335,9 @@ mod tests {
         assert!(!selection.counts("dump addrs") && !selection.counts("no set"));
         let subtests = selection.subtests.as_ref().unwrap();
         assert_eq!(subtests.unmatched(&["dump addrs", "set limits"]), ["flush"]);
+        assert_eq!(subtests.missing(&["dump addrs", "set limits"]), ["flush"]);
+        let several = &select(&["pm/flush"], &named(&NAMES)).unwrap()[0].subtests;
+        assert_eq!(several.as_ref().unwrap().missing(&["dump addrs"]), [""; 0], "it was not asked alone");
         assert!(Selection::whole(named(&NAMES).remove(0)).counts("any"));
     }
 

@@ -1,10 +1,12 @@
 //! What there is to run: pure descriptions, made from the text of a kernel tree's files.
 //!
-//! [`selftests`] lists the tests of a tree; [`filter`] and [`profile`] choose among them; [`timeout`] says how long each
-//! may take; [`shard`] splits one that is long. [`sample`] and [`module`] read what is known of a sample program and of
+//! [`selftests`] lists the tests of a tree; [`filter`] and [`profile`] choose among them; [`known`] has
+//! the subtests of earlier runs; [`timeout`] says how long each
+//! may take; [`shard`] splits one that is long; [`start`] says how one is started. [`sample`] and [`module`] read what is known of a sample program and of
 //! kernel modules.
 
 pub mod filter;
+pub mod known;
 pub mod module;
 pub mod profile;
 pub mod sample;

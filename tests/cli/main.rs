@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly, its helpers too")]
 #![allow(clippy::disallowed_methods, reason = "vmptcp is run from outside, as a user does")]
 
+mod examples;
 mod help;
 mod input;
 mod plan;

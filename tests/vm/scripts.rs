@@ -76,6 +76,7 @@ impl Scripts {
             directory: suite.display().to_string(),
             env: vec![],
             fail_fast: false,
+            all_features: false,
         };
         Self { dir, jobs, orders, journal }
     }

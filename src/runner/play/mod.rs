@@ -12,7 +12,7 @@ pub use show::{HostState, show};
 use super::fleet::{BOOT_SPLAT_HINT, did_not_come_up, splats_at_every_boot};
 use super::stage::{End, Stage, Trouble};
 use super::worker::AFTER_SPLAT;
-use super::{Host, Journal, steps};
+use super::{Host, Journal, skips, steps};
 use crate::doctor;
 use crate::error::{IoContext, Kind as ErrorKind, Result};
 use crate::event::{Event, Outcome, StepStatus, TestId};
@@ -108,8 +108,11 @@ impl Theatre<'_> {
                 Ok(prepared) => self.play(piece, &test, &prepared, &mut guests, journal)?,
                 Err(verdict) => verdict,
             };
-            let failed = !verdict.outcome.is_ok();
-            let Verdict { outcome, reason, exit_code, .. } = verdict;
+            let Verdict { mut outcome, mut reason, exit_code, .. } = verdict;
+            if self.plan.all_features {
+                (outcome, reason) = skips::not_allowed(outcome, reason);
+            }
+            let failed = !outcome.is_ok();
             let seconds = began.elapsed().as_secs_f64();
             journal.add(Event::TestEnded { test, outcome, reason, exit_code, seconds })?;
             if failed && self.plan.fail_fast {

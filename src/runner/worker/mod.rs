@@ -190,8 +190,8 @@ impl Worker {
         self.tests.push(job.id.clone());
         let stem = format!("tests/{}", job.id.stem());
         let output = format!("{stem}.log");
-        let capture =
-            Capture::create(&journal.path().join(&output), &journal.path().join(format!("{stem}.tap")))?;
+        let tap = journal.path().join(format!("{stem}.tap"));
+        let capture = Capture::create(&journal.path().join(&output), &tap, orders.all_features)?;
         let test = &job.selection.test;
         let mut argv = launch::words(Path::new(&orders.directory), test, journal)?;
         let (mut cwd, mut env, mut place) = (orders.directory.clone(), orders.env.clone(), None);

@@ -1,0 +1,105 @@
+//! What a test says is missing, where it skips something or fails for that; and runs in which nothing may be missing.
+
+use crate::event::Outcome;
+
+/// How many of these lines are remembered: more tell nobody anything.
+const MAX_LINES: usize = 200;
+
+/// What precedes the name of a feature that `mptcp_lib.sh` was told to expect (`mptcp_lib_fail_if_expected_feature`).
+const MISSING: &str = "missing feature: ";
+
+/// What a line that says that something is skipped has before the reason: `mptcp_lib_pr_skip`, `ktap_helpers.sh`, and what
+/// the older scripts print.
+const MARKS: [&str; 4] = ["[SKIP]", "[ SKIP ]", "[skip]", "SKIP: "];
+
+/// What a test said about it, line by line.
+#[derive(Debug, Default)]
+pub(super) struct Skips {
+    /// What was skipped, as the line names it, and why; either may be empty.
+    lines: Vec<(String, String)>,
+    missing: Option<String>,
+}
+
+impl Skips {
+    /// Takes a line that is no TAP.
+    pub fn see(&mut self, line: &str) {
+        if let Some((_, feature)) = line.split_once(MISSING) {
+            self.missing = Some(feature.trim().to_owned());
+        }
+        let found = MARKS.iter().find_map(|mark| line.split_once(mark));
+        if let Some((what, why)) = found.filter(|_| self.lines.len() < MAX_LINES) {
+            self.lines.push((what.trim().to_owned(), why.trim().to_owned()));
+        }
+    }
+
+    /// The feature that the test was told to expect, and that is missing.
+    pub fn missing(&self) -> Option<String> {
+        self.missing.as_ref().map(|feature| format!("{MISSING}{feature}"))
+    }
+
+    /// Why the test as a whole was skipped: the last that it said.
+    pub fn of_the_test(&self) -> Option<String> {
+        self.lines.last().map(|(_, why)| why.clone()).filter(|why| !why.is_empty())
+    }
+
+    /// Why a subtest was skipped.
+    pub fn of_subtest(&self, name: &str) -> Option<String> {
+        // In front of the name there is a number.
+        let line = self.lines.iter().find(|(what, _)| !name.is_empty() && what.ends_with(name.trim()));
+        line.map(|(_, why)| why.clone()).filter(|why| !why.is_empty())
+    }
+}
+
+/// How something ended in a run in which nothing may be skipped.
+pub(super) fn not_allowed(outcome: Outcome, reason: Option<String>) -> (Outcome, Option<String>) {
+    if outcome != Outcome::Skip {
+        return (outcome, reason);
+    }
+    let why = reason.map(|why| format!(": {why}")).unwrap_or_default();
+    (Outcome::Fail, Some(format!("skipped, and all features are expected{why}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(lines: &[&str]) -> Skips {
+        let mut skips = Skips::default();
+        lines.iter().for_each(|line| skips.see(line));
+        skips
+    }
+
+    #[test]
+    fn the_lines_of_the_scripts_are_understood() {
+        let skips = of(&[
+            "01 no msk on netns creation                          [ OK ]",
+            "02 ....chk last_data_sent                            [SKIP] Feature probably not supported",
+            "03 ....chk last_data_recv                            [SKIP]",
+        ]);
+        assert_eq!(
+            skips.of_subtest("....chk last_data_sent").as_deref(),
+            Some("Feature probably not supported")
+        );
+        assert_eq!(skips.of_subtest("....chk last_data_recv"), None);
+        assert_eq!(skips.of_subtest("other"), None);
+        assert_eq!(skips.of_subtest(""), None);
+        assert_eq!(
+            of(&["SKIP: Could not run test without ip tool"]).of_the_test().as_deref(),
+            Some("Could not run test without ip tool")
+        );
+        let skips = of(&["ERROR: missing feature: mptcp_pm_data_reset$ symbol not found"]);
+        assert_eq!(
+            skips.missing().as_deref(),
+            Some("missing feature: mptcp_pm_data_reset$ symbol not found")
+        );
+    }
+
+    #[test]
+    fn a_skip_fails_where_none_is_allowed() {
+        assert_eq!(
+            not_allowed(Outcome::Skip, Some("no BTF".into())),
+            (Outcome::Fail, Some("skipped, and all features are expected: no BTF".into()))
+        );
+        assert_eq!(not_allowed(Outcome::Xfail, None), (Outcome::Xfail, None));
+    }
+}
