@@ -132,6 +132,82 @@ fn ctrl_c_stops_the_guest_and_says_so() {
     assert_eq!(report.code, 130, "{}", report.stdout);
 }
 
+#[test]
+#[ignore = "boots a kernel"]
+fn ctrl_c_keeps_what_a_test_said_so_far() {
+    const CHILD: &str = "FAULTS_IN_A_PROCESS_OF_ITS_OWN";
+    const SAID: &str = "echo 'TAP version 13'; echo 1..3; echo 'ok 1 - one'; echo 'not ok 2 - two'; printf 'ok 3 - th'; sleep 600";
+    if let Some(path) = std::env::var_os(CHILD) {
+        vmptcp::process::interrupt::install().expect("signals");
+        let scripts = Scripts::new(&[("talks", SAID), ("never", "exit 0")], 600);
+        fs::write(&path, scripts.dir.path().display().to_string()).expect("a file");
+        let done = scripts.run_interrupted();
+        fs::write(&path, serde_json::to_string(&done.summary).expect("JSON")).expect("a file");
+        return;
+    }
+    // An interrupt is one of the whole process.
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("told");
+    let this = "ctrl_c_keeps_what_a_test_said_so_far";
+    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    let mut child =
+        command.args(["--ignored", "--exact", this]).env(CHILD, &path).spawn().expect("it starts");
+    wait_for(Duration::from_secs(180), || {
+        let run = fs::read_to_string(&path).unwrap_or_default();
+        let log = fs::read_to_string(Path::new(&run).join("runs/latest/tests/talks.1.log"));
+        log.is_ok_and(|log| log.ends_with("ok 3 - th"))
+    });
+    signal(&child, nix::sys::signal::Signal::SIGINT);
+    assert!(child.wait().expect("it ends").success());
+    let summary: serde_json::Value =
+        serde_json::from_slice(&fs::read(&path).expect("what came of it")).expect("JSON");
+    let test = &summary["tests"][0];
+    let subtests: Vec<_> = test["subtests"].as_array().expect("subtests").iter().collect();
+    let outcomes: Vec<_> = subtests.iter().map(|subtest| (&subtest["name"], &subtest["outcome"])).collect();
+    assert_eq!(outcomes, [(&"one".into(), &"pass".into()), (&"two".into(), &"fail".into())], "{test}");
+    assert_eq!(test["outcome"], "not-run");
+    assert!(test["reason"].as_str().is_some_and(|why| why.starts_with("interrupted after ")), "{test}");
+    assert_eq!(summary["tests"][1]["outcome"], "not-run");
+}
+
+#[test]
+#[ignore = "boots a kernel"]
+fn tests_are_started_as_kselftest_starts_them() {
+    let scripts = Scripts::new(
+        &[
+            ("script", "echo run by $0 $1"),
+            ("data", ""),
+            ("interpreter", ""),
+            ("gone", ""),
+            ("executable", "exit 0"),
+        ],
+        30,
+    );
+    let place = Path::new(&scripts.orders.directory).to_owned();
+    let mode = |name: &str, mode| {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        fs::set_permissions(place.join(name), mode).expect("a mode");
+    };
+    mode("script.sh", 0o644);
+    fs::write(place.join("data.sh"), "\x7fELF").expect("a file");
+    mode("data.sh", 0o644);
+    fs::write(place.join("interpreter.sh"), "#!/no/such/shell\n").expect("a file");
+    fs::remove_file(place.join("gone.sh")).expect("it was there");
+    let done = scripts.run();
+    let reason = |at: usize| done.summary.tests[at].result.reason.clone().unwrap_or_default();
+    let outcomes: Vec<Outcome> = done.outcomes().into_iter().map(|(_, outcome)| outcome).collect();
+    let error = Outcome::Error;
+    assert_eq!(outcomes, [Outcome::Pass, error, error, error, Outcome::Pass], "{:?}", done.summary.tests);
+    assert_eq!(
+        done.summary.notes,
+        ["script.sh is not executable: started by its interpreter, /bin/sh"],
+        "it is said once"
+    );
+    assert!(reason(1).contains("./data.sh: it is not executable"), "{}", reason(1));
+    assert!(reason(2).contains("its interpreter /no/such/shell"), "{}", reason(2));
+    assert!(reason(3).starts_with("there is no ./gone.sh in the guest"), "{}", reason(3));
+}
+
 /// What there is of ours on this machine: processes, sockets and mounts, each as a line that names it.
 #[derive(Debug)]
 struct Traces(BTreeSet<String>);

@@ -186,7 +186,7 @@ pub(super) fn stream(cmd: &Cmd, mut on_line: impl FnMut(&str)) -> Result<ExitSta
             // Nobody reads any more: without this the reader would block on a full channel for ever.
             drop(receiver);
             child.stop();
-            return Err(Error::interrupted());
+            return Err(interrupt::error());
         }
     }
     if let Some(reader) = reader {
@@ -196,7 +196,7 @@ pub(super) fn stream(cmd: &Cmd, mut on_line: impl FnMut(&str)) -> Result<ExitSta
     while !child.ended_within(Duration::from_millis(100)) {
         if interrupt::requested() {
             child.stop();
-            return Err(Error::interrupted());
+            return Err(interrupt::error());
         }
     }
     child.wait()

@@ -1,5 +1,6 @@
 //! The live view of a run on standard error. The only place that knows indicatif.
 
+mod size;
 mod table;
 
 pub use table::Table;
@@ -10,14 +11,15 @@ use super::wire;
 use super::{Reporter, Summary, console};
 use crate::event::{Event, GUEST_STEP, Outcome, Progress, Record, StepStatus, Unit};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use size::Room;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// Where nothing moves, a sign of life is due so often.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
 
-/// How much of what one of several VMs does is shown, in characters.
-const EXCERPT: usize = 44;
+/// With fewer columns there is no room for a bar that fills.
+const BAR: usize = 70;
 
 /// How much is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,15 +108,7 @@ impl Terminal {
             Some(what) => drop(self.vms.insert(vm, what)),
             None => drop(self.vms.remove(&vm)),
         }
-        let all = match self.vms.len() {
-            0 | 1 => self.vms.values().next().cloned().unwrap_or_default(),
-            _ => {
-                let short = |(vm, what): (&u32, &String)| {
-                    format!("{vm}: {}", what.chars().take(EXCERPT).collect::<String>())
-                };
-                self.vms.iter().map(short).collect::<Vec<_>>().join("  |  ")
-            }
-        };
+        let all = Room::of_stderr().shared(&self.vms);
         self.sign_of_life(&all);
         self.bar.set_message(all);
     }
@@ -273,11 +267,14 @@ impl Reporter for Terminal {
         self.sign_of_life(text.trim_start());
         if let Some(total) = progress.total {
             if self.bar.length().is_none() {
-                self.bar.set_style(style(match progress.unit {
-                    Unit::Bytes => {
-                        "{spinner} {elapsed:>4} {wide_bar} {bytes}/{total_bytes} {eta:>4} left {msg}"
+                let narrow = Room::of_stderr().cols < BAR;
+                self.bar.set_style(style(match (progress.unit, narrow) {
+                    (Unit::Bytes, false) => {
+                        "{spinner} {elapsed:>4} {wide_bar} {bytes}/{total_bytes} {eta:>4} left"
                     }
-                    Unit::Steps => "{spinner} {elapsed:>4} {wide_bar} {pos}/{len} {eta:>4} left",
+                    (Unit::Bytes, true) => "{spinner} {percent}% of {total_bytes} {wide_msg}",
+                    (Unit::Steps, false) => "{spinner} {elapsed:>4} {wide_bar} {pos}/{len} {eta:>4} left",
+                    (Unit::Steps, true) => "{spinner} {pos}/{len} {wide_msg}",
                 }));
             }
             self.bar.set_length(total.max(progress.done));

@@ -107,6 +107,11 @@ impl Capture {
         Ok(())
     }
 
+    /// The test is stopped: a line that it did not end is no result.
+    pub fn cut(&mut self) {
+        self.line.clear();
+    }
+
     /// The output is over: returns the last results.
     pub fn finish(&mut self, selection: &Selection) -> Result<Vec<Subtest>> {
         let mut found = Vec::new();

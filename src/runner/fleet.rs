@@ -3,7 +3,7 @@
 use super::assemble;
 use super::journal::Journal;
 use super::worker::{AFTER_SPLAT, Done, Wish, Worker};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Outcome, TestId};
 use crate::plan::{Boots, Decision, GuestRules};
 use crate::process::interrupt;
@@ -45,6 +45,7 @@ pub struct Job {
 
 /// What holds for all tests.
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "they are independent of each other")]
 pub struct Orders {
     /// The guests.
     pub spec: Spec,
@@ -98,9 +99,7 @@ pub fn run(jobs: Vec<Job>, orders: &Orders, journal: &mut Journal) -> Result<()>
     };
     fleet.plan(jobs, journal)?;
     let outcome = fleet.serve(&receiver, journal);
-    for worker in fleet.workers {
-        worker.stop();
-    }
+    fleet.close(&outcome, &receiver, journal)?;
     for test in journal.summary().tests.iter().filter(|test| !test.shards.is_empty()) {
         assemble::whole(journal.path(), test)?;
     }
@@ -125,6 +124,27 @@ struct Fleet<'a> {
 }
 
 impl Fleet<'_> {
+    /// Stops the guests. Where the work was ended early, what their tests said so far is kept.
+    fn close(
+        &mut self,
+        outcome: &Result<()>,
+        receiver: &Receiver<(VmId, Message)>,
+        journal: &mut Journal,
+    ) -> Result<()> {
+        let Err(error) = outcome else {
+            self.workers.drain(..).for_each(Worker::stop);
+            return Ok(());
+        };
+        // What is on its way, and no more: a guest may print without an end.
+        for (vm, message) in receiver.try_iter().take(MESSAGES) {
+            if let Some(worker) = self.workers.iter_mut().find(|worker| worker.id() == vm) {
+                worker.hear(message, journal)?;
+            }
+        }
+        let reason = if error.kind() == Kind::Interrupted { "interrupted" } else { "the run ended early" };
+        self.workers.drain(..).try_for_each(|worker| worker.abandon(reason, journal))
+    }
+
     /// Puts jobs into the queue.
     fn plan(&mut self, mut jobs: Vec<Job>, journal: &mut Journal) -> Result<()> {
         let mut tests: Vec<TestId> = Vec::new();

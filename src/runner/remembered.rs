@@ -5,32 +5,32 @@ use crate::event::Outcome;
 use crate::plan::KnownSubtests;
 use crate::report::Summary;
 use crate::report::test::{Attempt, Test};
-use crate::store::write_whole;
 use crate::suite::Selection;
 use crate::suite::known::Known;
+use crate::text::file;
 use std::path::Path;
 
 /// What is remembered. It is only a hint: what cannot be read is begun again.
 pub fn read(path: &Path) -> Known {
-    let known = std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    known.unwrap_or_default()
+    parsed(&std::fs::read(path).unwrap_or_default())
+}
+
+fn parsed(bytes: &[u8]) -> Known {
+    serde_json::from_slice(bytes).unwrap_or_default()
 }
 
 /// Remembers the subtests of those tests of a run that went to their end.
 pub(super) fn learn(place: &KnownSubtests, selections: &[Selection], summary: &Summary) -> Result<()> {
-    let before = read(&place.path);
-    let mut known = before.clone();
-    for test in &summary.tests {
-        let selection = selections.iter().find(|selection| selection.test.name == test.name);
-        if let Some(selection) = selection.filter(|_| is_whole(test)) {
-            known.learn(&selection.test, &place.key, names(&test.result));
+    file::update(&place.path, |before| {
+        let mut known = parsed(before.unwrap_or_default());
+        for test in &summary.tests {
+            let selection = selections.iter().find(|selection| selection.test.name == test.name);
+            if let Some(selection) = selection.filter(|_| is_whole(test)) {
+                known.learn(&selection.test, &place.key, names(&test.result));
+            }
         }
-    }
-    if known == before {
-        return Ok(());
-    }
-    let text = serde_json::to_string_pretty(&known).unwrap_or_default();
-    write_whole(&place.path, text.as_bytes())
+        serde_json::to_vec_pretty(&known).unwrap_or_default()
+    })
 }
 
 fn names(attempt: &Attempt) -> impl Iterator<Item = &str> {

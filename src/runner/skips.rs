@@ -65,7 +65,9 @@ mod tests {
 
     fn of(lines: &[&str]) -> Skips {
         let mut skips = Skips::default();
-        lines.iter().for_each(|line| skips.see(line));
+        for line in lines {
+            skips.see(line);
+        }
         skips
     }
 

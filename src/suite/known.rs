@@ -81,15 +81,11 @@ fn in_vain(test: &str, pattern: &str, names: &[&str]) -> Error {
         .hint(format!("run all of it: vmptcp test {test}"));
     }
     let names = nearest_first(pattern, names);
-    let mut text = format!("no subtest of {test} matches {pattern:?}; it had these when it ran last:");
-    for name in names.iter().take(MAX_LISTED) {
-        text.push_str("\n  ");
-        text.push_str(name);
-    }
-    if let Some(more) = names.len().checked_sub(MAX_LISTED).filter(|&more| more > 0) {
-        text.push_str(&format!("\n  … and {more} more"));
-    }
-    Error::usage(text).hint(format!(
+    let text = format!("no subtest of {test} matches {pattern:?}; it had these when it ran last:");
+    let listed = names.iter().take(MAX_LISTED).map(|name| format!("\n  {name}"));
+    let more = names.len().checked_sub(MAX_LISTED).filter(|&more| more > 0);
+    let more = more.map(|more| format!("\n  … and {more} more"));
+    Error::usage(std::iter::once(text).chain(listed).chain(more).collect::<String>()).hint(format!(
         "name one of these, a part of it or a glob after the slash, or run all of it: vmptcp test {test}"
     ))
 }

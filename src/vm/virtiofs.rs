@@ -29,23 +29,31 @@ pub fn obstacle(kernel: &Path, tmp: &Path) -> Option<String> {
         return Some(format!("the path of {} is too long for a socket", tmp.display()));
     }
     let on_path = find("virtiofsd").ok().map(|tool| tool.path);
-    match taken(on_path.into_iter().chain(PLACES.map(PathBuf::from))) {
-        None => Some("no virtiofsd is installed".to_owned()),
-        Some(program) if help_of(&program).contains(NEEDED) => None,
-        Some(program) => Some(format!("{} is too old: it has no {NEEDED}", program.display())),
+    let places: Vec<PathBuf> = on_path.into_iter().chain(PLACES.map(PathBuf::from)).collect();
+    wrong_with(&places)
+}
+
+/// What is wrong with the programs at these places; none if virtme-ng takes one of them that will do.
+fn wrong_with(places: &[PathBuf]) -> Option<String> {
+    let there: Vec<&PathBuf> = places.iter().filter(|place| place.is_file()).collect();
+    let taken = there.iter().find(|place| tells_its_version(place));
+    let Some(program) = taken.or(there.first()) else { return Some("no virtiofsd is installed".to_owned()) };
+    if !help_of(program).contains(NEEDED) {
+        return Some(format!("{} is too old: it has no {NEEDED}", program.display()));
     }
+    let why = || format!("{} does not tell its version, so virtme-ng does not take it", program.display());
+    taken.is_none().then(why)
 }
 
-/// The program that virtme-ng takes: the first that tells its version.
-fn taken(places: impl Iterator<Item = PathBuf>) -> Option<PathBuf> {
-    places.filter(|place| place.is_file()).find(|place| {
-        let version = Cmd::new(place).arg("--version").output();
-        version.is_ok_and(|output| output.status.success())
-    })
+/// The first program that does is the one that virtme-ng takes.
+fn tells_its_version(program: &Path) -> bool {
+    Cmd::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
+/// Some print it as an error.
 fn help_of(program: &Path) -> String {
-    Cmd::new(program).arg("--help").output().map(|output| output.stdout).unwrap_or_default()
+    let output = Cmd::new(program).arg("--help").output();
+    output.map(|output| output.stdout + &output.stderr).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -66,10 +74,23 @@ mod tests {
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
             path
         };
+        let absent = dir.path().join("absent");
         let broken = program("broken", "exit 1");
+        let old = program("old", "echo '      --socket-path' >&2");
         let right = program("right", "echo '      --readonly'");
-        let there = [dir.path().join("absent"), broken, right.clone()];
-        assert_eq!(taken(there.into_iter()), Some(right.clone()));
-        assert!(help_of(&right).contains(NEEDED));
+        let silent = program("silent", "[ $1 = --help ] && echo '  --readonly'");
+        let wrong = |places: &[&PathBuf]| {
+            let places: Vec<PathBuf> = places.iter().map(|&place| place.clone()).collect();
+            let wrong = wrong_with(&places)?;
+            Some(wrong.replace(&format!("{}/", dir.path().display()), ""))
+        };
+        assert_eq!(wrong(&[&absent, &broken, &right]), None);
+        assert_eq!(wrong(&[&absent]).unwrap(), "no virtiofsd is installed");
+        assert_eq!(wrong(&[&old, &right]).unwrap(), "old is too old: it has no --readonly", "it is taken");
+        assert_eq!(wrong(&[&broken]).unwrap(), "broken is too old: it has no --readonly");
+        assert_eq!(
+            wrong(&[&silent]).unwrap(),
+            "silent does not tell its version, so virtme-ng does not take it"
+        );
     }
 }

@@ -47,6 +47,8 @@ fn whoever_is_asked_to_stop_says_so_and_leaves_no_process() {
         let run = sandbox.run(["report"]);
         assert_eq!(run.code, 130, "{signal}");
         assert!(run.stdout.contains("\ninterrupted, in "), "{signal}: {}", run.stdout);
+        let us = format!("(process {})", std::process::id());
+        assert!(run.stdout.contains("error: stopped by cli-") && run.stdout.contains(&us), "{}", run.stdout);
         assert!(sandbox.tree().join(".vmptcp/runs/latest/results.json").exists());
     }
 }

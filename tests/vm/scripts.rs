@@ -81,6 +81,14 @@ impl Scripts {
         Self { dir, jobs, orders, journal }
     }
 
+    /// Runs them, and is interrupted.
+    #[allow(dead_code, reason = "not every test binary does that")]
+    pub fn run_interrupted(mut self) -> Done {
+        let error = fleet::run(self.jobs, &self.orders, &mut self.journal).expect_err("it was interrupted");
+        assert_eq!(error.kind(), vmptcp::error::Kind::Interrupted, "{error}");
+        Done { summary: self.journal.close(), dir: self.dir }
+    }
+
     /// Runs them.
     pub fn run(mut self) -> Done {
         fleet::run(self.jobs, &self.orders, &mut self.journal).expect("all tests were run");

@@ -63,7 +63,7 @@ pub(super) fn follow(cmd: &Cmd, patience: Patience, mut on: impl FnMut(Sign<'_>)
         let too_long =
             |limit: Option<Duration>, since: Instant| limit.is_some_and(|limit| since.elapsed() >= limit);
         if interrupt::requested() {
-            return Err(stopped(child, Error::interrupted()));
+            return Err(stopped(child, interrupt::error()));
         }
         if too_long(patience.total, started) || too_long(patience.silence, last_said) {
             let seconds =

@@ -21,7 +21,48 @@ fn colour_of(status: Status) -> &'static str {
 /// The table: a line a check, a column a patch, and one for the series. `now` is what is being done.
 pub fn table(report: &Report, now: Option<(&str, Option<usize>)>, colour: bool) -> Vec<String> {
     let numbers: Vec<usize> = report.patches.iter().map(|patch| patch.number).collect();
-    let wide = report.checks.iter().map(String::len).max().unwrap_or_default().max(5);
+    part(report, &numbers, now, colour)
+}
+
+/// As much of the table as fits into so many columns and rows, around what is being done: the patches near it, and the
+/// checks near it, with a line that says how many there are.
+pub fn fitting(
+    report: &Report,
+    now: Option<(&str, Option<usize>)>,
+    colour: bool,
+    cols: usize,
+    rows: usize,
+) -> Vec<String> {
+    let numbers: Vec<usize> = report.patches.iter().map(|patch| patch.number).collect();
+    let room = cols.saturating_sub(width_of_checks(report) + "      series".len()) / 3;
+    let at = now.and_then(|(_, patch)| numbers.iter().position(|number| Some(*number) == patch));
+    let lines = part(report, &numbers[window(numbers.len(), at, room)], now, colour);
+    if lines.len() <= rows {
+        return lines;
+    }
+    let at = now.and_then(|(check, _)| report.checks.iter().position(|known| known == check));
+    // One row is that of the heads, and one says what is left out.
+    let shown = window(report.checks.len(), at, rows.saturating_sub(2));
+    let left_out = format!("… {} of {} checks", shown.len(), report.checks.len());
+    let head = lines.first().cloned();
+    let body = lines.into_iter().skip(1).skip(shown.start).take(shown.len());
+    head.into_iter().chain(body).chain([left_out]).take(rows.max(1)).collect()
+}
+
+/// Which of `count` things are shown where there is room for so many, if that one is in the middle.
+fn window(count: usize, middle: Option<usize>, room: usize) -> std::ops::Range<usize> {
+    let shown = room.clamp(count.min(1), count.max(1)).min(count);
+    let begin = middle.unwrap_or(0).saturating_sub(shown / 2).min(count - shown);
+    begin..begin + shown
+}
+
+fn width_of_checks(report: &Report) -> usize {
+    report.checks.iter().map(String::len).max().unwrap_or_default().max(5)
+}
+
+/// The table, with the columns of these patches.
+fn part(report: &Report, numbers: &[usize], now: Option<(&str, Option<usize>)>, colour: bool) -> Vec<String> {
+    let wide = width_of_checks(report);
     let heads: Vec<String> = numbers.iter().map(|number| format!("{number:>3}")).collect();
     let mut lines = vec![format!("{:<wide$}{} series", "check", heads.concat())];
     let cell = |check: &str, patch: Option<usize>| {
@@ -108,6 +149,37 @@ pub fn progress(result: &CheckResult, colour: bool) -> String {
 mod tests {
     use super::super::tests::report;
     use super::*;
+
+    #[test]
+    fn on_a_small_terminal_the_table_shows_what_is_near() {
+        let mut large = report();
+        large.checks = (1..=30).map(|check| format!("check{check}")).collect();
+        let info = |number| crate::series::verdict::PatchInfo {
+            number,
+            subject: String::new(),
+            commit: String::new(),
+        };
+        large.patches = (1..=40).map(info).collect();
+        let shown = fitting(&large, Some(("check20", Some(30))), false, 34, 8);
+        insta::assert_snapshot!(shown.join("\n"), @r"
+        check   28 29 30 31 32 series
+        check17
+        check18
+        check19
+        check20        ▸
+        check21
+        check22
+        … 6 of 30 checks
+        ");
+        assert_eq!(fitting(&report(), None, false, 80, 24), table(&report(), None, false));
+        for (cols, rows) in [(1, 1), (10, 2), (40, 3), (79, 100), (200, 5)] {
+            let lines = fitting(&large, Some(("check1", None)), false, cols, rows);
+            assert!(lines.len() <= rows, "{cols} x {rows}: {lines:?}");
+            // The names of the checks need their room.
+            let widest = lines.iter().map(|line| line.chars().count()).max().unwrap_or_default();
+            assert!(widest <= cols.max(24), "{cols} x {rows}: {lines:?}");
+        }
+    }
 
     #[test]
     fn a_person_sees_what_failed_where_and_how_to_see_it_again() {

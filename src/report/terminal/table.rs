@@ -1,6 +1,7 @@
 //! The live table of a series' checks.
 
 use super::Verbosity;
+use super::size::Room;
 use crate::report::checks::text;
 use crate::report::console;
 use crate::series::Observer;
@@ -48,7 +49,11 @@ impl Table {
     fn draw(&self) {
         if self.live {
             let now = self.now.as_ref().map(|(check, patch)| (check.as_str(), *patch));
-            self.bar.set_prefix(text::table(&self.report, now, self.colour).join("\n"));
+            let Room { cols, rows } = Room::of_stderr();
+            // One row is that of the moving line, and one stays free.
+            let table =
+                text::fitting(&self.report, now, self.colour, cols.saturating_sub(1), rows.saturating_sub(2));
+            self.bar.set_prefix(table.join("\n"));
         }
     }
 }

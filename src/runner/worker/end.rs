@@ -100,6 +100,25 @@ impl Worker {
         Ok(Wish::Retire)
     }
 
+    /// Stops the VM, and the test that it runs: what that said so far is kept.
+    pub(in super::super) fn abandon(mut self, reason: &str, journal: &mut Journal) -> Result<()> {
+        let (State::Running(running) | State::Dying { running: Some(running), .. }) =
+            std::mem::replace(&mut self.state, State::Idle)
+        else {
+            self.session.stop();
+            return Ok(());
+        };
+        // First: it may be in the middle of something for which nobody waits any more.
+        self.session.stop();
+        let mut running = running;
+        running.capture.cut();
+        running.finish(journal)?;
+        let seconds = running.began.elapsed().as_secs_f64();
+        let reason = Some(format!("{reason} after {seconds:.0} s"));
+        let test = running.job.id.clone();
+        journal.add(Event::TestEnded { test, outcome: Outcome::NotRun, reason, exit_code: None, seconds })
+    }
+
     /// Stops the VM without a word.
     pub(in super::super) fn stop(self) {
         self.session.stop();
