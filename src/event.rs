@@ -38,9 +38,15 @@ pub enum Event {
         argv: Vec<String>,
         /// Names of the steps that will be taken.
         steps: Vec<String>,
+        /// What kind of run it is: runs of each kind are kept for themselves. Empty in runs of older versions.
+        #[serde(default)]
+        kind: String,
     },
     /// What the results depend on: commit, configuration, compiler, versions, machine.
     Provenance {
+        /// The step that they are about; none for all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<String>,
         /// Names and values.
         facts: BTreeMap<String, String>,
     },

@@ -47,6 +47,8 @@ pub enum Step {
 pub struct TestPlan {
     /// The tests, in order.
     pub selections: Vec<Selection>,
+    /// What chose them: `profile NAME`, or `tests` where they were named.
+    pub choice: String,
     /// How long each may take; not scaled yet for what is only known when the guest is.
     pub timeouts: Timeouts,
     /// Each is run so many times.
@@ -212,6 +214,20 @@ impl Plan {
     /// The names of the steps.
     pub fn names(&self) -> Vec<String> {
         self.steps.iter().map(|step| step.name().to_owned()).collect()
+    }
+
+    /// What kind of run it makes: what it tests, or else its last step. See [`TestPlan::choice`].
+    pub fn kind(&self) -> String {
+        let tests = |step: &Step| match step {
+            Step::Test(plan) => Some(plan.choice.clone()),
+            Step::Play(plan) => Some(plan.suite.to_string()),
+            Step::Configure(_) | Step::Build(_) => None,
+        };
+        let tests: Vec<String> = self.steps.iter().filter_map(tests).collect();
+        if tests.is_empty() {
+            return self.steps.last().map(|step| step.name().to_owned()).unwrap_or_default();
+        }
+        tests.join(", ")
     }
 
     /// The plan for a person: every step, with every command in a form that can be pasted into a shell.

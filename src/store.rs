@@ -11,12 +11,15 @@
 
 use crate::error::{Error, IoContext, Result};
 use crate::event::{Event, Record};
-use crate::text::file;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+
+mod retention;
+
+pub use retention::{Keep, prune};
 
 /// The link that points to the newest run.
 pub const LATEST: &str = "latest";
@@ -191,50 +194,6 @@ pub fn list(runs: &Path) -> Vec<String> {
     names
 }
 
-/// Removes the oldest runs until `keep` are left; 0 keeps all. One that still goes on stays, and so does whatever else is in
-/// that directory, which a setting may have put anywhere. A run that cannot be removed stays too. Temporary files of runs
-/// that were killed go from all.
-pub fn prune(runs: &Path, keep: usize) {
-    let names: Vec<String> = list(runs).into_iter().filter(|name| is_run(&runs.join(name), name)).collect();
-    let old = if keep == 0 { 0 } else { names.len().saturating_sub(keep) };
-    for (index, name) in names.iter().enumerate() {
-        let run = runs.join(name);
-        // What a run that was killed could not remove itself.
-        let tmp = run.join("tmp");
-        let target = if index < old { &run } else { &tmp };
-        if target.exists() && !goes_on(&run) {
-            let _ = fs::remove_dir_all(target);
-        }
-    }
-    sweep(runs);
-}
-
-/// Removes what an invocation left that was killed while it made the directory of a run.
-fn sweep(runs: &Path) {
-    for entry in fs::read_dir(runs).into_iter().flatten().flatten() {
-        let hidden = entry.file_name().as_encoded_bytes().starts_with(NEW.as_bytes());
-        let age = entry.metadata().and_then(|data| data.modified()).map(|time| time.elapsed());
-        if hidden && matches!(age, Ok(Ok(age)) if age > NEW_AGE) && !goes_on(&entry.path()) {
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
-/// Whether a directory is what [`RunDir::create`] makes: `YYYYMMDD-HHMMSS-PID`, with its log.
-fn is_run(path: &Path, name: &str) -> bool {
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    let parts: Vec<&str> = name.split('-').collect();
-    (3..=4).contains(&parts.len())
-        && parts.iter().all(|part| digits(part))
-        && (parts[0].len(), parts[1].len()) == (8, 6)
-        && path.join(EVENTS).is_file()
-}
-
-/// True if the process that writes a run is there, or may be: a file system without locks cannot tell.
-fn goes_on(run: &Path) -> bool {
-    File::open(run.join(EVENTS)).is_ok_and(|events| events.try_lock_shared().is_err())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -268,69 +227,6 @@ mod tests {
         assert!(locate(runs.path(), "2026").unwrap_err().to_string().contains("2 runs begin with"));
         assert!(locate(runs.path(), "1999").unwrap_err().remedy().unwrap().contains("--list"));
         assert!(replay(runs.path(), "20260101").unwrap_err().to_string().contains("holds no event"));
-    }
-
-    fn old_runs(runs: &Path) {
-        for day in 1..=5 {
-            let run = runs.join(format!("2026010{day}-000000-1"));
-            fs::create_dir(&run).unwrap();
-            fs::write(run.join("events.jsonl"), "").unwrap();
-        }
-    }
-
-    #[test]
-    fn only_the_newest_runs_are_kept() {
-        let runs = tempfile::tempdir().unwrap();
-        old_runs(runs.path());
-        prune(runs.path(), 0);
-        assert_eq!(list(runs.path()).len(), 5);
-        prune(runs.path(), 2);
-        assert_eq!(list(runs.path()), ["20260104-000000-1", "20260105-000000-1"]);
-    }
-
-    #[test]
-    fn temporary_files_stay_only_with_a_run_that_goes_on() {
-        let runs = tempfile::tempdir().unwrap();
-        old_runs(runs.path());
-        let killed = runs.path().join("20260103-000000-1/tmp");
-        fs::create_dir(&killed).unwrap();
-        let run = RunDir::create(runs.path()).unwrap();
-        let alive = run.tmp().unwrap();
-        prune(runs.path(), 0);
-        assert!(!killed.exists() && alive.exists());
-        assert_eq!(list(runs.path()).len(), 6);
-    }
-
-    #[test]
-    fn a_run_that_goes_on_is_not_removed() {
-        let runs = tempfile::tempdir().unwrap();
-        let run = RunDir::create(runs.path()).unwrap();
-        let name = run.path().file_name().unwrap().to_str().unwrap().to_owned();
-        // As if the clock had been wrong: by their names all others are newer.
-        for year in 3001..=3003 {
-            let later = runs.path().join(format!("{year}0101-000000-1"));
-            fs::create_dir(&later).unwrap();
-            fs::write(later.join("events.jsonl"), "").unwrap();
-        }
-        prune(runs.path(), 1);
-        assert_eq!(list(runs.path()), [name.as_str(), "30030101-000000-1"]);
-        run.close();
-        prune(runs.path(), 1);
-        assert_eq!(list(runs.path()), ["30030101-000000-1"]);
-    }
-
-    #[test]
-    fn what_is_no_run_is_never_removed() {
-        let home = tempfile::tempdir().unwrap();
-        old_runs(home.path());
-        for name in ["documents", "20260101", "20250101-000000-1", "19990101-000000-1-2-3"] {
-            fs::create_dir(home.path().join(name)).unwrap();
-        }
-        prune(home.path(), 1);
-        assert_eq!(
-            list(home.path()),
-            ["19990101-000000-1-2-3", "20250101-000000-1", "20260101", "20260105-000000-1", "documents"]
-        );
     }
 
     #[test]

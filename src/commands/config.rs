@@ -40,16 +40,22 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
     let request =
         inputs::configure(context, &target.tree, &target.work, &target.loaded, args.flags.sources()?)?;
     let mut proved = None;
-    let ended = target.journaled(vec!["configure".to_owned()], &target.sessions(), context, |journal| {
-        let _lock = target.lock(journal)?;
-        journal.step("configure", |_| {
-            let outcome = kconfig::configure(&request, &mut |_| ())?;
-            let detail = format!("{} of {} symbols took", outcome.proof.granted, outcome.proof.requested);
-            let status = if outcome.changed { StepStatus::Done } else { StepStatus::UpToDate };
-            proved = Some(outcome);
-            Ok(((), status, detail))
-        })
-    })?;
+    let ended = target.journaled(
+        vec!["configure".to_owned()],
+        "configure".to_owned(),
+        &target.sessions(),
+        context,
+        |journal| {
+            let _lock = target.lock(journal)?;
+            journal.step("configure", |_| {
+                let outcome = kconfig::configure(&request, &mut |_| ())?;
+                let detail = format!("{} of {} symbols took", outcome.proof.granted, outcome.proof.requested);
+                let status = if outcome.changed { StepStatus::Done } else { StepStatus::UpToDate };
+                proved = Some(outcome);
+                Ok(((), status, detail))
+            })
+        },
+    )?;
     let Some(outcome) = proved else { return ended.into_result() };
     let proof = &outcome.proof;
     if args.json {

@@ -79,12 +79,18 @@ pub(super) fn attach(context: &Context, target: &Target, flags: &GuestFlags, req
     // What is wrong with the request is found before a kernel is built for it.
     let guest = target.guest(context)?;
     let mut ended = None;
-    let outcome = target.journaled(vec![GUEST_STEP.to_owned()], &target.sessions(), context, |journal| {
-        // Held until the guest is gone: nobody changes its kernel meanwhile.
-        let (_lock, built) = kernel(context, target, flags, request.build, journal)?;
-        ended = Some(enter(context, guest, request, &built, &host, journal)?);
-        Ok(())
-    })?;
+    let outcome = target.journaled(
+        vec![GUEST_STEP.to_owned()],
+        GUEST_STEP.to_owned(),
+        &target.sessions(),
+        context,
+        |journal| {
+            // Held until the guest is gone: nobody changes its kernel meanwhile.
+            let (_lock, built) = kernel(context, target, flags, request.build, journal)?;
+            ended = Some(enter(context, guest, request, &built, &host, journal)?);
+            Ok(())
+        },
+    )?;
     match ended {
         Some(code) => Ok(code),
         None => outcome.into_result(),

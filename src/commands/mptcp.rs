@@ -60,15 +60,21 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
     let guest = GuestPlan { cached_root: true, ..target.guest(context)? };
     let host = Host { cache: context.cache()?, venv: context.venv()? };
     let mut states = None;
-    let ended = target.journaled(vec![GUEST_STEP.to_owned()], &target.sessions(), context, |journal| {
-        let (_lock, built) = exec::kernel(context, &target, &args.guest, args.build, journal)?;
-        states = Some(journal.step(GUEST_STEP, |journal| {
-            let states = show(&guest, &built, network.as_ref(), &settings, &host, journal)?;
-            let count = states.len();
-            Ok((states, StepStatus::Done, format!("{count} hosts")))
-        })?);
-        Ok(())
-    })?;
+    let ended = target.journaled(
+        vec![GUEST_STEP.to_owned()],
+        GUEST_STEP.to_owned(),
+        &target.sessions(),
+        context,
+        |journal| {
+            let (_lock, built) = exec::kernel(context, &target, &args.guest, args.build, journal)?;
+            states = Some(journal.step(GUEST_STEP, |journal| {
+                let states = show(&guest, &built, network.as_ref(), &settings, &host, journal)?;
+                let count = states.len();
+                Ok((states, StepStatus::Done, format!("{count} hosts")))
+            })?);
+            Ok(())
+        },
+    )?;
     let Some(states) = states else { return ended.into_result() };
     let text = if args.json {
         crate::text::json(&serde_json::to_string_pretty(&states).unwrap_or_default()) + "\n"

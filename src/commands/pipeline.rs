@@ -12,11 +12,12 @@ use crate::plan::{GuestPlan, GuestRules, Plan, Step, share_of_cores};
 use crate::report::{self, Summary};
 use crate::runner::{Host, Journal, steps};
 use crate::settings::{Accelerator as Wanted, AfterSplat, Auto, BootSplat, Filesystem, Loaded, Size};
-use crate::store::{self, RunDir};
+use crate::store::{self, Keep, RunDir};
 use crate::vm::accel::Accelerator;
 use crate::vm::spec::is_hidden;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A kernel to work on: its tree, its settings, its work directory.
 pub struct Target {
@@ -146,13 +147,14 @@ impl Target {
     /// Carries out a plan under a lock and with a journal below `runs`.
     pub fn carry_out(&self, plan: &Plan, runs: &Path, context: &Context) -> Result<Ended> {
         let host = Host { cache: context.cache()?, venv: context.venv()? };
-        self.journaled(plan.names(), runs, context, |journal| {
+        self.journaled(plan.names(), plan.kind(), runs, context, |journal| {
             // Only what is tested needs it, and git may take its time.
             let tests = plan.steps.iter().any(|step| matches!(step, Step::Test(_)));
             if let Some(commit) = tests.then(|| self.tree.commit()).flatten() {
                 let dirty = if commit.dirty { ", with uncommitted changes" } else { "" };
                 let commit = format!("{} ({}{dirty})", commit.hash, commit.describe);
-                journal.add(Event::Provenance { facts: BTreeMap::from([("commit".to_owned(), commit)]) })?;
+                let facts = BTreeMap::from([("commit".to_owned(), commit)]);
+                journal.add(Event::Provenance { step: None, facts })?;
             }
             // What is built already can be tested while others test it.
             if let Some(lock) = self.share()?
@@ -191,6 +193,7 @@ impl Target {
     pub fn journaled(
         &self,
         steps: Vec<String>,
+        kind: String,
         runs: &Path,
         context: &Context,
         work: impl FnOnce(&mut Journal) -> Result<()>,
@@ -198,13 +201,18 @@ impl Target {
         self.work.create()?;
         let dir = RunDir::create(runs)?;
         // The new one counts as well.
-        store::prune(runs, self.loaded.settings.results.keep.map_or(0, |keep| keep.get() as usize));
+        let results = &self.loaded.settings.results;
+        let keep = Keep {
+            of_each_kind: results.keep.map(|keep| keep.get() as usize),
+            age: results.keep_days.map(|days| Duration::from_secs(u64::from(days.get()) * 24 * 3600)),
+        };
+        store::prune(runs, keep);
         let path = dir.path().to_owned();
         let mut journal = Journal::new(dir, Box::new(context.terminal()));
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let outcome = journal
-            .add(Event::RunStarted { schema: SCHEMA, version, argv: Context::argv(), steps })
-            .and_then(|()| journal.add(Event::Provenance { facts: self.facts() }))
+            .add(Event::RunStarted { schema: SCHEMA, version, argv: Context::argv(), steps, kind })
+            .and_then(|()| journal.add(Event::Provenance { step: None, facts: self.facts() }))
             .and_then(|()| work(&mut journal));
         let so_far = journal.summary().exit_code_so_far();
         let (exit_code, error) = match outcome {

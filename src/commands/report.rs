@@ -3,11 +3,12 @@
 use super::context::Context;
 use super::flags::Overrides;
 use crate::error::{ExitCode, Result};
+use crate::process::Cmd;
 use crate::report::{self, Summary, console, json, junit, text};
 use crate::store::{self, LATEST, Replay};
 use clap::ValueEnum;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Show an earlier run again
 ///
@@ -85,17 +86,29 @@ fn text(summary: &Summary, replay: &Replay, colour: bool) -> String {
     text
 }
 
-fn list(runs: &std::path::Path) -> String {
+fn list(runs: &Path) -> String {
     let mut text = String::new();
     for name in store::list(runs) {
-        let verdict = match store::replay(runs, &name) {
-            Ok(replay) => text::verdict(&Summary::of(&replay.records), false),
-            Err(error) => text::clean(&error.to_string()),
+        let (verdict, what) = match store::replay(runs, &name) {
+            Ok(replay) => {
+                let summary = Summary::of(&replay.records);
+                (text::verdict(&summary, false), what_ran(&summary))
+            }
+            Err(error) => (text::clean(&error.to_string()), String::new()),
         };
-        let _ = writeln!(text, "{}  {verdict}", text::clean(&name));
+        let _ = writeln!(text, "{}  {verdict}{}", text::clean(&name), text::clean(&what));
     }
     if text.is_empty() {
         let _ = writeln!(text, "there is no run in {} yet", text::clean(&runs.display().to_string()));
     }
     text
+}
+
+/// The kind of a run, and its command line, for the end of a line.
+fn what_ran(summary: &Summary) -> String {
+    let Some((program, args)) = summary.argv.split_first() else { return String::new() };
+    let program = Path::new(program).file_name().unwrap_or_default();
+    let command = Cmd::new(program).args(args);
+    let kind = if summary.kind.is_empty() { String::new() } else { format!("{}: ", summary.kind) };
+    format!("  ({kind}{command})")
 }

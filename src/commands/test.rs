@@ -5,7 +5,6 @@ use super::flags::{Asked, RunFlags};
 use super::inputs;
 use super::pipeline::{Ended, Target};
 use crate::error::{Error, ExitCode, IoContext, Result};
-use crate::kernel::hash;
 use crate::kernel::kconfig::Source;
 use crate::plan::{FleetPlan, GuestPlan, KnownSubtests, Plan, Step, TestPlan};
 use crate::report::{console, json, text};
@@ -13,7 +12,7 @@ use crate::runner::remembered;
 use crate::settings::{self, Auto, Slow};
 use crate::suite::selftests::{self, Listing};
 use crate::suite::{Profile, Selection, Timeouts, select, shard};
-use crate::text::decode;
+use crate::text::hash::Key;
 use std::fmt::Write as _;
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -83,8 +82,11 @@ pub fn plan(
         Auto::Auto => None,
         Auto::Given(time) => Some(time.as_secs()),
     };
+    let choice =
+        if filters.is_empty() { format!("profile {}", profile(target)?.name) } else { "tests".to_owned() };
     let tests = TestPlan {
         selections,
+        choice,
         timeouts: Timeouts::of_suite(CAP).or_explicit(explicit)?,
         repeat: settings.test.repeat.get(),
         fail_fast: settings.test.fail_fast,
@@ -140,18 +142,15 @@ fn known_subtests(target: &Target, env: &[(String, String)]) -> Result<KnownSubt
     let mut files: Vec<PathBuf> =
         std::fs::read_dir(&dir).doing("read", &dir)?.flatten().map(|entry| entry.path()).collect();
     files.sort();
-    let mut all =
-        env.iter().fold(String::new(), |all, (name, value)| all + name + "=" + value + "\0").into_bytes();
-    for file in files.iter().filter(|file| file.is_file()) {
-        all.extend(file.file_name().unwrap_or_default().as_encoded_bytes());
-        all.push(0);
-        all.extend(std::fs::read(file).doing("read", file)?);
-        all.push(0);
+    let mut key = Key::new("subtests");
+    for (name, value) in env {
+        key = key.field(name).field(value);
     }
-    Ok(KnownSubtests {
-        path: target.work.root().join("subtests.json"),
-        key: format!("{:016x}", hash::stable(&all)),
-    })
+    for file in files.iter().filter(|file| file.is_file()) {
+        let content = std::fs::read(file).doing("read", file)?;
+        key = key.field(file.file_name().unwrap_or_default().as_encoded_bytes()).field(content);
+    }
+    Ok(KnownSubtests { path: target.work.root().join("subtests.json"), key: key.digest().to_string() })
 }
 
 /// Carries the plan out, shows the verdict, and returns the exit code.

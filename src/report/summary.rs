@@ -15,6 +15,8 @@ pub struct Summary {
     pub version: String,
     /// The command line, as it was given.
     pub argv: Vec<String>,
+    /// What kind of run it is.
+    pub kind: String,
     /// When the run began.
     pub started: Option<jiff::Timestamp>,
     /// From the first event to the last, in seconds.
@@ -42,6 +44,9 @@ pub struct Summary {
     pub error: Option<Warning>,
     /// The exit code of the invocation, once it ended.
     pub exit_code: Option<u8>,
+    /// The step that runs, or ran last.
+    #[serde(skip)]
+    pub(super) runs: Option<String>,
 }
 
 /// The verdict on a run.
@@ -94,6 +99,9 @@ pub struct Step {
     pub detail: String,
     /// How long it took, in seconds.
     pub seconds: f64,
+    /// What its results depend on, where that is not the same for all steps: the guests.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub provenance: BTreeMap<String, String>,
 }
 
 /// One VM.
@@ -171,6 +179,9 @@ impl Summary {
     pub fn of<'a>(records: impl IntoIterator<Item = &'a Record>) -> Self {
         let mut summary = Self::default();
         records.into_iter().for_each(|record| summary.add(record));
+        // Of a run that was killed: its parts did not end, and what they said so far is that of the whole.
+        let cut_off = |test: &&mut Test| !test.shards.is_empty() && !test.result.ended();
+        summary.tests.iter_mut().filter(cut_off).for_each(Test::conclude);
         summary
     }
 
@@ -178,21 +189,30 @@ impl Summary {
     pub fn add(&mut self, record: &Record) {
         self.seconds = std::time::Duration::from_millis(record.at_ms).as_secs_f64();
         match record.event.clone() {
-            Event::RunStarted { schema, version, argv, steps } => {
+            Event::RunStarted { schema, version, argv, steps, kind } => {
+                self.kind = kind;
                 (self.schema, self.version, self.argv) = (schema, version, argv);
                 self.started = Some(record.time);
                 self.steps = steps.into_iter().map(Step::new).collect();
             }
-            Event::Provenance { facts } => self.provenance.extend(facts),
+            Event::Provenance { step: None, facts } => self.provenance.extend(facts),
+            Event::Provenance { step: Some(step), facts } => {
+                // Of all steps those facts count first that were known first: of the tests, not of the samples.
+                for (name, value) in &facts {
+                    self.provenance.entry(name.clone()).or_insert_with(|| value.clone());
+                }
+                self.step(step).provenance.extend(facts);
+            }
             Event::Note { text } => self.notes.push(text),
             Event::Warning { text, hint } => self.warnings.push(Warning { text, hint }),
-            Event::StepStarted { .. } => {}
+            Event::StepStarted { step } => self.runs = Some(step),
             Event::StepEnded { step, status, detail, seconds } => {
                 let step = self.step(step);
                 (step.status, step.detail, step.seconds) = (Some(status), detail, seconds);
             }
             Event::TestsPlanned { tests } => {
-                self.tests.extend(tests.iter().map(Test::new));
+                let step = &self.runs;
+                self.tests.extend(tests.iter().map(|id| Test { step: step.clone(), ..Test::new(id) }));
             }
             Event::TestSharded { test, shards } => {
                 let test = self.test(&test);
@@ -338,7 +358,7 @@ impl Summary {
 
 impl Step {
     fn new(name: String) -> Self {
-        Self { name, status: None, detail: String::new(), seconds: 0.0 }
+        Self { name, status: None, detail: String::new(), seconds: 0.0, provenance: BTreeMap::new() }
     }
 }
 

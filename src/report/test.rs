@@ -11,6 +11,9 @@ pub struct Test {
     pub name: String,
     /// Counted from 1.
     pub attempt: u32,
+    /// The step in which it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
     /// What came of it.
     #[serde(flatten)]
     pub result: Attempt,
@@ -104,6 +107,7 @@ impl Test {
         Self {
             name: id.name.clone(),
             attempt: id.attempt,
+            step: None,
             result: Attempt::default(),
             shards: Vec::new(),
             reruns: Vec::new(),

@@ -3,8 +3,7 @@
 use super::{Host, Journal, decode, links, testing};
 use crate::doctor::{self, Scope};
 use crate::error::{Error, Kind, Result};
-use crate::event::StepStatus;
-use crate::kernel::Lock;
+use crate::event::{Event, StepStatus};
 use crate::kernel::build::{self, BuildRequest, Built};
 use crate::kernel::kconfig::{self, ConfigureRequest, Severity};
 use crate::plan::{GuestPlan, Plan, Step};
@@ -13,7 +12,6 @@ use crate::text::hash;
 use crate::vm::accel::Accelerator;
 use crate::vm::spec::BOOT_PROGRAMS;
 use crate::vm::{Filesystem, Spec, virtiofs};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What a plan would configure and build, where it is there already.
@@ -236,34 +234,41 @@ fn boot_programs(root: Option<&Path>) -> Result<Option<(Cmd, Vec<PathBuf>)>> {
     Ok(mount_namespace(Identity::Ourselves)?.map(|unshare| (unshare, files)))
 }
 
-/// What the results in guests like `spec` depend on and is known only now.
-pub(super) fn facts(
+/// Records what the results depend on and is known only now: for all steps, and for this one, of which up to `vms` guests
+/// like `spec` are at work.
+pub(super) fn provenance(
+    step: &str,
     spec: &Spec,
     vms: u32,
-    accelerator: Accelerator,
     built: &Built,
     host: &Host,
-) -> Result<BTreeMap<String, String>> {
+    journal: &mut Journal,
+) -> Result<()> {
     let mut facts = doctor::versions(&["virtme-ng", "QEMU", "gcc", "clang", "iproute2"], &host.venv)?;
     let config = std::fs::read(&built.config).map_err(|error| Error::io("read", &built.config, &error))?;
     let host_kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let known = [
+        ("kernel", built.kernel_release.clone()),
+        ("config hash", format!("{:016x}", hash::stable(&config))),
+        ("host kernel", host_kernel.trim().to_owned()),
+    ];
+    facts.extend(known.map(|(name, value)| (name.to_owned(), value)));
+    journal.add(Event::Provenance { step: None, facts })?;
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let root =
         spec.root.as_ref().map_or_else(|| "/ (the host's)".to_owned(), |root| root.display().to_string());
-    let known = [
-        ("kernel", built.kernel_release.clone()),
-        ("config hash", hash::of(&config).to_string()),
+    let accelerator = if spec.kvm { Accelerator::Kvm } else { Accelerator::Tcg };
+    let of_the_step = [
         ("accelerator", accelerator.to_string()),
         ("vms", vms.to_string()),
         ("vcpus", spec.cpus.to_string()),
         ("memory", format!("{} MiB", spec.memory_mib)),
         ("root", root),
         ("filesystem", spec.filesystem.to_string()),
-        ("host kernel", host_kernel.trim().to_owned()),
         ("host load", load.split_whitespace().take(3).collect::<Vec<_>>().join(" ")),
     ];
-    facts.extend(known.map(|(name, value)| (name.to_owned(), value)));
-    Ok(facts)
+    let facts = of_the_step.map(|(name, value)| (name.to_owned(), value)).into();
+    journal.add(Event::Provenance { step: Some(step.to_owned()), facts })
 }
 
 #[cfg(test)]

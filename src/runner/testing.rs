@@ -5,7 +5,7 @@ use super::history::History;
 use super::{Host, Journal, remembered, steps};
 use crate::doctor;
 use crate::error::{Error, IoContext, Result};
-use crate::event::{Event, StepStatus, TestId};
+use crate::event::{StepStatus, TestId};
 use crate::kernel::build::Built;
 use crate::plan::{self, Capacity, GuestPlan, TestPlan, share_of_cores};
 use crate::process::{Child, Cmd, Stdio, find};
@@ -41,7 +41,7 @@ pub(super) fn run(tests: &TestPlan, built: &Built, host: &Host, journal: &mut Jo
         let (vms, cpus) = tests.fleet.size(accelerator, capacity(), guest.memory_mib, most);
         guest.cpus = cpus;
         let spec = steps::spec(&guest, accelerator, &journal.tmp()?, host)?;
-        journal.add(Event::Provenance { facts: steps::facts(&spec, vms, accelerator, built, host)? })?;
+        steps::provenance("test", &spec, vms, built, host, journal)?;
         let orders = Orders {
             spec,
             alone: alone(tests, &guest, accelerator, host, journal)?,

@@ -57,6 +57,7 @@ pub(super) const KEYS: &[(&str, Shape)] = &[
     ("test.all-features", Bool),
     ("results.dir", OptionalPath),
     ("results.keep", Number { min: 0, max: 1_000_000 }),
+    ("results.keep-days", Number { min: 0, max: 100_000 }),
 ];
 
 /// The keys of each `[profile.NAME]`.

@@ -156,9 +156,12 @@ pub struct Results {
     /// Where runs are kept, if not in the work directory's `runs`.
     #[serde(deserialize_with = "empty_is_none")]
     pub dir: Option<PathBuf>,
-    /// How many runs are kept; none: all.
+    /// How many runs of each kind are kept; none: all.
     #[serde(deserialize_with = "zero_is_none")]
     pub keep: Option<NonZeroU32>,
+    /// For how many days; none: for ever.
+    #[serde(deserialize_with = "zero_is_none")]
+    pub keep_days: Option<NonZeroU32>,
 }
 
 /// `[profile.NAME]`

@@ -262,6 +262,7 @@ fn the_listing_shows_every_value_and_its_origin() {
     test.all-features = false                             built-in
     results.dir = ""                                      built-in
     results.keep = 20                                     built-in
+    results.keep-days = 180                               built-in
     profile.full.description = "every test of the suite"  built-in
     profile.full.tests = ["*"]                            built-in
     profile.smoke.description = "the quick ones, together a sign of life of every part"  built-in

@@ -21,7 +21,7 @@ fn half() -> Vec<Value> {
     let started = |name: &str| json!({ "event": "test-started", "test": test(name), "vm": 1, "timeout": 60, "output": format!("tests/{name}.1.log") });
     let subtest = |name: &str, outcome: &str| json!({ "number": 1, "name": name, "outcome": outcome, "reason": null, "ms": 7, "flaky": false });
     vec![
-        json!({ "event": "run-started", "schema": 1, "version": "0.1.0", "argv": ["vmptcp", "test"], "steps": ["build", "test"] }),
+        json!({ "event": "run-started", "schema": 1, "version": "0.1.0", "argv": ["/usr/bin/vmptcp", "test"], "steps": ["build", "test"], "kind": "profile smoke" }),
         json!({ "event": "step-started", "step": "build" }),
         json!({ "event": "step-ended", "step": "build", "status": "up-to-date", "detail": "", "seconds": 0.5 }),
         json!({ "event": "tests-planned", "tests": [test("pm_netlink"), test("diag"), test("userspace_pm")] }),
@@ -62,7 +62,7 @@ fn a_run_without_an_end_is_shown_as_interrupted() {
     exit code 130
     ");
     insta::assert_snapshot!(sandbox.run(["report", "--list"]).all(), @"
-    20260102-030405-6  unfinished: 1 pass, 2 not run (2 subtests), in 8.0 s
+    20260102-030405-6  unfinished: 1 pass, 2 not run (2 subtests), in 8.0 s  (profile smoke: vmptcp test)
     exit code 0
     ");
 }

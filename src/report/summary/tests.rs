@@ -33,8 +33,9 @@ pub(crate) fn eventful_run() -> Vec<Record> {
             version: "0.1.0".into(),
             argv: vec!["vmptcp".into(), "test".into()],
             steps: vec!["build".into(), "test".into()],
+            kind: "profile smoke".into(),
         },
-        Event::Provenance { facts: BTreeMap::from([("kernel".into(), "6.12.1".into())]) },
+        Event::Provenance { step: None, facts: BTreeMap::from([("kernel".into(), "6.12.1".into())]) },
         Event::StepStarted { step: "build".into() },
         Event::StepEnded {
             step: "build".into(),
@@ -102,6 +103,49 @@ fn a_run_without_an_end_is_unfinished_and_what_was_not_reached_not_run() {
     let outcomes: Vec<Outcome> = summary.tests.iter().map(|test| test.result.outcome).collect();
     assert_eq!(outcomes, [Outcome::Pass, Outcome::Fail, Outcome::Crash, Outcome::NotRun]);
     assert_eq!(summary.steps[1].status, None);
+}
+
+#[test]
+fn the_guests_of_each_step_are_its_own_and_those_of_the_first_stand_for_all() {
+    let facts = |step: Option<&str>, vms: &str| Event::Provenance {
+        step: step.map(str::to_owned),
+        facts: BTreeMap::from([("vms".to_owned(), vms.to_owned())]),
+    };
+    let begin = |step: &str| Event::StepStarted { step: step.to_owned() };
+    let planned = |name: &str| Event::TestsPlanned { tests: vec![TestId::new(name, 1)] };
+    let summary = Summary::of(&records(vec![
+        begin("test"),
+        facts(Some("test"), "2"),
+        planned("diag"),
+        begin("samples"),
+        facts(Some("samples"), "1"),
+        planned("samples/c-echo"),
+    ]));
+    let vms: Vec<&str> = summary.steps.iter().map(|step| &step.provenance["vms"][..]).collect();
+    assert_eq!((vms, &summary.provenance["vms"][..]), (vec!["2", "1"], "2"));
+    let steps: Vec<_> = summary.tests.iter().filter_map(|test| test.step.as_deref()).collect();
+    assert_eq!(steps, ["test", "samples"]);
+}
+
+#[test]
+fn parts_of_a_test_that_was_killed_keep_what_they_said() {
+    let part = |shard| TestId { shard: Some(shard), ..TestId::new("join", 1) };
+    let result = Subtest {
+        number: Some(1),
+        name: "first".into(),
+        outcome: Outcome::Pass,
+        reason: None,
+        ms: None,
+        flaky: false,
+    };
+    let summary = Summary::of(&records(vec![
+        Event::TestsPlanned { tests: vec![TestId::new("join", 1)] },
+        Event::TestSharded { test: TestId::new("join", 1), shards: vec!["a".into(), "b".into()] },
+        Event::TestStarted { test: part(2), vm: 1, timeout: 1, output: "tests/x".into() },
+        Event::Subtest { test: part(2), result },
+    ]));
+    let whole = &summary.tests[0].result;
+    assert_eq!((whole.outcome, whole.started, whole.subtests.len()), (Outcome::NotRun, true, 1));
 }
 
 #[test]

@@ -81,7 +81,8 @@ pub fn run(plan: &PlayPlan, built: &Built, host: &Host, journal: &mut Journal) -
     journal.step(plan.suite.as_str(), |journal| {
         let accelerator = steps::accelerator(&plan.guest, &built.image, host, journal)?;
         let spec = steps::spec(&plan.guest, accelerator, &journal.tmp()?, host)?;
-        journal.add(Event::Provenance { facts: steps::facts(&spec, 1, accelerator, built, host)? })?;
+        let vms = plan.pieces.iter().map(Piece::guests).max().and_then(|most| u32::try_from(most).ok());
+        steps::provenance(plan.suite.as_str(), &spec, vms.unwrap_or(1), built, host, journal)?;
         let config = journal.path().join(".config");
         std::fs::copy(&built.config, &config).doing("copy the configuration to", &config)?;
         let files = journal.path().join(plan.suite.as_str());
