@@ -11,6 +11,7 @@
 
 use crate::error::{Error, IoContext, Result};
 use crate::event::{Event, Record};
+use crate::text::file;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -244,39 +245,5 @@ mod tests {
         assert_eq!(names.len(), 5);
         assert!(names.iter().all(|path| path.join(EVENTS).is_file()));
         assert_eq!(fs::read_dir(runs.path()).unwrap().count(), 5, "nothing hidden is left");
-    }
-
-    #[test]
-    fn no_run_is_seen_that_goes_on_and_is_not_locked() {
-        let runs = tempfile::tempdir().unwrap();
-        let done = std::sync::atomic::AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                    prune(runs.path(), 1);
-                }
-            });
-            for _ in 0..100 {
-                let run = RunDir::create(runs.path()).unwrap();
-                let tmp = run.tmp().unwrap();
-                std::thread::yield_now();
-                assert!(tmp.is_dir() && goes_on(run.path()));
-                assert!(fs::read_link(runs.path().join(LATEST)).is_ok());
-            }
-            done.store(true, std::sync::atomic::Ordering::Relaxed);
-        });
-    }
-
-    #[test]
-    fn what_was_killed_while_it_began_is_removed_later() {
-        let runs = tempfile::tempdir().unwrap();
-        let (old, young) = (runs.path().join(".new-old"), runs.path().join(".new-young"));
-        fs::create_dir(&old).unwrap();
-        fs::create_dir(&young).unwrap();
-        let long_ago = std::time::SystemTime::now() - NEW_AGE * 2;
-        File::open(&old).unwrap().set_modified(long_ago).unwrap();
-        prune(runs.path(), 0);
-        assert!(!old.exists() && young.exists());
-        assert_eq!(list(runs.path()), [""; 0]);
     }
 }

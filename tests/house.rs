@@ -111,7 +111,7 @@ const FEW: [(&str, &[&str]); 18] = [
 ];
 
 /// What only some may name: the paths, those who may, and why.
-const RESERVED: [(&[&str], &[&str], &str); 7] = [
+const RESERVED: [(&[&str], &[&str], &str); 6] = [
     (&["std::process::Command", "duct", "nix::unistd::fork"], &["process"], "only `process` spawns"),
     (&["indicatif"], &["report::terminal"], "only `report::terminal` draws"),
     (
@@ -133,7 +133,6 @@ const RESERVED: [(&[&str], &[&str], &str); 7] = [
         &["main", "process::supervise"],
         "only `main` exits",
     ),
-    (&["quick_junit"], &["report::junit"], "only `report::junit` writes JUnit"),
 ];
 
 /// Fails with everything that is wrong, a line each.

@@ -12,6 +12,7 @@ use crate::runner::remembered;
 use crate::settings::{self, Auto, Slow};
 use crate::suite::selftests::{self, Listing};
 use crate::suite::{Profile, Selection, Timeouts, select, shard};
+use crate::text::decode;
 use crate::text::hash::Key;
 use std::fmt::Write as _;
 use std::num::NonZero;

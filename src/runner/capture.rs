@@ -8,6 +8,7 @@ use crate::ktap::{self, Parser, Paths, TestResult};
 use crate::process::LINE_LIMIT;
 use crate::suite::Selection;
 use crate::suite::known::nearest_first;
+use crate::text::decode;
 use std::path::Path;
 
 /// How much may be remembered of one test's results, in bytes: some ten thousand of them. No test that is well comes near.
@@ -92,7 +93,7 @@ impl Capture {
             let text = decode(&line[..line.len().min(120)]);
             text.trim().clone_into(&mut self.last_line);
         }
-        self.skips.see(&String::from_utf8_lossy(&line[..line.len().min(1000)]));
+        self.skips.see(&decode(&line[..line.len().min(1000)]));
         if self.budget.is_none() {
             return Ok(());
         }

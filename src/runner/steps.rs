@@ -4,6 +4,7 @@ use super::{Host, Journal, decode, links, testing};
 use crate::doctor::{self, Scope};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, StepStatus};
+use crate::kernel::Lock;
 use crate::kernel::build::{self, BuildRequest, Built};
 use crate::kernel::kconfig::{self, ConfigureRequest, Severity};
 use crate::plan::{GuestPlan, Plan, Step};
@@ -249,7 +250,7 @@ pub(super) fn provenance(
     let host_kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let known = [
         ("kernel", built.kernel_release.clone()),
-        ("config hash", format!("{:016x}", hash::stable(&config))),
+        ("config hash", hash::of(&config).to_string()),
         ("host kernel", host_kernel.trim().to_owned()),
     ];
     facts.extend(known.map(|(name, value)| (name.to_owned(), value)));

@@ -1,9 +1,9 @@
 //! Which runs are kept.
 
-use super::list;
+use super::{EVENTS, NEW, NEW_AGE, list};
 use crate::event::{Event, Record};
 use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -38,12 +38,24 @@ pub fn prune(runs: &Path, keep: Keep) {
             let _ = fs::remove_dir_all(target);
         }
     }
+    sweep(runs);
+}
+
+/// Removes what an invocation left that was killed while it made the directory of a run.
+fn sweep(runs: &Path) {
+    for entry in fs::read_dir(runs).into_iter().flatten().flatten() {
+        let hidden = entry.file_name().as_encoded_bytes().starts_with(NEW.as_bytes());
+        let age = entry.metadata().and_then(|data| data.modified()).map(|time| time.elapsed());
+        if hidden && matches!(age, Ok(Ok(age)) if age > NEW_AGE) && !goes_on(&entry.path()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// What kind of run it is: as its first event says; else, in those of older versions, its steps.
 fn kind(run: &Path) -> String {
     let mut line = Vec::new();
-    let read = File::open(run.join("events.jsonl"))
+    let read = File::open(run.join(EVENTS))
         .and_then(|log| BufReader::new(log.take(FIRST_LINE)).read_until(b'\n', &mut line));
     match read.ok().and_then(|_| serde_json::from_slice(&line).ok()) {
         Some(Record { event: Event::RunStarted { kind, steps, .. }, .. }) if kind.is_empty() => {
@@ -56,7 +68,7 @@ fn kind(run: &Path) -> String {
 
 /// How long ago a run wrote something.
 fn age_of(run: &Path) -> Duration {
-    let written = fs::metadata(run.join("events.jsonl")).and_then(|data| data.modified());
+    let written = fs::metadata(run.join(EVENTS)).and_then(|data| data.modified());
     let age = written.ok().and_then(|written| SystemTime::now().duration_since(written).ok());
     age.unwrap_or_default()
 }
@@ -68,13 +80,12 @@ fn is_run(path: &Path, name: &str) -> bool {
     (3..=4).contains(&parts.len())
         && parts.iter().all(|part| digits(part))
         && (parts[0].len(), parts[1].len()) == (8, 6)
-        && path.join("events.jsonl").is_file()
+        && path.join(EVENTS).is_file()
 }
 
-/// True if the process that writes a run is there.
+/// True if the process that writes a run is there, or may be: a file system without locks cannot tell.
 fn goes_on(run: &Path) -> bool {
-    File::open(run.join("events.jsonl"))
-        .is_ok_and(|events| matches!(events.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    File::open(run.join(EVENTS)).is_ok_and(|events| events.try_lock_shared().is_err())
 }
 
 #[cfg(test)]
@@ -92,7 +103,7 @@ mod tests {
         for day in 1..=5 {
             let run = runs.join(format!("2026010{day}-000000-1"));
             fs::create_dir(&run).unwrap();
-            fs::write(run.join("events.jsonl"), "").unwrap();
+            fs::write(run.join(EVENTS), "").unwrap();
         }
     }
 
@@ -128,7 +139,7 @@ mod tests {
         for year in 3001..=3003 {
             let later = runs.path().join(format!("{year}0101-000000-1"));
             fs::create_dir(&later).unwrap();
-            fs::write(later.join("events.jsonl"), "").unwrap();
+            fs::write(later.join(EVENTS), "").unwrap();
         }
         prune(runs.path(), newest(1));
         assert_eq!(list(runs.path()), [name.as_str(), "30030101-000000-1"]);
@@ -163,7 +174,7 @@ mod tests {
             kind: kind.to_owned(),
         };
         let record = Record { time: jiff::Timestamp::UNIX_EPOCH, at_ms: 0, event };
-        let log = run.join("events.jsonl");
+        let log = run.join(EVENTS);
         fs::write(&log, serde_json::to_string(&record).unwrap() + "\nmore\n").unwrap();
         let written = SystemTime::now() - Duration::from_secs(days * 24 * 3600);
         File::options().append(true).open(&log).unwrap().set_modified(written).unwrap();
@@ -191,5 +202,39 @@ mod tests {
         run_of(runs.path(), "20260102-000000-1", "samples", 2);
         prune(runs.path(), Keep { of_each_kind: Some(20), age: Some(Duration::from_secs(30 * 24 * 3600)) });
         assert_eq!(list(runs.path()), ["20250102-000000-1", "20260102-000000-1"]);
+    }
+
+    #[test]
+    fn no_run_is_seen_that_goes_on_and_is_not_locked() {
+        let runs = tempfile::tempdir().unwrap();
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    prune(runs.path(), newest(1));
+                }
+            });
+            for _ in 0..100 {
+                let run = RunDir::create(runs.path()).unwrap();
+                let tmp = run.tmp().unwrap();
+                std::thread::yield_now();
+                assert!(tmp.is_dir() && goes_on(run.path()));
+                assert!(fs::read_link(runs.path().join(super::super::LATEST)).is_ok());
+            }
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+    }
+
+    #[test]
+    fn what_was_killed_while_it_began_is_removed_later() {
+        let runs = tempfile::tempdir().unwrap();
+        let (old, young) = (runs.path().join(".new-old"), runs.path().join(".new-young"));
+        fs::create_dir(&old).unwrap();
+        fs::create_dir(&young).unwrap();
+        let long_ago = SystemTime::now() - NEW_AGE * 2;
+        File::open(&old).unwrap().set_modified(long_ago).unwrap();
+        prune(runs.path(), ALL);
+        assert!(!old.exists() && young.exists());
+        assert_eq!(list(runs.path()), [""; 0]);
     }
 }

@@ -1,6 +1,8 @@
 //! How a test is started: as the kernel's own runner does it, `run_one` in
 //! `tools/testing/selftests/kselftest/runner.sh`.
 
+use crate::text::decode;
+
 /// The script that runs what cannot be run by itself, where a suite has one.
 pub const RUNNER: &str = "./ksft_runner.sh";
 
@@ -43,7 +45,7 @@ pub fn command(program: &str, file: ProgramFile) -> (Vec<String>, Option<String>
 fn interpreter(head: &[u8]) -> Vec<String> {
     let Some(rest) = head.strip_prefix(b"#!") else { return Vec::new() };
     let line = rest.split(|&byte| byte == b'\n').next().unwrap_or_default();
-    String::from_utf8_lossy(line).split_whitespace().map(str::to_owned).collect()
+    decode(line).split_whitespace().map(str::to_owned).collect()
 }
 
 #[cfg(test)]

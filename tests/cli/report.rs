@@ -153,21 +153,21 @@ fn other_formats_have_all_of_it() {
     assert_eq!(junit.code, 1);
     insta::assert_snapshot!(junit.stdout, @r#"
     <?xml version="1.0" encoding="UTF-8"?>
-    <testsuites name="vmptcp" tests="5" skipped="0" failures="1" errors="2" time="9.000">
-        <testsuite name="pm_netlink" tests="2" skipped="0" errors="0" failures="0">
-            <testcase name="(script)" time="2.000"/>
-            <testcase name="defaults" time="0.007"/>
+    <testsuites name="vmptcp" tests="5" failures="1" errors="2" time="9.000">
+        <testsuite name="pm_netlink" tests="2" failures="0" errors="0" skipped="0" time="2.000" timestamp="2026-01-02T03:04:05Z">
+            <testcase name="(script)" classname="pm_netlink" time="2.000"/>
+            <testcase name="defaults" classname="pm_netlink" time="0.007"/>
         </testsuite>
-        <testsuite name="diag" tests="2" skipped="0" errors="1" failures="1">
-            <testcase name="(script)" time="0.000">
+        <testsuite name="diag" tests="2" failures="1" errors="1" skipped="0" time="0.000" timestamp="2026-01-02T03:04:05Z">
+            <testcase name="(script)" classname="diag" time="0.000">
                 <error message="not run"/>
             </testcase>
-            <testcase name="chk\u{1b}[2J\u{202e}_inuse" time="0.007">
+            <testcase name="chk\u{1b}[2J\u{202e}_inuse" classname="diag" time="0.007">
                 <failure message="fail"/>
             </testcase>
         </testsuite>
-        <testsuite name="userspace_pm" tests="1" skipped="0" errors="1" failures="0">
-            <testcase name="(script)" time="0.000">
+        <testsuite name="userspace_pm" tests="1" failures="0" errors="1" skipped="0" time="0.000" timestamp="2026-01-02T03:04:05Z">
+            <testcase name="(script)" classname="userspace_pm" time="0.000">
                 <error message="not run"/>
             </testcase>
         </testsuite>
