@@ -2,6 +2,7 @@
 
 use super::Cmd;
 use crate::error::{Error, Kind, Result};
+use crate::text::decode;
 use nix::libc::{SIGHUP, SIGINT, SIGTERM};
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -67,7 +68,7 @@ pub fn error() -> Error {
 fn told(signal: i32, sender: i32, command_line: &[u8]) -> String {
     let words: Vec<String> = command_line
         .split(|&byte| byte == 0)
-        .map(|word| String::from_utf8_lossy(word).into_owned())
+        .map(|word| decode(word).into_owned())
         .filter(|word| !word.is_empty())
         .collect();
     match (words.split_first(), sender) {

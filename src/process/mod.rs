@@ -50,12 +50,7 @@ pub struct Output {
 impl Cmd {
     /// A command without arguments. A program without a slash is looked up in `PATH` when it runs.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
-        Self {
-            program: program.as_ref().to_owned(),
-            args: Vec::new(),
-            env: Vec::new(),
-            cwd: None,
-        }
+        Self { program: program.as_ref().to_owned(), args: Vec::new(), env: Vec::new(), cwd: None }
     }
 
     /// Appends an argument.

@@ -1,5 +1,6 @@
 //! Why the system refused to start a program: its own words for that fit several reasons.
 
+use crate::text::decode;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
@@ -40,7 +41,7 @@ fn head(file: &Path) -> Head {
     let line = head.split(|&byte| byte == b'\n').next().unwrap_or_default();
     match (read, line.strip_prefix(b"#!")) {
         (Ok(_), Some(rest)) => {
-            let rest = String::from_utf8_lossy(rest);
+            let rest = decode(rest);
             // A carriage return is part of the name that the kernel looks for.
             Head::Script(rest.trim_start().split([' ', '\t']).next().unwrap_or_default().to_owned())
         }

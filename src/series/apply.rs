@@ -1,5 +1,6 @@
 //! Applies mails in an index of our own: git's answer is judged there, before any file is written.
 
+use super::diagnose::{Trial, explain};
 use super::mail::Mail;
 use super::raw;
 use super::safety;
@@ -7,6 +8,7 @@ use super::verdict::Finding;
 use super::workspace::Workspace;
 use crate::error::{Error, IoContext, Result};
 use crate::process::Cmd;
+use crate::text::decode;
 use std::path::PathBuf;
 
 /// What became of a mail.
@@ -62,7 +64,7 @@ impl<'a> Index<'a> {
         }
         let three_way = match self.apply(mail)? {
             Ok(three_way) => three_way,
-            Err(stderr) => return Ok(not_applied(&stderr)),
+            Err(stderr) => return self.not_applied(mail, &stderr),
         };
         let changed = ["diff-index", "--cached"].into_iter().chain(raw::OPTIONS).chain([&self.parent[..]]);
         let changed = self.git(&changed.collect::<Vec<_>>()).read()?;
@@ -71,15 +73,33 @@ impl<'a> Index<'a> {
             return Ok(Applied::Refused(refused));
         }
         if three_way && changed.is_empty() {
-            return Ok(Applied::Not(vec![Finding::error("does not apply: the tree has all of it already")]));
+            return Ok(Applied::Not(vec![Finding::error(
+                "already applied: the base has all of this patch: leave it out",
+            )]));
         }
         Ok(match self.commit(mail)? {
             Ok(hash) => {
                 self.parent.clone_from(&hash);
                 Applied::Commit { hash, three_way }
             }
-            Err(stderr) => not_applied(&stderr),
+            Err(stderr) => self.not_applied(mail, &stderr)?,
         })
+    }
+
+    /// Refused, or why it does not apply, where git said `stderr` of it.
+    fn not_applied(&self, mail: &Mail, stderr: &str) -> Result<Applied> {
+        let said = stderr.lines().filter_map(|line| line.split_once(": "));
+        let said = said.filter(|(word, _)| ["error", "fatal"].contains(word)).map(|(_, text)| text);
+        let refused: Vec<Finding> = said.filter_map(safety::refused_by_git).collect();
+        if !refused.is_empty() {
+            return Ok(Applied::Refused(refused));
+        }
+        // A merge that was tried has left its conflicts in the index.
+        self.git(&["read-tree", &self.parent]).read()?;
+        let git = |args: &[&str]| self.git(args).output();
+        let file = self.scratch.path().join("patch");
+        let text = decode(&mail.patch);
+        Ok(Applied::Not(explain(&Trial { git: &git, file: &file, text: &text }, stderr)?))
     }
 
     /// True if it took a three-way merge; what git said without one if it does not apply.
@@ -122,35 +142,4 @@ pub fn entries(changed: &str) -> Result<Vec<raw::Entry>> {
         Error::cannot_run(format!("git says of the patch what is not understood: {part:?}"))
             .hint("report this, with the output of: git --version")
     })
-}
-
-/// Reads what git says: `error: patch failed: net/mptcp/pm.c:12`.
-fn not_applied(stderr: &str) -> Applied {
-    let said = || {
-        let lines = stderr.lines().filter_map(|line| line.split_once(": "));
-        lines.filter(|(word, _)| ["error", "fatal"].contains(word)).map(|(_, text)| text)
-    };
-    let refused: Vec<Finding> = said().filter_map(safety::refused_by_git).collect();
-    if !refused.is_empty() {
-        return Applied::Refused(refused);
-    }
-    let mut found: Vec<Finding> = Vec::new();
-    for line in said() {
-        match line.strip_prefix("patch failed: ").and_then(|place| place.rsplit_once(':')) {
-            Some((file, number)) => {
-                let finding = Finding::error("does not apply: the tree has other lines there");
-                found.push(match number.parse() {
-                    Ok(number) => finding.at(file, number),
-                    Err(_) => finding.file(file),
-                });
-            }
-            // It follows a line as above, for the same file.
-            None if line.ends_with("patch does not apply") && !found.is_empty() => {}
-            None => found.push(Finding::error(format!("does not apply: {line}"))),
-        }
-    }
-    if found.is_empty() {
-        found.push(Finding::error("does not apply"));
-    }
-    Applied::Not(found)
 }

@@ -353,10 +353,9 @@ fn unquote(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod differential;
-
-#[cfg(test)]
 mod tests {
+    mod differential;
+
     use super::*;
 
     const PATCH: &str = "\

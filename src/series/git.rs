@@ -96,7 +96,11 @@ impl Git {
         })?;
         if !top.is_empty() {
             return Err(Error::usage(format!("{} is not the top of its git repository", tree.display()))
-                .hint("vmptcp validate --tree DIR, with the directory that has .git"));
+                .hint(format!(
+                    "vmptcp validate --tree DIR, with the directory that has .git, or make it a repository of its own: \
+                     vmptcp source --git --tree {}",
+                    crate::process::quote(tree)
+                )));
         }
         Ok(git)
     }
@@ -197,6 +201,11 @@ impl Git {
     pub fn ask<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Option<String> {
         let output = self.cmd(args).output().ok()?;
         output.status.success().then(|| output.stdout.trim_end_matches('\n').to_owned())
+    }
+
+    /// Where it is.
+    pub(super) fn place(&self) -> &Path {
+        &self.place
     }
 
     /// A path in the repository, absolute.

@@ -1,7 +1,7 @@
 //! Brings a series into the workspace's repository, commit by commit, without writing any file of it.
 
 use super::apply::{Applied, Index, entries};
-use super::diff;
+use super::diff::{self, Change};
 use super::input::{Commits, Mails};
 use super::mail::Mail;
 use super::message::{Message, Person};
@@ -52,6 +52,10 @@ impl Loaded {
 /// Loads commits, which are there already.
 pub fn commits(workspace: &Workspace, found: Commits, input: String) -> Result<Loaded> {
     let git = workspace.git();
+    if let Some(tip) = found.commits.last() {
+        workspace.complete_changes(&found.base, tip)?;
+        workspace.complete(tip, &[SELFTESTS_CONFIG])?;
+    }
     let mut loaded = Loaded {
         series: Series {
             origin: Origin::Git,
@@ -59,6 +63,7 @@ pub fn commits(workspace: &Workspace, found: Commits, input: String) -> Result<L
             again: String::new(),
             base: found.base.clone(),
             base_known: Some(found.found_by),
+            base_missing: None,
             prefix: found.prefix,
             cover: found.cover,
             patches: Vec::new(),
@@ -124,6 +129,10 @@ fn on_base(
             again: String::new(),
             base: base.to_owned(),
             base_known: known,
+            base_missing: mails
+                .base
+                .clone()
+                .filter(|named| git.ask(["cat-file", "-e", &format!("{named}^{{commit}}")]).is_none()),
             prefix: Some(mails.prefix.clone()),
             cover: mails.cover.clone(),
             patches: Vec::new(),
@@ -134,6 +143,7 @@ fn on_base(
         refused: Vec::new(),
         notes: mails.notes.clone(),
     };
+    complete(workspace, mails, base)?;
     let mut index = Some(Index::of(workspace, base)?);
     for (at, mail) in mails.patches.iter().enumerate() {
         let number = at + 1;
@@ -160,6 +170,16 @@ fn on_base(
     let tip = tip(&loaded.series, loaded.applied);
     loaded.series.selftests_config = git.file(&tip, SELFTESTS_CONFIG).unwrap_or_default();
     Ok(loaded)
+}
+
+/// Makes sure that what the mails touch of the base is there.
+fn complete(workspace: &Workspace, mails: &Mails, base: &str) -> Result<()> {
+    let changes: Vec<Change> =
+        mails.patches.iter().flat_map(|mail| diff::parse(&decode(&mail.patch))).collect();
+    let touched = changes.iter().flat_map(|change| [Some(&change.path), change.old_path.as_ref()]);
+    let mut touched: Vec<&str> = touched.flatten().map(String::as_str).collect();
+    touched.push(SELFTESTS_CONFIG);
+    workspace.complete(base, &touched)
 }
 
 /// The commit after so many patches.

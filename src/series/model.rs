@@ -89,6 +89,8 @@ pub struct Series {
     pub base: String,
     /// How the base was found; none if it was only guessed.
     pub base_known: Option<String>,
+    /// The commit that a mail names as its base, if the repository does not have it.
+    pub base_missing: Option<String>,
     /// What stands, or will stand, in the brackets of the subjects; none if nobody said.
     pub prefix: Option<Prefix>,
     /// The cover letter.
@@ -149,6 +151,7 @@ pub(super) mod tests {
             again: String::new(),
             base: "b".repeat(40),
             base_known: Some(GIVEN.to_owned()),
+            base_missing: None,
             prefix: Some(Prefix::parse("PATCH mptcp-next")),
             cover: None,
             patches,

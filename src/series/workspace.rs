@@ -2,6 +2,7 @@
 //! of it. The user's checkout, index, stash and references are never touched.
 
 use super::git::Git;
+use super::partial::Partial;
 use crate::error::{Error, IoContext, Result};
 use crate::text::file;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,8 @@ use std::path::{Path, PathBuf};
 pub struct Workspace {
     root: PathBuf,
     git: Git,
+    /// What the user's repository lacks is fetched through this.
+    partial: Option<Partial>,
 }
 
 impl Workspace {
@@ -18,8 +21,20 @@ impl Workspace {
     pub fn open(root: &Path, source: &Git) -> Result<Self> {
         let tree = root.join("tree");
         std::fs::create_dir_all(&tree).doing("create", &tree)?;
-        let git = Git::own(&root.join("repo.git"), &tree, source)?;
-        Ok(Self { root: root.to_owned(), git })
+        let repository = root.join("repo.git");
+        let git = Git::own(&repository, &tree, source)?;
+        Ok(Self { root: root.to_owned(), git, partial: Partial::of(source, &repository) })
+    }
+
+    /// Makes sure that these paths of a commit are there, and not only named; all of it, if there are none. A partial clone
+    /// has not fetched them all.
+    pub fn complete(&self, commit: &str, paths: &[&str]) -> Result<()> {
+        self.partial.as_ref().map_or(Ok(()), |partial| partial.complete(&self.git, commit, paths))
+    }
+
+    /// The same for all that the commits between two change.
+    pub fn complete_changes(&self, base: &str, tip: &str) -> Result<()> {
+        self.partial.as_ref().map_or(Ok(()), |partial| partial.complete_changes(&self.git, base, tip))
     }
 
     /// Its repository.
@@ -47,6 +62,7 @@ impl Workspace {
             let text = format!("gitdir: {}\n", self.root.join("repo.git").display());
             file::replace(&link, text.as_bytes())?;
         }
+        self.complete(commit, &[])?;
         let mut said = Vec::new();
         let status =
             self.git.cmd(["reset", "--hard", "--quiet", commit]).stream(|line| said.push(line.to_owned()))?;
@@ -78,6 +94,7 @@ impl Workspace {
             .filter(|path| self.git.ask(["cat-file", "-e", &format!("{commit}:{path}")]).is_some())
             .map(|&path| path.to_owned())
             .collect();
+        self.complete(commit, paths)?;
         let archive = tempfile::NamedTempFile::new_in(&self.root).doing("create a file in", &self.root)?;
         let output = format!("--output={}", archive.path().display());
         let args = ["archive", "--format=tar", &output, commit, "--"].map(str::to_owned);

@@ -271,7 +271,7 @@ fn variables_and_directories_for_a_guest() {
     ");
     insta::assert_snapshot!(sandbox.run(["test", "--env", "FOO"]).all(), @"
     error: --env FOO: not of the form NAME=VALUE
-      → for example: --env SELFTESTS_MPTCP_LIB_EXPECT_ALL_FEATURES=1
+      → for example: --env SELFTESTS_MPTCP_LIB_NO_KVERSION_CHECK=1
     exit code 2
     ");
     insta::assert_snapshot!(sandbox.run(["exec", "--rw", "nowhere", "--", "true"]).all(), @"

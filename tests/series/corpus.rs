@@ -98,6 +98,13 @@ pub fn of_text() -> Vec<Case> {
         mails("prefix", vec![clean()], &["--base=base"], &["prefix"]),
         mails("cover", several(3), &RIGHT, &["cover"]),
         mails("base-unknown", vec![clean()], &["--subject-prefix=PATCH mptcp-next"], &["base"]),
+        Case {
+            mangle: |mail| match mail.split_once("base-commit: ") {
+                Some((text, rest)) => format!("{text}base-commit: {}{}", "0123456789".repeat(4), &rest[40..]),
+                None => mail.to_owned(),
+            },
+            ..mails("base-missing", vec![clean()], &RIGHT, &["base"])
+        },
         mails("recipients", vec![clean()], &[RIGHT[0], RIGHT[1], RIGHT[2], "--cc=netdev@vger.kernel.org"], &["recipients 1"]),
         mails("changelog", vec![clean()], &["--subject-prefix=PATCH mptcp-next v2", RIGHT[1], RIGHT[2]], &["changelog"]),
         Case {
@@ -213,20 +220,51 @@ pub fn of_tools() -> Vec<Case> {
     all
 }
 
+/// The configuration with all that MPTCP has.
+const ONE: [&str; 1] = ["x86_64-ipv6-mptcp"];
+
+/// A case that appends code to a file, for the checks that compile.
+fn code(name: &'static str, text: &str, finds: &[&'static str], configs: &[&'static str]) -> Case {
+    let mut case = case(name, vec![draft("mptcp: ctrl: compute more", text)], finds);
+    case.args.push("--no-tests");
+    for check in ["build", "warnings", "sparse", "selftests"] {
+        case.args.extend(["--check", check]);
+    }
+    for config in configs {
+        case.args.extend(["--config", config]);
+    }
+    case
+}
+
+fn only_with_bpf_jit() -> Case {
+    // The same type is none of the other: net/mptcp/bpf.c has most of its code for BPF_JIT only.
+    let mut jit = code("build-with-bpf-jit", "", &["build 1"], &ONE);
+    jit.drafts = vec![Draft {
+        edits: vec![(
+            "net/mptcp/bpf.c",
+            Edit::Append(
+                "\n#ifdef CONFIG_BPF_JIT\nstruct sock *mptcp_more(struct mptcp_sock *msk);\n\n\
+                 struct sock *mptcp_more(struct mptcp_sock *msk)\n{\n\treturn msk;\n}\n#endif\n"
+                    .to_owned(),
+            ),
+        )],
+        ..draft("bpf: mptcp: compute more", "")
+    }];
+    jit
+}
+
+fn large_frame() -> Case {
+    code(
+        "build-large-frame",
+        "\nint mptcp_more(int a);\n\nint mptcp_more(int a)\n{\n\tvolatile char more[2100];\n\n\tmore[a & 1023] = a;\n\treturn more[0];\n}\n",
+        &["build 1"],
+        &ONE,
+    )
+}
+
 /// Those that compilers are needed for.
 pub fn of_builds() -> Vec<Case> {
-    let code = |name: &'static str, text: &str, finds: &[&'static str], configs: &[&'static str]| {
-        let mut case = case(name, vec![draft("mptcp: ctrl: compute more", text)], finds);
-        case.args.push("--no-tests");
-        for check in ["build", "warnings", "sparse", "selftests"] {
-            case.args.extend(["--check", check]);
-        }
-        for config in configs {
-            case.args.extend(["--config", config]);
-        }
-        case
-    };
-    let one = ["x86_64-ipv6-mptcp"];
+    let one = ONE;
     let mut broken = code(
         "bisect",
         "\nint mptcp_more(void);\n\nint mptcp_more(void)\n{\n\treturn mptcp_missing;\n}\n",
@@ -266,29 +304,11 @@ pub fn of_builds() -> Vec<Case> {
         ],
         ..draft("mptcp: have more", "")
     }];
-    // The same type is none of the other: net/mptcp/bpf.c has most of its code for BPF_JIT only.
-    let mut jit = code("build-with-bpf-jit", "", &["build 1"], &one);
-    jit.drafts = vec![Draft {
-        edits: vec![(
-            "net/mptcp/bpf.c",
-            Edit::Append(
-                "\n#ifdef CONFIG_BPF_JIT\nstruct sock *mptcp_more(struct mptcp_sock *msk);\n\n\
-                 struct sock *mptcp_more(struct mptcp_sock *msk)\n{\n\treturn msk;\n}\n#endif\n"
-                    .to_owned(),
-            ),
-        )],
-        ..draft("bpf: mptcp: compute more", "")
-    }];
     vec![
         gone,
         never,
-        jit,
-        code(
-            "build-large-frame",
-            "\nint mptcp_more(int a);\n\nint mptcp_more(int a)\n{\n\tvolatile char more[2100];\n\n\tmore[a & 1023] = a;\n\treturn more[0];\n}\n",
-            &["build 1"],
-            &one,
-        ),
+        only_with_bpf_jit(),
+        large_frame(),
         code(
             "build-clean",
             "\nint mptcp_more(void);\n\nint mptcp_more(void)\n{\n\treturn 0;\n}\n",
@@ -334,12 +354,12 @@ pub fn of_kernels() -> Vec<Case> {
                 "include/uapi/linux/mptcp.h",
                 Edit::Replace(
                     "struct mptcp_info {",
-                    "struct mptcp_more {\n\tsize_t\tmore;\n};\n\nstruct mptcp_info {".to_owned(),
+                    "struct mptcp_more {\n\tloff_t\tmore;\n};\n\nstruct mptcp_info {".to_owned(),
                 ),
             )],
             ..draft("mptcp: uapi: have more", "")
         }],
-        // The kernel knows size_t, and so do the programs of the selftests; the header alone does not.
+        // The kernel knows loff_t, and so do the programs of the selftests; the header alone, in C90, does not.
         &["build 1"],
     );
     header.args.push("--no-tests");

@@ -1,8 +1,18 @@
 //! The series that take no compiler, in a tree of a few files.
 
 use crate::corpus::of_text;
-use crate::lab::{Draft, Edit, Lab};
+use crate::lab::{BASE, Draft, Edit, Lab};
 use std::fs;
+
+/// A series that nothing stands against.
+fn topic(lab: &Lab) {
+    let draft = Draft {
+        subject: "mptcp: ctrl: say it".to_owned(),
+        body: "Why.\n\nSigned-off-by: Ann Author <ann@example.org>".to_owned(),
+        edits: vec![("net/mptcp/ctrl.c", Edit::Append("int d;\n".to_owned()))],
+    };
+    lab.branch("topic", &[draft]);
+}
 
 #[test]
 fn each_defect_is_found_by_its_check_and_by_no_other() {
@@ -15,12 +25,7 @@ fn each_defect_is_found_by_its_check_and_by_no_other() {
 #[test]
 fn the_checkout_the_index_the_stash_and_the_branches_stay_as_they_are() {
     let lab = Lab::small();
-    let draft = Draft {
-        subject: "mptcp: ctrl: say it".to_owned(),
-        body: "Why.\n\nSigned-off-by: Ann Author <ann@example.org>".to_owned(),
-        edits: vec![("net/mptcp/ctrl.c", Edit::Append("int d;\n".to_owned()))],
-    };
-    lab.branch("topic", &[draft]);
+    topic(&lab);
     fs::write(lab.tree.join("net/mptcp/ctrl.c"), "changed, staged\n").unwrap();
     lab.git(&["add", "-A"]);
     lab.git(&["stash", "-q"]);
@@ -98,4 +103,69 @@ fn only_what_was_asked_for_is_done_and_the_way_back_to_it_is_told() {
     let ran = lab.vmptcp(&["validate", "--quick", "nonsense"]);
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     assert_eq!(lab.vmptcp(&["validate", "--list"]).code, 0);
+}
+
+#[test]
+fn a_tree_without_history_is_made_a_repository_to_validate_on() {
+    let lab = Lab::small();
+    fs::remove_dir_all(lab.tree.join(".git")).unwrap();
+    // As Debian's: git add -A finds nothing.
+    fs::write(lab.tree.join(".gitignore"), ".*\n*.o\n/*\n!/debian/\n").unwrap();
+    let ran = lab.vmptcp(&["validate", "--quick"]);
+    assert!(ran.code == 2 && ran.stderr.contains("vmptcp source --git --tree "), "{}", ran.stderr);
+    let tree = lab.tree.display().to_string();
+    let ran = lab.vmptcp(&["source", "--git", "--tree", &tree]);
+    assert!(ran.code == 0 && ran.stderr.contains("is a git repository now"), "{}", ran.stderr);
+    let ran = lab.vmptcp(&["source", "--git", "--tree", &tree]);
+    assert!(ran.code == 0 && ran.stderr.contains("is a git repository already"), "{}", ran.stderr);
+    assert_eq!(lab.git(&["status", "--porcelain"]), "");
+    lab.git(&["tag", BASE]);
+    topic(&lab);
+    assert_eq!(lab.found(&["--quick"]), Vec::<String>::new());
+    assert_eq!(lab.results(&["--quick"]).iter().filter(|one| one["patch"] == 2).count(), 0);
+}
+
+#[test]
+fn a_partial_clone_is_enough_to_validate_on() {
+    let lab = Lab::small();
+    topic(&lab);
+    for key in ["uploadpack.allowFilter", "uploadpack.allowAnySHA1InWant"] {
+        lab.git(&["config", key, "true"]);
+    }
+    let place = tempfile::tempdir().unwrap();
+    let part = Lab::at(&place.path().join("linux"), &place.path().join("home"));
+    let (url, tree) = (format!("file://{}", lab.tree.display()), part.tree.display().to_string());
+    lab.git(&["clone", "-q", "--filter=blob:none", "--branch", "topic", &url, &tree]);
+    let objects = part.git(&["count-objects", "-v"]);
+    assert_eq!(part.found(&["--quick", "base.."]), Vec::<String>::new());
+    assert_eq!(part.git(&["count-objects", "-v"]), objects);
+    let mails = place.path().join("mails").display().to_string();
+    lab.git(&["format-patch", "-q", "-o", &mails, "--base=base", "base..topic"]);
+    let found = part.found(&["--quick", "--subject-prefix", "PATCH mptcp-next", &mails]);
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn what_does_not_apply_is_examined() {
+    let lab = Lab::small();
+    topic(&lab);
+    let place = tempfile::tempdir().unwrap();
+    let mails = place.path().display().to_string();
+    lab.git(&["format-patch", "-q", "-o", &mails, "base..topic"]);
+    // The three-way merge that is tried before ends in a conflict.
+    let other = Draft {
+        subject: "mptcp: ctrl: say another".to_owned(),
+        body: "Why.".to_owned(),
+        edits: vec![("net/mptcp/ctrl.c", Edit::Replace("int c;\n", "int x;\n".to_owned()))],
+    };
+    lab.branch("other", &[other]);
+    let said = |onto: &str| {
+        let results = lab.results(&["--quick", "--onto", onto, &mails]);
+        let apply = results.iter().find(|one| one["check"] == "apply").unwrap();
+        apply["findings"][0]["text"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(said("topic"), "already applied: the base has all of this patch: leave it out");
+    let other = said("other");
+    let expected = "hunk does not apply: context differs: it was made on another version of the file, blob ";
+    assert!(other.starts_with(expected), "{other}");
 }

@@ -8,6 +8,13 @@ pub(super) fn known(series: &Series) -> Judgement {
     if series.base_known.is_some() {
         return Judgement::pass();
     }
+    if let Some(named) = &series.base_missing {
+        return Judgement::Done(vec![Finding::warning(format!(
+            "the base-commit of the mails is not in this repository: {named} (taken: {:.12}): git fetch REMOTE {named}, \
+             then the same command again, or --onto COMMIT",
+            series.base
+        ))]);
+    }
     Judgement::Done(vec![Finding::warning(format!(
         "no mail names the commit that the series is built on (taken: {:.12}): git format-patch --base=auto, or --onto COMMIT here",
         series.base
@@ -63,6 +70,9 @@ mod tests {
         assert_eq!(known(&all).status(), Status::Pass);
         all.base_known = None;
         assert_eq!(known(&all).status(), Status::Warn);
+        all.base_missing = Some("a".repeat(40));
+        let Judgement::Done(found) = known(&all) else { panic!("it was done") };
+        assert!(found[0].text.starts_with("the base-commit of the mails is not in this repository: aaaa"));
     }
 
     #[test]

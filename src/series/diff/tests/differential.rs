@@ -1,6 +1,6 @@
 //! Patches by the thousand, made up from a seed: read here, and by git. Of what git accepts, both have to say the same.
 
-use super::{Change, Kind, parse};
+use crate::series::diff::{Change, Kind, parse};
 use crate::series::git::Git;
 use std::fmt::Write as _;
 use std::fs;
