@@ -3,8 +3,11 @@
 use crate::commands::{self, Context, Global};
 use crate::error::{ExitCode, Result};
 use crate::guest::agent;
+use crate::process;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::PathBuf;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -95,6 +98,16 @@ pub enum Command {
     /// Serve the host from the inside of a guest
     #[command(hide = true)]
     Agent,
+    /// Run a command that can write into some directories only, in a mount namespace that was made for it
+    #[command(hide = true)]
+    Confine {
+        /// A directory that it may write into
+        #[arg(long)]
+        write: Vec<PathBuf>,
+        /// The command
+        #[arg(last = true, required = true)]
+        command: Vec<OsString>,
+    },
 }
 
 impl Command {
@@ -121,6 +134,7 @@ impl Command {
             Self::Doctor(args) => commands::doctor::run(&args, context),
             Self::Settings(args) => commands::settings::run(&args, context),
             Self::Report(args) => commands::report::run(&args, context),
+            Self::Confine { write, command } => match process::enter_confinement(&write, &command)? {},
             Self::Agent => agent::run().map(|()| ExitCode::Passed as u8),
         }
     }

@@ -71,12 +71,17 @@ impl Alias {
 
     /// A command that sees the aliases.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Cmd {
-        let Some(unshare) = &self.unshare else { return Cmd::new(program) };
-        let mut cmd = unshare.clone().args(["sh", "-c", SCRIPT, "sh"]);
+        self.around(&Cmd::new(program))
+    }
+
+    /// The command, such that it sees the aliases.
+    pub fn around(&self, cmd: &Cmd) -> Cmd {
+        let Some(unshare) = &self.unshare else { return cmd.clone() };
+        let mut outer = unshare.clone().args(["sh", "-c", SCRIPT, "sh"]);
         for (from, to) in &self.mounts {
-            cmd = cmd.arg(from).arg(to);
+            outer = outer.arg(from).arg(to);
         }
-        cmd.arg("--").arg(program)
+        cmd.through(outer.arg("--"))
     }
 }
 

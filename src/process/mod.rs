@@ -5,6 +5,7 @@
 //! ways lives in a process group of its own under a supervisor, so that nothing outlives us.
 
 mod child;
+mod confine;
 mod id;
 pub mod interrupt;
 mod lines;
@@ -14,6 +15,7 @@ mod supervise;
 mod tool;
 
 pub use child::{Child, Pipes, Stdio};
+pub use confine::{Confinement, enter as enter_confinement};
 pub use id::{Pid, Process};
 pub use lines::{LINE_LIMIT, read_lines, read_pieces};
 pub use namespace::{Identity, mount_namespace};
@@ -96,6 +98,14 @@ impl Cmd {
         // A directory with a colon in its name cannot be in a search path at all.
         let path = std::env::join_paths(dirs).unwrap_or(path);
         self.env("PATH", path)
+    }
+
+    /// The command, started by another one that takes it as its last arguments: `sudo`, `nice`.
+    #[must_use]
+    pub fn through(&self, outer: Cmd) -> Self {
+        let Self { program, args, env, cwd } = outer.arg(&self.program).args(&self.args);
+        let env = env.into_iter().chain(self.env.iter().cloned()).collect();
+        Self { program, args, env, cwd: self.cwd.clone().or(cwd) }
     }
 
     /// The program, as it was given.

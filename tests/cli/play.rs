@@ -1,6 +1,8 @@
 //! Samples, kernel modules and networks, as far as no kernel is needed.
 
 use super::sandbox::Sandbox;
+use std::path::Path;
+use vmptcp::process::{Cmd, Confinement};
 
 fn with_settings(text: &str) -> Sandbox {
     let sandbox = Sandbox::new();
@@ -265,4 +267,43 @@ fn suites_are_chosen_by_name() {
     let wrong = sandbox.run(["run", "--only", "sample"]);
     assert_eq!(wrong.code, 2);
     assert!(wrong.stderr.contains("selftests, samples, modules"), "{}", wrong.stderr);
+}
+
+#[test]
+fn a_confined_command_writes_where_it_may_and_nowhere_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let (inside, outside) = (dir.path().join("in side"), dir.path().join("outside"));
+    std::fs::create_dir(&inside).unwrap();
+    std::fs::create_dir(&outside).unwrap();
+    let confinement = Confinement::probe(Path::new(env!("CARGO_BIN_EXE_vmptcp")), dir.path()).unwrap();
+    if !confinement.holds() {
+        // Not every builder grants namespaces. Then a command is left as it is.
+        let cmd = Cmd::new("true");
+        return assert_eq!(confinement.wrap(&cmd, &[&inside]), cmd);
+    }
+    let run = |script: &str| {
+        let cmd = Cmd::new("sh").args(["-c", script]).cwd(&inside).env("OUTSIDE", &outside);
+        confinement.wrap(&cmd, &[&inside]).output().unwrap()
+    };
+    assert!(
+        run("echo 1 > here && mkdir below && echo 2 > below/too && cat /proc/version > /dev/null")
+            .status
+            .success()
+    );
+    assert!(inside.join("below/too").exists());
+    for script in [
+        "echo 1 > \"$OUTSIDE/evil\"",
+        "echo 1 > ../outside/evil",
+        "mount -o remount,bind,rw / ; mount -o remount,rw / ; echo 1 > \"$OUTSIDE/evil\"",
+        "umount / ; umount -l . ; echo 1 > \"$OUTSIDE/evil\"",
+        "unshare --user --map-root-user --mount sh -c 'mount -o remount,bind,rw /; echo 1 > \"$OUTSIDE/evil\"'",
+        "ln -s \"$OUTSIDE\" link ; echo 1 > link/evil",
+        "mv below \"$OUTSIDE/evil\"",
+    ] {
+        let output = run(script);
+        assert!(!output.status.success() && !outside.join("evil").exists(), "{script}: {}", output.stderr);
+    }
+    let missing = confinement.wrap(&Cmd::new("no-such-program"), &[&inside]).output().unwrap();
+    assert!(missing.stderr.contains("no-such-program: it is not installed"), "{}", missing.stderr);
+    assert_eq!(run("exit 7").status.code(), Some(7));
 }
