@@ -205,7 +205,7 @@ fn fallbacks(counters: &Moved, listeners: &[Listener]) -> Vec<Fallback> {
         let found = FALLBACKS.iter().filter_map(move |(counter, usual)| {
             let count = *moved.get(*counter)?;
             let reason = match *counter {
-                // The kernel counts here whatever a listener for MPTCP gets that is none in the end.
+                // Older kernels count here the TCP clients of a listener for MPTCP as well.
                 "MPCapableFallbackACK" if !moved.contains_key("MPCapableSYNRX") => {
                     "the client asked for TCP, and the server listens for MPTCP"
                 }

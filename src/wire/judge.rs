@@ -46,7 +46,8 @@ pub(super) fn judge(counters: &Moved, seen: Tally) -> Wire {
     let made = opened.max(handshakes).max(seen.mptcp + seen.fallback + seen.tcp);
     let tcp = made - mptcp;
     let plain = made.saturating_sub((answered + early).max(handshakes));
-    let fell_at_ack = sum("MPCapableFallbackACK").saturating_sub(plain);
+    // Older kernels count here the TCP clients of a listener for MPTCP as well.
+    let fell_at_ack = sum("MPCapableFallbackACK").min(sum("MPCapableSYNRX").saturating_sub(accepted));
     // Not every kernel counts the SYN of a join; all count its SYN/ACK.
     let joins_tried = sum("MPJoinSynTx").max(sum("MPJoinSynAckRx"));
     let mut doubts = Vec::new();
