@@ -23,9 +23,9 @@ const USUAL_TOPOLOGY: &str = "pair";
 
 /// Build kernel modules against the kernel, load them, watch them, and unload them
 ///
-/// PATH is a directory with a Makefile that has obj-m, or a module that is built already. Without one, the project's own pair
-/// of modules runs, by MPTCP and by TCP. They are built in a copy of the directory, whatever kernel its Makefile names; loaded
-/// in order, the server's before the client's; and unloaded in reverse. A splat, a module that cannot be unloaded, or one that
+/// PATH is a directory with a Makefile of kernel modules, or a module that is built already. Without one, the project's own
+/// pair of modules runs, by MPTCP and by TCP. They are built in a copy of the directory, whatever kernel its Makefile names;
+/// loaded in order, the server's before the client's; and unloaded in reverse. A splat, a module that cannot be unloaded, or one that
 /// takes its guest down, is a failure. The kernel's log is shown.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(after_help = "\

@@ -149,7 +149,8 @@ pub(super) fn play(context: &Context, target: &Target, suite: Suite, pieces: Vec
     let cpus = target.loaded.settings.vm.cpus.map(std::num::NonZero::get);
     let test = &target.loaded.settings.test;
     let (fail_fast, all_features) = (test.fail_fast, test.all_features);
-    Ok(PlayPlan { suite, pieces, guest, cpus, fail_fast, all_features, pcap: false })
+    let home = context.environment.home().map(Path::to_owned);
+    Ok(PlayPlan { suite, pieces, guest, cpus, fail_fast, all_features, pcap: false, home })
 }
 
 /// All samples that have a name: the project's own, and those of the settings, which may replace them.

@@ -29,6 +29,8 @@ pub struct PlayPlan {
     pub all_features: bool,
     /// Capture the packets of each host.
     pub pcap: bool,
+    /// The user's home, of which builds read what their tools have there.
+    pub home: Option<PathBuf>,
 }
 
 /// One of them.

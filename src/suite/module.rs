@@ -1,27 +1,6 @@
-//! Kernel modules that are built out of the tree: what their Makefile says, and in which order they are loaded.
+//! Kernel modules that are built out of the tree: their parameters, and the order in which they are loaded.
 
 use crate::text::is_hidden;
-
-/// The modules that a Makefile builds: the words of `obj-m` that end with `.o`, without it, in its order. In recipes, and
-/// behind conditions, nothing is evaluated: what names a module counts.
-pub fn names(makefile: &str) -> Vec<String> {
-    let joined = makefile.replace("\\\n", " ");
-    let mut names: Vec<String> = Vec::new();
-    for line in joined.lines() {
-        let line = line.split('#').next().unwrap_or_default();
-        let Some((left, value)) = line.split_once('=') else { continue };
-        if left.trim_end_matches([':', '+', '?']).trim() != "obj-m" {
-            continue;
-        }
-        let modules = value.split_whitespace().filter_map(|word| word.strip_suffix(".o"));
-        for module in modules.filter(|name| is_plain(name)) {
-            if !names.iter().any(|known| known == module) {
-                names.push(module.to_owned());
-            }
-        }
-    }
-    names
-}
 
 /// A name that can be joined to a path, and be an argument.
 fn is_plain(name: &str) -> bool {
@@ -30,17 +9,32 @@ fn is_plain(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
-/// The modules in the order in which they are loaded: servers before clients, all others between them as they stand.
-pub fn load_order(mut names: Vec<String>) -> Vec<String> {
-    names.sort_by_key(|name| {
+/// The order in which modules are loaded, as positions: what a module depends on before it; else servers before clients, all
+/// others between them as they stand. `modules` are names, and what each depends on.
+pub fn load_order(modules: &[(String, Vec<String>)]) -> Vec<usize> {
+    let rank = |name: &str| {
         let name = name.to_lowercase();
         match (name.contains("server"), name.contains("client")) {
             (true, false) => 0,
             (false, true) => 2,
             _ => 1,
         }
-    });
-    names
+    };
+    let mut left: Vec<usize> = (0..modules.len()).collect();
+    left.sort_by_key(|&at| rank(&modules[at].0));
+    let mut order = Vec::new();
+    while !left.is_empty() {
+        let waits = |at: usize| {
+            let needed = |other: &usize| {
+                modules[at].1.iter().any(|name| in_kernel(name) == in_kernel(&modules[*other].0))
+            };
+            left.iter().filter(|other| **other != at).any(needed)
+        };
+        // Of those that depend on each other, the first.
+        let next = left.iter().position(|&at| !waits(at)).unwrap_or(0);
+        order.push(left.remove(next));
+    }
+    order
 }
 
 /// A value for a module's parameter: `--param MODULE.NAME=VALUE`.
@@ -92,6 +86,13 @@ pub fn lines_of<'a>(log: impl IntoIterator<Item = &'a str>, modules: &[String]) 
     log.into_iter().filter(|line| names.iter().any(|name| line.contains(name.as_str()))).collect()
 }
 
+/// The modules that a `.ko` depends on.
+pub fn depends(bytes: &[u8]) -> Vec<String> {
+    let info = info(bytes);
+    let named = info.iter().filter(|(name, _)| name == "depends").flat_map(|(_, value)| value.split(','));
+    named.filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
 /// Which module version a `.ko` was built for, and what else `modinfo` says: names and values.
 pub fn info(bytes: &[u8]) -> Vec<(String, String)> {
     let texts = bytes.split(|byte| *byte == 0).filter(|text| (6..512).contains(&text.len()));
@@ -109,12 +110,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn modules_are_those_of_obj_m() {
-        let makefile = "KDIR ?= /lib/modules/$(shell uname -r)/build\nifneq ($(KERNELRELEASE),)\nobj-m := my-client.o \\\n\
-            \tmy-server.o # x.o\nendif\nobj-m += third.o my-client.o ../evil.o\nthird-objs := a.o b.o\n\nall:\n\tmake -C $(KDIR)\n";
-        assert_eq!(names(makefile), ["my-client", "my-server", "third"]);
-        assert_eq!(load_order(names(makefile)), ["my-server", "third", "my-client"]);
-        assert!(names("all: x.o\n").is_empty());
+    fn servers_come_before_clients_and_what_is_needed_before_what_needs_it() {
+        let ordered = |modules: &[(&str, &str)]| {
+            let modules: Vec<(String, Vec<String>)> = modules
+                .iter()
+                .map(|(name, needs)| ((*name).to_owned(), needs.split(',').map(str::to_owned).collect()))
+                .collect();
+            load_order(&modules).into_iter().map(|at| modules[at].0.clone()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(
+            ordered(&[("my-client", ""), ("my-server", ""), ("third", "")]),
+            "my-server third my-client"
+        );
+        assert_eq!(ordered(&[("my-server", "my_lib,crc32"), ("my-lib", "")]), "my-lib my-server");
+        assert_eq!(ordered(&[("a", "b"), ("b", "a")]), "a b");
+        assert_eq!(ordered(&[]), "");
     }
 
     #[test]

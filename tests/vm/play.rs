@@ -126,6 +126,162 @@ fn what_is_wrong_with_a_program_is_told_and_the_rest_goes_on() {
     }
 }
 
+/// A server by this protocol, and what it does once it listens.
+fn server(protocol: u32, then: &str) -> String {
+    format!(
+        "import socket, time\ns = socket.socket(socket.AF_INET, socket.SOCK_STREAM, {protocol})\n\
+         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\ns.bind(('0.0.0.0', 80))\ns.listen(5)\n{then}\n"
+    )
+}
+
+/// A client by this protocol, of this host, that stays long enough to be seen.
+fn client(protocol: u32, host: &str) -> String {
+    format!(
+        "import os, socket, time\nc = socket.socket(socket.AF_INET, socket.SOCK_STREAM, {protocol})\n\
+         c.connect(({host}, 80))\nc.sendall(b'hello')\ntime.sleep(3)\n"
+    )
+}
+
+/// Runs directories with a server and a client each.
+fn pairs(cases: &[(&str, String, String)], more: &[&str]) -> (i32, Vec<(String, String, String)>, Value) {
+    let root = tempfile::tempdir().expect("a directory");
+    let mut args = vec!["sample".to_owned()];
+    for (name, server, client) in cases {
+        let place = root.path().join(name);
+        fs::create_dir(&place).expect("a directory");
+        fs::write(place.join("server.py"), server).expect("a file");
+        fs::write(place.join("client.py"), client).expect("a file");
+        args.push(place.display().to_string());
+    }
+    let args: Vec<&str> = args.iter().map(String::as_str).chain(more.iter().copied()).collect();
+    played(&args)
+}
+
+const ACCEPT: &str = "c, _ = s.accept()\nprint(c.recv(9))\ntime.sleep(1)";
+const PEER: &str = "os.environ['VMPTCP_SERVER']";
+
+#[test]
+#[ignore = "boots a kernel"]
+fn what_programs_ask_for_is_seen_and_not_read() {
+    let (_, tests, results) = pairs(
+        &[
+            ("unaccepted", server(262, "time.sleep(1000)"), client(262, PEER)),
+            ("mixed", server(262, ACCEPT), client(0, PEER)),
+            ("fell-back", server(0, ACCEPT), client(0x106, PEER)),
+            ("plain", server(0, ACCEPT), client(0, PEER)),
+            (
+                "silent",
+                server(262, "c, _ = s.accept()\ntime.sleep(1000)"),
+                client(262, PEER) + "time.sleep(1000)\n",
+            ),
+            ("local", server(262, ACCEPT), client(262, "'localhost'")),
+            ("lookup", server(262, ACCEPT), client(262, "'server.example'")),
+        ],
+        &[],
+    );
+    let told: Vec<(&str, &str)> = tests
+        .iter()
+        .map(|(name, outcome, _)| (name.trim_start_matches("samples/"), outcome.as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("unaccepted", "pass"),
+            ("mixed", "fail"),
+            ("fell-back", "fail"),
+            ("plain", "pass"),
+            ("silent", "pass"),
+            ("local", "pass"),
+            ("lookup", "fail")
+        ],
+        "{tests:#?}"
+    );
+    let wire = &results["tests"][0]["wire"];
+    assert_eq!(
+        (&wire["mptcp"], &wire["tcp"], &wire["unaccepted"]),
+        (&1.into(), &0.into(), &1.into()),
+        "{wire}"
+    );
+    assert_eq!(tests[1].2, "expected mptcp, but the client asked for TCP, and the server listens for MPTCP");
+    assert!(tests[2].2.ends_with("the server listens for TCP"), "{tests:#?}");
+    assert!(tests[6].2.contains("a guest resolves no names"), "{tests:#?}");
+}
+
+#[test]
+#[ignore = "boots a kernel"]
+fn a_connection_that_nobody_accepts_is_not_tcp() {
+    let case = [("unaccepted", server(262, "time.sleep(1000)"), client(262, PEER))];
+    let (code, tests, _) = pairs(&case, &["--expect", "tcp"]);
+    assert_eq!(code, 1);
+    assert_eq!(tests[0].2, "expected tcp, but there was 1 connection by MPTCP");
+    let (_, tests, _) = pairs(&case, &["--expect", "none"]);
+    assert_eq!(tests[0].2, "expected none, but there was 1 connection");
+}
+
+#[test]
+#[ignore = "boots a kernel"]
+fn a_build_writes_into_its_copy_and_its_home_alone() {
+    let outside = tempfile::tempdir().expect("a directory");
+    let target = outside.path().display();
+    let sample = dir(&[
+        (
+            "mine/Makefile",
+            &format!(
+                "all:\n\techo here > $(HOME)/made\n\tmktemp\n\ttouch own\n\t-touch {target}/evil ../../evil\n\
+                 \t-mount -o remount,bind,rw {target}\n\t-touch {target}/evil\n"
+            ),
+        ),
+        ("mine/demo.py", "import os\nprint(open(os.environ['HOME'] + '/made').read())\n"),
+        ("mine/vmptcp.toml", "[[sample]]\nname = 'mine'\npath = '.'\nexpect = ['none']\noutput = 'here'\n"),
+    ]);
+    let (code, tests, results) = played(&["sample", &sample.path().join("mine").display().to_string()]);
+    assert!(code == 0 && tests[0].1 == "pass", "{tests:#?}");
+    let confined = !results["warnings"].to_string().contains("no mount namespace");
+    assert_eq!(outside.path().join("evil").exists(), !confined, "{results}");
+}
+
+#[test]
+#[ignore = "boots a kernel"]
+fn what_is_a_module_says_kbuild() {
+    let module = |name: &str, init: &str| {
+        format!(
+            "#include <linux/module.h>\nextern int helper(void);\nint helper(void);\nstatic int __init my_init(void)\n{{\n{init}\n}}\n\
+             static void __exit my_exit(void)\n{{\n}}\nmodule_init(my_init);\nmodule_exit(my_exit);\nMODULE_LICENSE(\"GPL\");\n// {name}\n"
+        )
+    };
+    let plain = module("plain", "return 0;");
+    let uses = module("uses", "return helper();");
+    let gives = module("gives", "return 0;") + "int helper(void) { return 0; }\nEXPORT_SYMBOL(helper);\n";
+    let above = "#include \"../above.h\"\n".to_owned() + &module("above", "return ABOVE;");
+    let root = dir(&[
+        ("variable/Makefile", "name := hello\nobj-m += $(name).o\n"),
+        ("variable/hello.c", &plain),
+        ("below/Makefile", "obj-m += a_client.o lib/\nall:\n\tfalse\n"),
+        ("below/a_client.c", &uses),
+        ("below/lib/Makefile", "obj-m := zlib_helper.o\n"),
+        ("below/lib/zlib_helper.c", &gives),
+        ("above/mod/Makefile", "obj-m := needs_above.o\n"),
+        ("above/mod/needs_above.c", &above),
+        ("above/above.h", "#define ABOVE 0\n"),
+        ("without/Makefile", "obj-$(CONFIG_NO_SUCH_SYMBOL) += x.o\n"),
+        ("without/x.c", &plain),
+        ("inner/Makefile", "all:\n\t$(MAKE) -C /lib/modules/x/build M=$(PWD)/src modules\n"),
+        ("inner/src/Kbuild", "obj-m := x.o\n"),
+        ("inner/src/x.c", &plain),
+    ]);
+    let path = |name: &str| root.path().join(name).display().to_string();
+    let names = ["variable", "below", "above/mod", "without", "inner"].map(path);
+    let (_, tests, _) =
+        played(&[&["module", "--time", "1"][..], &names.each_ref().map(String::as_str)].concat());
+    let outcomes: Vec<&str> = tests.iter().map(|(_, outcome, _)| outcome.as_str()).collect();
+    assert_eq!(outcomes, ["pass", "pass", "pass", "error", "error"], "{tests:#?}");
+    assert!(tests[4].2.contains("but in src: name that directory"), "{tests:#?}");
+    let (_, tests, _) = played(&[&["sample"][..], &names.each_ref().map(String::as_str)].concat());
+    for (name, outcome, why) in &tests {
+        assert!(outcome == "error" && why.contains("vmptcp module is for those"), "{name}: {outcome}: {why}");
+    }
+}
+
 #[test]
 #[ignore = "boots a kernel"]
 fn what_is_wrong_with_a_module_is_told_and_the_next_gets_a_guest() {

@@ -165,6 +165,7 @@ mod tests {
         let mut program = Program {
             declared: Declared::default(),
             dir: "/".into(),
+            home: "/".into(),
             server: Some(vec!["./server".to_owned()]),
             client: vec!["./client".to_owned()],
             literals: Vec::new(),

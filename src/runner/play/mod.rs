@@ -1,6 +1,9 @@
 //! Plays sample programs and kernel modules on a stage, each in its own network, and says how that ended.
 
+mod build;
+mod copy;
 mod judge;
+mod kbuild;
 mod modules;
 mod network;
 mod prepare;
@@ -19,18 +22,23 @@ use crate::event::{Event, Outcome, StepStatus, TestId};
 use crate::kernel::build::Built;
 use crate::plan::play::{Kind, Piece, PlayPlan};
 use crate::plan::{Boots, Decision, GuestPlan, share_of_cores};
+use crate::process::Confinement;
 use crate::suite::selftests::COLLECTION;
 use crate::topology::Realisation;
 use crate::topology::realise::cards;
 use crate::vm::Spec;
 use crate::vm::accel::Accelerator;
 use crate::vm::cable::Cables;
+use build::Builder;
 use prepare::Prepared;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How long a command of ours may take in a guest.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What is said where builds are not confined.
+const UNCONFINED: &str = "this system grants no mount namespaces: builds can write outside of their copies";
 
 /// How a piece ended.
 struct Verdict {
@@ -59,6 +67,8 @@ struct Theatre<'a> {
     accelerator: Accelerator,
     /// Where each piece has its files, which the guests may write to.
     files: PathBuf,
+    /// What keeps builds from writing elsewhere.
+    confinement: Confinement,
 }
 
 /// A stage that is open, for pieces that need the same guests.
@@ -87,7 +97,13 @@ pub fn run(plan: &PlayPlan, built: &Built, host: &Host, journal: &mut Journal) -
         std::fs::copy(&built.config, &config).doing("copy the configuration to", &config)?;
         let files = journal.path().join(plan.suite.as_str());
         std::fs::create_dir_all(&files).doing("create", &files)?;
-        let theatre = Theatre { plan, built, host, accelerator, files };
+        let confinement = Confinement::probe(&plan.guest.agent, &files).unwrap_or_default();
+        if !confinement.holds() && !journal.summary().warnings.iter().any(|said| said.text == UNCONFINED) {
+            let hint = "see that what you build is to be trusted, or allow user namespaces: sysctl \
+                        kernel.unprivileged_userns_clone=1, or kernel.apparmor_restrict_unprivileged_userns=0";
+            journal.warn(UNCONFINED, Some(hint.to_owned()))?;
+        }
+        let theatre = Theatre { plan, built, host, accelerator, files, confinement };
         let first = journal.summary().tests.len();
         theatre.play_all(journal)?;
         let tests = &journal.summary().tests[first..];
@@ -105,7 +121,10 @@ impl Theatre<'_> {
             let test = id(piece);
             journal.activity(0, &format!("{}: building", test.name));
             let began = Instant::now();
-            let verdict = match self.prepare(piece) {
+            let mut notes = Vec::new();
+            let prepared = self.prepare(piece, &mut notes);
+            notes.iter().try_for_each(|note| journal.note(format!("{}: {note}", test.name)))?;
+            let verdict = match prepared {
                 Ok(prepared) => self.play(piece, &test, &prepared, &mut guests, journal)?,
                 Err(verdict) => verdict,
             };
@@ -124,12 +143,17 @@ impl Theatre<'_> {
     }
 
     /// Builds a piece on the host. What cannot be built, or cannot run on this kernel, has its verdict already.
-    fn prepare(&self, piece: &Piece) -> Result<Prepared, Verdict> {
+    fn prepare(&self, piece: &Piece, notes: &mut Vec<String>) -> Result<Prepared, Verdict> {
         let dir = self.files.join(&piece.name);
-        match &piece.kind {
-            Kind::Sample(declared) => prepare::sample(declared, &dir, &self.built.config),
-            Kind::Modules(modules) => prepare::modules(modules, &dir),
-        }
+        let home = self.files.join(".home").join(&piece.name);
+        let real = self.plan.home.as_deref();
+        let builder = Builder::new(&dir, &home, real, &self.built.config, &self.confinement)?;
+        let prepared = match &piece.kind {
+            Kind::Sample(declared) => prepare::sample(declared, &builder, notes),
+            Kind::Modules(modules) => prepare::modules(modules, &builder, notes),
+        };
+        builder.tidy();
+        prepared
     }
 
     /// Plays a piece that is built.

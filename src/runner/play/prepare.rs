@@ -1,10 +1,12 @@
 //! What is done on the host before a piece is played: a copy of its files, its build, and a look into its sources.
 
 use super::Verdict;
+use super::build::{Builder, run};
+use super::copy::{Copied, copy};
+use super::kbuild;
 use crate::doctor;
 use crate::error::{Error, IoContext, Result};
 use crate::event::Outcome;
-use crate::kernel::build::failure::first_error;
 use crate::plan::play::Modules;
 use crate::process::{Cmd, find};
 use crate::suite::module;
@@ -15,9 +17,6 @@ use std::fs;
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-
-/// A sample is small: more than this, in bytes, is something else.
-const LARGEST: u64 = 256 * 1024 * 1024;
 
 /// A piece that can be played.
 pub(super) enum Prepared {
@@ -30,6 +29,8 @@ pub(super) struct Program {
     pub declared: Declared,
     /// Where its files are, in the guest as on the host.
     pub dir: PathBuf,
+    /// Its home, in which its build may have put something for it.
+    pub home: PathBuf,
     pub server: Option<Vec<String>>,
     pub client: Vec<String>,
     /// The addresses that are compiled in.
@@ -52,8 +53,45 @@ impl From<Error> for Verdict {
     }
 }
 
-/// Prepares a sample in `dir`.
-pub(super) fn sample(declared: &Declared, dir: &Path, config: &Path) -> Result<Prepared, Verdict> {
+/// Prepares a sample: copies and builds it.
+pub(super) fn sample(
+    declared: &Declared,
+    builder: &Builder,
+    notes: &mut Vec<String>,
+) -> Result<Prepared, Verdict> {
+    needs(declared, builder.config)?;
+    let dir = &copied(&declared.path, builder, notes)?;
+    let files = names(dir)?;
+    build(declared, dir, &files, builder)?;
+    let (server, client) = commands(declared, dir)?;
+    let sources = read_sources(dir)?;
+    let mut literals: Vec<IpAddr> =
+        sources.iter().flat_map(|(name, text)| literal::in_source(name, text)).collect();
+    if sources.is_empty() {
+        literals = names(dir)?
+            .iter()
+            .filter_map(|name| fs::read(dir.join(name)).ok())
+            .flat_map(|bytes| literal::in_binary(&bytes))
+            .collect();
+    }
+    literals.sort_unstable();
+    literals.dedup();
+    let told = client.iter().any(|word| word.contains("{server"))
+        || sources.iter().any(|(_, text)| literal::is_told(text));
+    let program = Program {
+        declared: declared.clone(),
+        dir: dir.to_owned(),
+        home: builder.home.clone(),
+        server,
+        client,
+        literals,
+        is_told_addresses: told,
+    };
+    Ok(Prepared::Sample(Box::new(program)))
+}
+
+/// Skips what this kernel or this machine lacks something for.
+fn needs(declared: &Declared, config: &Path) -> Result<(), Verdict> {
     let config = fs::read_to_string(config).unwrap_or_default();
     for symbol in &declared.symbols {
         let has = |line: &str| line == format!("CONFIG_{symbol}=y") || line == format!("CONFIG_{symbol}=m");
@@ -75,77 +113,55 @@ pub(super) fn sample(declared: &Declared, dir: &Path, config: &Path) -> Result<P
             ));
         }
     }
-    copy(&declared.path, dir)?;
-    let files = names(dir)?;
-    build(declared, dir, &files)?;
-    let (server, client) = commands(declared, dir)?;
-    let sources = read_sources(dir)?;
-    let mut literals: Vec<IpAddr> =
-        sources.iter().flat_map(|(name, text)| literal::in_source(name, text)).collect();
-    if sources.is_empty() {
-        literals = names(dir)?
-            .iter()
-            .filter_map(|name| fs::read(dir.join(name)).ok())
-            .flat_map(|bytes| literal::in_binary(&bytes))
-            .collect();
-    }
-    literals.sort_unstable();
-    literals.dedup();
-    let told = client.iter().any(|word| word.contains("{server"))
-        || sources.iter().any(|(_, text)| literal::is_told(text));
-    let program = Program {
-        declared: declared.clone(),
-        dir: dir.to_owned(),
-        server,
-        client,
-        literals,
-        is_told_addresses: told,
-    };
-    Ok(Prepared::Sample(Box::new(program)))
+    Ok(())
 }
 
-fn build(declared: &Declared, dir: &Path, files: &[String]) -> Result<(), Verdict> {
+/// Copies what is at a path, and notes what came with it. Returns the directory of the copy.
+fn copied(path: &Path, builder: &Builder, notes: &mut Vec<String>) -> Result<PathBuf> {
+    let Copied { dir, besides } = copy(path, builder.dir)?;
+    let named =
+        |path: &PathBuf| format!("{} is included by its sources, and was copied with them", path.display());
+    notes.extend(besides.iter().map(named));
+    Ok(dir)
+}
+
+fn build(declared: &Declared, dir: &Path, files: &[String], builder: &Builder) -> Result<(), Verdict> {
     if let Some(command) = &declared.build {
         let (program, args) = command
             .split_first()
             .ok_or_else(|| Verdict::new(Outcome::Error, "its build command is empty"))?;
-        return run(&Cmd::new(program).args(args).cwd(dir));
+        return builder.run(&Cmd::new(program).args(args).cwd(dir));
     }
-    if declared.server.is_some()
-        && declared.client.is_some()
-        && !files.iter().any(|name| layout::kind(name) == "c")
-    {
+    // Built for the kernel of this machine, modules are of no use here, and may be of harm.
+    if let Some(place) = kbuild::module_dirs(dir, builder)?.first() {
+        return Err(Verdict::new(Outcome::Error, module_instead(place, dir)));
+    }
+    let has_sources = files.iter().any(|name| layout::is_source(name));
+    if declared.server.is_some() && declared.client.is_some() && !has_sources {
         return Ok(());
     }
-    let makefile = files.iter().find(|name| ["GNUmakefile", "makefile", "Makefile"].contains(&name.as_str()));
-    let text = makefile.map(|name| read(&dir.join(name))).transpose()?;
-    let wrong = |why: String| Verdict::new(Outcome::Error, format!("{why}: vmptcp module is for those"));
-    match layout::build(files, text.as_deref()).map_err(wrong)? {
+    match layout::build(files) {
         Build::Nothing => Ok(()),
-        Build::Make => run(&Cmd::new("make").cwd(dir).env("LC_ALL", "C")),
-        Build::Compile(sources) => sources.iter().try_for_each(|source| {
-            let program = source.trim_end_matches(".c");
-            let args = ["-O2", "-g", "-Wall", "-pthread", "-o", program, source];
-            run(&Cmd::new("cc").args(args).cwd(dir).env("LC_ALL", "C"))
-        }),
+        Build::Make => builder.run(&Cmd::new("make").cwd(dir)),
+        Build::Compile(sources) => {
+            sources.iter().map(|source| layout::compile(source)).try_for_each(|words| {
+                let [program, args @ ..] = &words[..] else { return Ok(()) };
+                builder.run(&Cmd::new(program).args(args).cwd(dir))
+            })
+        }
     }
 }
 
-/// Runs a command of a build, and fails with the first error that it prints.
-fn run(cmd: &Cmd) -> Result<(), Verdict> {
-    let mut lines = Vec::new();
-    let status = cmd.stream(|line| {
-        if lines.len() < 10_000 {
-            lines.push(line.to_owned());
-        }
-    })?;
-    if status.success() {
-        return Ok(());
+fn module_instead(place: &Path, dir: &Path) -> String {
+    let below = place.strip_prefix(dir).unwrap_or(place);
+    if below.as_os_str().is_empty() {
+        return "this is a kernel module, and no program: vmptcp module is for those".to_owned();
     }
-    let error = first_error(lines.iter().map(String::as_str));
-    let telling = error.iter().find(|line| line.contains("error")).or(error.first());
-    let telling = telling.cloned().unwrap_or_else(|| crate::process::describe(status));
-    Err(Verdict::new(Outcome::Error, format!("it does not build: {}", telling.trim())))
+    format!(
+        "there are kernel modules in {}: vmptcp module is for those, and build = [\"make\", \"…\"] of a [[sample]] in \
+         vmptcp.toml builds the programs alone",
+        below.display()
+    )
 }
 
 /// The commands for the server's host and the client's.
@@ -187,48 +203,23 @@ fn is_program(path: &Path, name: &str) -> bool {
         || executable && elf() && ![".o", ".so", ".ko"].iter().any(|kind| name.ends_with(kind))
 }
 
-/// Prepares kernel modules in `dir`.
-pub(super) fn modules(modules: &Modules, dir: &Path) -> Result<Prepared, Verdict> {
-    copy(&modules.path, dir)?;
-    let files = names(dir)?;
+/// Prepares kernel modules: copies them, and builds them unless they are built.
+pub(super) fn modules(
+    modules: &Modules,
+    builder: &Builder,
+    notes: &mut Vec<String>,
+) -> Result<Prepared, Verdict> {
+    let dir = &copied(&modules.path, builder, notes)?;
     let built = modules.path.extension().is_some_and(|kind| kind == "ko");
-    let names = if built {
-        files.iter().filter_map(|name| name.strip_suffix(".ko").map(str::to_owned)).collect()
+    let files: Vec<PathBuf> = if built {
+        names(dir)?.iter().filter(|name| layout::kind(name) == "ko").map(|name| dir.join(name)).collect()
     } else {
-        // kbuild looks for them in this order.
-        let makefile = ["Kbuild", "Makefile"].into_iter().find(|name| files.iter().any(|file| file == name));
-        let Some(makefile) = makefile else {
-            return Err(Verdict::new(Outcome::Error, "there is no Makefile in it"));
-        };
-        let names = module::names(&read(&dir.join(makefile))?);
-        if names.is_empty() {
-            return Err(Verdict::new(
-                Outcome::Error,
-                format!("its {makefile} names no module: obj-m += NAME.o"),
-            ));
-        }
-        let alias = &modules.alias;
-        let mut out = std::ffi::OsString::from("O=");
-        out.push(alias.path(&modules.out));
-        let mut place = std::ffi::OsString::from("M=");
-        place.push(alias.path(dir));
-        let make = modules
-            .environment
-            .on(alias.command("make"))
-            .arg("-C")
-            .arg(alias.path(&modules.tree))
-            .arg(out)
-            .arg(place);
-        run(&make.args(&modules.make_variables).arg("modules").env("LC_ALL", "C"))?;
-        names
+        build_modules(modules, dir, builder)?
     };
     let mut found = Vec::new();
     let sources = read_sources(dir)?;
-    for name in module::load_order(names) {
-        let file = dir.join(format!("{name}.ko"));
-        if !file.is_file() {
-            return Err(Verdict::new(Outcome::Error, format!("the build made no {name}.ko")));
-        }
+    for file in in_load_order(&files) {
+        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let own: Vec<_> =
             match sources.iter().filter(|(source, _)| *source == format!("{name}.c")).collect::<Vec<_>>() {
                 own if own.is_empty() => sources.iter().collect(),
@@ -262,37 +253,53 @@ pub(super) fn modules(modules: &Modules, dir: &Path) -> Result<Prepared, Verdict
     Ok(Prepared::Modules(found))
 }
 
-/// Copies a file, or all regular files of a directory, into a new directory. What begins with a dot stays behind.
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to).doing("create", to)?;
-    if from.is_file() {
-        let target = to.join(from.file_name().unwrap_or_default());
-        return fs::copy(from, &target).doing("copy", from).map(drop);
+/// Has kbuild build the modules in a directory, against the kernel of the tree. Returns their files, in its order.
+fn build_modules(modules: &Modules, dir: &Path, builder: &Builder) -> Result<Vec<PathBuf>, Verdict> {
+    let wrong = |why: String| Verdict::new(Outcome::Error, why);
+    if kbuild::file(dir).is_none() {
+        return Err(wrong("there is no Makefile in it".to_owned()));
     }
-    copy_all(from, to, &mut 0)
+    let alias = &modules.alias;
+    let variable = |name: &str, path: PathBuf| {
+        let mut word = std::ffi::OsString::from(name);
+        word.push(path);
+        word
+    };
+    let make = Cmd::new("make")
+        .arg("-C")
+        .arg(alias.path(&modules.tree))
+        .arg(variable("O=", alias.path(&modules.out)))
+        .arg(variable("M=", alias.path(dir)))
+        .args(&modules.make_variables)
+        .arg("modules");
+    let confined = builder.confined_at(&make, &alias.path(builder.dir));
+    run(&modules.environment.on(alias.around(&confined)))?;
+    let files = kbuild::built(dir, &alias.path(dir));
+    if let Some(missing) = files.iter().find(|file| !file.is_file()) {
+        let name = missing.file_name().unwrap_or_default().to_string_lossy();
+        return Err(wrong(format!("the build made no {name}")));
+    }
+    if files.is_empty() {
+        let elsewhere = kbuild::module_dirs(dir, builder)?;
+        let place = elsewhere.first().and_then(|place| place.strip_prefix(dir).ok());
+        return Err(wrong(match place.filter(|place| !place.as_os_str().is_empty()) {
+            Some(place) => {
+                format!("kbuild finds no module in it, but in {}: name that directory", place.display())
+            }
+            None => "kbuild finds no module in it that this kernel's configuration builds: obj-m += NAME.o"
+                .to_owned(),
+        }));
+    }
+    Ok(files)
 }
 
-fn copy_all(from: &Path, to: &Path, total: &mut u64) -> Result<()> {
-    for entry in fs::read_dir(from).doing("read", from)? {
-        let entry = entry.doing("read", from)?;
-        let (path, target) = (entry.path(), to.join(entry.file_name()));
-        if entry.file_name().as_encoded_bytes().starts_with(b".") {
-            continue;
-        }
-        let data = path.metadata().doing("read", &path)?;
-        if entry.file_type().doing("read", &path)?.is_dir() {
-            fs::create_dir_all(&target).doing("create", &target)?;
-            copy_all(&path, &target, total)?;
-        } else if data.is_file() {
-            *total += data.len();
-            if *total > LARGEST {
-                return Err(Error::usage(format!("{} is too large for a sample", from.display()))
-                    .hint("name the directory of the sample itself"));
-            }
-            fs::copy(&path, &target).doing("copy", &path)?;
-        }
-    }
-    Ok(())
+fn in_load_order(files: &[PathBuf]) -> Vec<PathBuf> {
+    let known = |file: &PathBuf| {
+        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        (name, module::depends(&fs::read(file).unwrap_or_default()))
+    };
+    let modules: Vec<_> = files.iter().map(known).collect();
+    module::load_order(&modules).into_iter().map(|at| files[at].clone()).collect()
 }
 
 /// The names of the regular files in a directory, in order.

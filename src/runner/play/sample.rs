@@ -90,7 +90,9 @@ fn task(
         argv.splice(0..0, ["mptcpize", "run"].map(str::to_owned));
     }
     let env = known.into_iter().map(|(name, value)| (format!("VMPTCP_{}", name.to_uppercase()), value));
-    let more = [("VMPTCP_SELFTESTS", scene.selftests.as_str()), ("PYTHONUNBUFFERED", "1")];
+    let home = program.home.to_string_lossy();
+    let more =
+        [("VMPTCP_SELFTESTS", scene.selftests.as_str()), ("PYTHONUNBUFFERED", "1"), ("HOME", home.as_ref())];
     let more = more.map(|(name, value)| (name.to_owned(), value.to_owned()));
     Task {
         cwd: program.dir.display().to_string(),

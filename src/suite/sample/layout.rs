@@ -7,24 +7,32 @@ use super::super::filter::nearest;
 pub enum Build {
     /// By its Makefile.
     Make,
-    /// Each of these C files is a program.
+    /// Each of these C or C++ files is a program.
     Compile(Vec<String>),
     /// Not at all.
     Nothing,
 }
 
-/// How a directory with these files is built. `makefile` is the text of its Makefile, if it has one.
-///
-/// A directory with a kernel module is none of ours.
-pub fn build(files: &[String], makefile: Option<&str>) -> Result<Build, String> {
-    if let Some(makefile) = makefile {
-        if super::super::module::names(makefile).is_empty() {
-            return Ok(Build::Make);
-        }
-        return Err("this is a kernel module, and no program".to_owned());
+/// How a directory with these files is built.
+pub fn build(files: &[String]) -> Build {
+    if files.iter().any(|name| ["GNUmakefile", "makefile", "Makefile"].contains(&name.as_str())) {
+        return Build::Make;
     }
-    let sources: Vec<String> = files.iter().filter(|name| kind(name) == "c").cloned().collect();
-    Ok(if sources.is_empty() { Build::Nothing } else { Build::Compile(sources) })
+    let sources: Vec<String> = files.iter().filter(|name| is_source(name)).cloned().collect();
+    if sources.is_empty() { Build::Nothing } else { Build::Compile(sources) }
+}
+
+/// Whether a file is compiled into a program where no Makefile says how.
+pub fn is_source(name: &str) -> bool {
+    ["c", "cc", "cpp", "cxx"].contains(&kind(name))
+}
+
+/// The command that makes a program of a source, and its name.
+pub fn compile(source: &str) -> Vec<String> {
+    let compiler = if kind(source) == "c" { "cc" } else { "c++" };
+    let program = source.rsplit_once('.').map_or(source, |(stem, _)| stem);
+    let words = [compiler, "-O2", "-g", "-Wall", "-pthread", "-o", program, source];
+    words.map(str::to_owned).to_vec()
 }
 
 /// The programs of a sample, as file names in its directory.
@@ -129,11 +137,15 @@ mod tests {
 
     #[test]
     fn what_is_built_follows_from_the_files() {
-        let files = strings(&["server.c", "client.c", "README"]);
-        assert_eq!(build(&files, None).unwrap(), Build::Compile(strings(&["server.c", "client.c"])));
-        assert_eq!(build(&files, Some("all: server client\n")).unwrap(), Build::Make);
-        assert!(build(&files, Some("obj-m += server.o\n")).is_err());
-        assert_eq!(build(&strings(&["x.py"]), None).unwrap(), Build::Nothing);
+        let files = strings(&["server.c", "client.cc", "README"]);
+        assert_eq!(build(&files), Build::Compile(strings(&["server.c", "client.cc"])));
+        assert_eq!(build(&strings(&["server.c", "Makefile"])), Build::Make);
+        assert_eq!(build(&strings(&["x.py"])), Build::Nothing);
+        assert_eq!(
+            compile("my.server.cpp").join(" "),
+            "c++ -O2 -g -Wall -pthread -o my.server my.server.cpp"
+        );
+        assert_eq!(compile("x.c")[0], "cc");
         assert_eq!(command("x.py"), ["python3", "./x.py"]);
         assert_eq!(command("x"), ["./x"]);
     }

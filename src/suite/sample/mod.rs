@@ -1,6 +1,7 @@
 //! Sample programs: what is declared of one, and what is found out by convention.
 
 pub mod expect;
+pub mod include;
 pub mod layout;
 pub mod literal;
 
