@@ -173,6 +173,12 @@ fn what_cannot_be_done_says_what_to_do() {
     );
     std::fs::remove_file(sandbox.request.tree.join("Kconfig")).unwrap();
     assert_eq!(sandbox.fails().kind(), Kind::Usage);
+    for blank in ["-a b", "\t"] {
+        let version = Request::from_assignment("--set", &format!("LOCALVERSION={blank}")).unwrap();
+        sandbox.request.sources = vec![Source::Symbol(version)];
+        let said = sandbox.fails().to_string();
+        assert!(said.contains("(--set on the command line): a kernel's version has no blanks"), "{said}");
+    }
     sandbox.request.sources =
         vec![Source::Fragment(Fragment { by: Asker::User, label: "b".into(), text: "bad".into() })];
     assert!(sandbox.fails().to_string().starts_with("b:1: "));
