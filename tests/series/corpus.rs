@@ -307,8 +307,6 @@ pub fn of_builds() -> Vec<Case> {
     vec![
         gone,
         never,
-        only_with_bpf_jit(),
-        large_frame(),
         code(
             "build-clean",
             "\nint mptcp_more(void);\n\nint mptcp_more(void)\n{\n\treturn 0;\n}\n",
@@ -345,7 +343,7 @@ pub fn of_builds() -> Vec<Case> {
     ]
 }
 
-/// Those for which a whole kernel is compiled.
+/// Those for which a whole kernel is compiled, and those that scripts/test has no time for.
 pub fn of_kernels() -> Vec<Case> {
     let mut header = case(
         "build-uapi-header",
@@ -367,5 +365,5 @@ pub fn of_kernels() -> Vec<Case> {
         header.args.extend(["--check", check]);
     }
     header.args.extend(["--config", "x86_64-noipv6-mptcp"]);
-    vec![header]
+    vec![header, only_with_bpf_jit(), large_frame()]
 }
