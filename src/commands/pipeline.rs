@@ -167,6 +167,15 @@ impl Target {
         })
     }
 
+    /// Which runs are kept.
+    fn kept(&self) -> Keep {
+        let results = &self.loaded.settings.results;
+        Keep {
+            of_each_kind: results.keep.map(|keep| keep.get() as usize),
+            age: results.keep_days.map(|days| Duration::from_secs(u64::from(days.get()) * 24 * 3600)),
+        }
+    }
+
     /// Uses what is built, together with others; `None` while somebody changes it.
     pub fn share(&self) -> Result<Option<Lock>> {
         Lock::share(&self.lock_file(), &Context::argv().join(" "))
@@ -200,19 +209,14 @@ impl Target {
     ) -> Result<Ended> {
         self.work.create()?;
         let dir = RunDir::create(runs)?;
-        // The new one counts as well.
-        let results = &self.loaded.settings.results;
-        let keep = Keep {
-            of_each_kind: results.keep.map(|keep| keep.get() as usize),
-            age: results.keep_days.map(|days| Duration::from_secs(u64::from(days.get()) * 24 * 3600)),
-        };
-        store::prune(runs, keep);
         let path = dir.path().to_owned();
         let mut journal = Journal::new(dir, Box::new(context.terminal()));
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let outcome = journal
             .add(Event::RunStarted { schema: SCHEMA, version, argv: Context::argv(), steps, kind })
             .and_then(|()| journal.add(Event::Provenance { step: None, facts: self.facts() }))
+            // The new one counts as well, and now says of what kind it is.
+            .inspect(|()| store::prune(runs, self.kept()))
             .and_then(|()| work(&mut journal));
         let so_far = journal.summary().exit_code_so_far();
         let (exit_code, error) = match outcome {

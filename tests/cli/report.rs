@@ -186,3 +186,20 @@ fn the_files_of_a_run_can_be_made_again() {
     assert!(read("junit.xml").starts_with("<?xml"));
     assert!(run.stdout.starts_with(&read("summary.txt")));
 }
+
+#[test]
+fn a_run_that_begins_counts_among_those_of_its_kind() {
+    let sandbox = Sandbox::new();
+    let run = |args: &[&str]| {
+        let mut command = sandbox.command(args);
+        command.env("VMPTCP_RESULTS_KEEP", "1");
+        assert_eq!(sandbox.finish(command).code, 4, "the stand-in for make builds nothing");
+    };
+    run(&["test", "--profile", "full"]);
+    run(&["test", "diag"]);
+    run(&["test", "pm_netlink"]);
+    let list = sandbox.run(["report", "--list"]).stdout;
+    assert_eq!(list.lines().count(), 2, "{list}");
+    assert!(list.contains("(profile full: vmptcp test --profile full)"), "{list}");
+    assert!(list.contains("(tests: vmptcp test pm_netlink)"), "{list}");
+}
