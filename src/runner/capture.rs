@@ -186,6 +186,9 @@ impl Capture {
                 continue;
             }
             let (mut outcome, mut reason) = (result.outcome, result.reason);
+            if outcome == Outcome::Fail {
+                reason = reason.or_else(|| self.skips.of_failed(&name));
+            }
             if outcome == Outcome::Skip {
                 reason = reason.or_else(|| self.skips.of_subtest(&name));
                 if self.all_features {

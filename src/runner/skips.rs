@@ -12,12 +12,19 @@ const MISSING: &str = "missing feature: ";
 /// the older scripts print.
 const MARKS: [&str; 4] = ["[SKIP]", "[ SKIP ]", "[skip]", "SKIP: "];
 
+/// The same of what failed: `mptcp_lib_pr_fail` and its like.
+const FAILED: [&str; 3] = ["[FAIL]", "[ FAIL ]", "[fail]"];
+
 /// What a test said about it, line by line.
 #[derive(Debug, Default)]
 pub(super) struct Skips {
     /// What was skipped, as the line names it, and why; either may be empty.
     lines: Vec<(String, String)>,
+    /// What failed, likewise.
+    failed: Vec<(String, String)>,
     missing: Option<String>,
+    /// What the line before names: an error of the shell may come between it and its end.
+    before: String,
 }
 
 impl Skips {
@@ -26,10 +33,14 @@ impl Skips {
         if let Some((_, feature)) = line.split_once(MISSING) {
             self.missing = Some(feature.trim().to_owned());
         }
-        let found = MARKS.iter().find_map(|mark| line.split_once(mark));
-        if let Some((what, why)) = found.filter(|_| self.lines.len() < MAX_LINES) {
-            self.lines.push((what.trim().to_owned(), why.trim().to_owned()));
+        for (marks, lines) in [(&MARKS[..], &mut self.lines), (&FAILED[..], &mut self.failed)] {
+            let found = marks.iter().find_map(|mark| line.split_once(mark));
+            if let Some((what, why)) = found.filter(|_| lines.len() < MAX_LINES) {
+                let what = if what.trim().is_empty() { &self.before } else { what.trim() };
+                lines.push((what.to_owned(), why.trim().to_owned()));
+            }
         }
+        line.split("  ").next().unwrap_or_default().trim().clone_into(&mut self.before);
     }
 
     /// The feature that the test was told to expect, and that is missing.
@@ -44,10 +55,19 @@ impl Skips {
 
     /// Why a subtest was skipped.
     pub fn of_subtest(&self, name: &str) -> Option<String> {
-        // In front of the name there is a number.
-        let line = self.lines.iter().find(|(what, _)| !name.is_empty() && what.ends_with(name.trim()));
-        line.map(|(_, why)| why.clone()).filter(|why| !why.is_empty())
+        why(&self.lines, name)
     }
+
+    /// Why a subtest failed. A script that is told to expect all features fails instead of skipping.
+    pub fn of_failed(&self, name: &str) -> Option<String> {
+        why(&self.failed, name)
+    }
+}
+
+fn why(lines: &[(String, String)], name: &str) -> Option<String> {
+    // In front of the name there is a number.
+    let line = lines.iter().find(|(what, _)| !name.is_empty() && what.ends_with(name.trim()));
+    line.map(|(_, why)| why.clone()).filter(|why| !why.is_empty())
 }
 
 /// How something ended in a run in which nothing may be skipped.
@@ -77,12 +97,16 @@ mod tests {
             "01 no msk on netns creation                          [ OK ]",
             "02 ....chk last_data_sent                            [SKIP] Feature probably not supported",
             "03 ....chk last_data_recv                            [SKIP]",
+            "04 ....chk last_ack_recv                             ./diag.sh: line 228: [: : integer expected",
+            "[FAIL] value changed by 0ms",
         ]);
         assert_eq!(
             skips.of_subtest("....chk last_data_sent").as_deref(),
             Some("Feature probably not supported")
         );
         assert_eq!(skips.of_subtest("....chk last_data_recv"), None);
+        assert_eq!(skips.of_failed("....chk last_ack_recv").as_deref(), Some("value changed by 0ms"));
+        assert_eq!(skips.of_failed("....chk last_data_sent"), None);
         assert_eq!(skips.of_subtest("other"), None);
         assert_eq!(skips.of_subtest(""), None);
         assert_eq!(
