@@ -90,6 +90,8 @@ impl RunDir {
     /// Removes what nobody needs after the run.
     pub fn close(self) {
         let _ = fs::remove_dir_all(self.path.join("tmp"));
+        // A process that was forked just now shares the lock until it becomes another program.
+        let _ = self.events.get_ref().unlock();
     }
 }
 
