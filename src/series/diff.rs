@@ -104,9 +104,10 @@ impl Reader<'_> {
     /// The headers that follow `diff --git`. The first line that is none of them ends it; false if that is the next.
     fn git_header(&mut self, names: &str) -> bool {
         let begin = self.at;
-        let mut change = Change::new(path_of_header(names).unwrap_or_default());
+        let name = path_of_header(names).unwrap_or_default();
+        let mut change = Change::new(name.clone());
         while let Some(line) = self.lines.get(self.at) {
-            if line.starts_with("@@ -") || !header(&mut change, line) {
+            if line.starts_with("@@ -") || !header(&mut change, &name, line) {
                 break;
             }
             self.at += 1;
@@ -128,12 +129,16 @@ impl Reader<'_> {
     fn plain_header(&mut self) {
         let (old, new) = (&self.lines[self.at][4..], &self.lines[self.at + 1][4..]);
         let quoted = new.starts_with('"');
-        let change = match (alone(old), strip(new)) {
-            (None, new) => Change { kind: Kind::Added, ..Change::new(new.map(squashed).unwrap_or_default()) },
-            (Some(old), None) => Change { kind: Kind::Deleted, ..Change::new(old) },
+        let (before, after) = (alone(old).unwrap_or_default(), strip(new).unwrap_or_default());
+        let change = if is_nothing(old) {
+            Change { kind: Kind::Added, ..Change::new(squashed(after)) }
+        } else if is_nothing(new) {
+            Change { kind: Kind::Deleted, ..Change::new(before) }
+        } else if !quoted && after.starts_with(&before) {
             // Of `x.c` and `x.c.new`, git takes what is the beginning of the other.
-            (Some(old), Some(new)) if !quoted && new.starts_with(&old) => Change::new(old),
-            (Some(_), Some(new)) => Change::new(squashed(new)),
+            Change::new(before)
+        } else {
+            Change::new(squashed(after))
         };
         self.at += 2;
         self.changes.push(change);
@@ -198,8 +203,8 @@ impl Reader<'_> {
     }
 }
 
-/// Takes a header of a patch of git's; false if the line is none.
-fn header(change: &mut Change, line: &str) -> bool {
+/// Takes a header of a patch of git's for a file of this name; false if the line is none.
+fn header(change: &mut Change, name: &str, line: &str) -> bool {
     let after = |prefixes: &[&str]| prefixes.iter().find_map(|prefix| line.strip_prefix(prefix));
     if let Some(path) = after(&["--- "]) {
         if let Some(path) = alone(path).filter(|_| change.kind == Kind::Deleted) {
@@ -210,9 +215,9 @@ fn header(change: &mut Change, line: &str) -> bool {
             change.path = path;
         }
     } else if let Some(text) = after(&["new file mode "]) {
-        (change.kind, change.mode) = (Kind::Added, mode(text));
+        (change.kind, change.mode, change.path) = (Kind::Added, mode(text), name.to_owned());
     } else if after(&["deleted file mode "]).is_some() {
-        change.kind = Kind::Deleted;
+        (change.kind, change.path) = (Kind::Deleted, name.to_owned());
     } else if let Some(text) = after(&["new mode "]) {
         change.mode = mode(text);
     } else if let Some(path) = after(&["rename from ", "rename old ", "copy from "]) {
@@ -285,18 +290,20 @@ fn quoted_end(text: &str) -> Option<usize> {
     None
 }
 
-/// A path without its first directory, `a/` or another; `None` for `/dev/null`, and where there is none.
+/// A path without its first directory, `a/` or another; `None` if it has none.
 fn strip(path: &str) -> Option<String> {
     let path = if path.starts_with('"') { unquote(path) } else { whole(path) };
-    if path == "/dev/null" {
-        return None;
-    }
     path.split_once('/').map(|(_, inner)| inner.to_owned()).filter(|inner| !inner.is_empty())
 }
 
 /// The same where a path stands alone on its line: there two slashes are as one.
 fn alone(path: &str) -> Option<String> {
     strip(path).map(squashed)
+}
+
+/// True if no file stands there.
+fn is_nothing(path: &str) -> bool {
+    whole(path).trim_end() == "/dev/null"
 }
 
 fn squashed(mut path: String) -> String {

@@ -3,7 +3,6 @@
 use super::mail::Mail;
 use super::model::Cover;
 use super::subject::Prefix;
-use std::cmp::Reverse;
 use std::collections::HashSet;
 
 /// A series of mails, in order.
@@ -36,7 +35,7 @@ struct Post {
 impl Post {
     fn of(mail: Mail, place: usize) -> Self {
         let (version, rfc, total) = key(&mail);
-        Self { version, rfc, total, last: (mail.headers.sent, place), patches: vec![mail] }
+        Self { version, rfc, total, last: (sent(&mail), place), patches: vec![mail] }
     }
 
     /// True if the mail is one more of these patches. Where a number comes for the second time, another posting begins.
@@ -67,6 +66,11 @@ fn key(mail: &Mail) -> (u32, bool, Option<usize>) {
     let rfc = prefix.is_some_and(|prefix| prefix.words.iter().any(|word| word.eq_ignore_ascii_case("RFC")));
     let total = prefix.and_then(|prefix| prefix.count).map(|(_, total)| total);
     (prefix.map_or(1, |prefix| prefix.version.max(1)), rfc, total)
+}
+
+/// When it was sent. The date of a file that was not sent is the author's, and says nothing of what is newer.
+fn sent(mail: &Mail) -> Option<i64> {
+    mail.headers.id.as_ref().and(mail.headers.sent)
 }
 
 fn place(mail: &Mail) -> Option<usize> {
@@ -169,12 +173,12 @@ fn is_again(old: &Mail, new: &Mail) -> bool {
 /// Puts together what was sent together.
 fn posts(patches: Vec<Mail>, notes: &mut Vec<String>) -> Vec<Post> {
     let mut patches: Vec<(usize, Mail)> = patches.into_iter().enumerate().collect();
-    patches.sort_by_key(|(place, mail)| (mail.headers.sent, *place));
+    patches.sort_by_key(|(place, mail)| (sent(mail), *place));
     let mut posts: Vec<Post> = Vec::new();
     for (place, mail) in patches {
         match posts.iter_mut().rev().find(|post| key(&mail) == (post.version, post.rfc, post.total)) {
             Some(post) if post.takes(&mail) => {
-                post.last = post.last.max((mail.headers.sent, place));
+                post.last = post.last.max((sent(&mail), place));
                 let before = post.patches.len();
                 post.patches.retain(|known| !is_again(known, &mail));
                 left_out(
@@ -210,7 +214,7 @@ fn newest(posts: &[Post]) -> Option<usize> {
     let found = match (of(false), of(true)) {
         (Some(plain), Some(rfc)) => {
             let when = |post: &Post| post.last.0;
-            if Reverse(when(plain.1)) <= Reverse(when(rfc.1)) { Some(plain) } else { Some(rfc) }
+            if when(plain.1) >= when(rfc.1) { Some(plain) } else { Some(rfc) }
         }
         (plain, rfc) => plain.or(rfc),
     };
