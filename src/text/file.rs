@@ -62,9 +62,20 @@ pub fn update(path: &Path, change: impl FnOnce(Option<&[u8]>) -> Vec<u8>) -> Res
     replace(path, &change(old.as_deref()))
 }
 
+/// An exclusive lock on a file, for as long as this lives.
+#[derive(Debug)]
+pub struct Locked(File);
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // Closing is not enough: a process that was forked just now shares the lock until it becomes another program.
+        let _ = self.0.unlock();
+    }
+}
+
 /// Replaces the content of the file `path` with one that is locked exclusively as long as what is returned lives: nobody
 /// sees it unlocked before.
-pub fn replace_locked(path: &Path, content: &[u8]) -> Result<File> {
+pub fn replace_locked(path: &Path, content: &[u8]) -> Result<Locked> {
     let locked = || -> io::Result<File> {
         let mut fresh = fresh_file(path)?;
         // A file system without locks is no reason to fail.
@@ -72,7 +83,7 @@ pub fn replace_locked(path: &Path, content: &[u8]) -> Result<File> {
         fresh.write_all(content)?;
         fresh.persist(path).map_err(|error| error.error)
     };
-    locked().doing("write", path)
+    locked().map(Locked).doing("write", path)
 }
 
 /// An empty file beside `path`, with the mode that `open` would give it: the kernel takes away what the umask forbids.

@@ -45,7 +45,7 @@ impl Guest {
 pub struct Registration {
     path: PathBuf,
     /// What its file says, and the file itself, which is locked.
-    listed: Mutex<(Guest, File)>,
+    listed: Mutex<(Guest, file::Locked)>,
 }
 
 impl Registration {
@@ -75,7 +75,7 @@ pub(super) fn register(dir: &Path, guest: Guest) -> Result<Registration> {
     Ok(Registration { path, listed: Mutex::new((guest, file)) })
 }
 
-fn write(path: &Path, guest: &Guest) -> Result<File> {
+fn write(path: &Path, guest: &Guest) -> Result<file::Locked> {
     file::replace_locked(path, &serde_json::to_vec(guest).unwrap_or_default())
 }
 
