@@ -1,13 +1,16 @@
 //! What happens during a run: facts only. `events.jsonl` holds one [`Record`] a line, and every report is made from it.
 
+mod id;
 pub mod wire;
+
+pub use id::{DEFAULT_SUITE, TestId, label};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
 /// The version of the format of `events.jsonl` and `results.json`.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// The name of the step in which a command runs in a guest, with our streams as its own.
 pub const GUEST_STEP: &str = "guest";
@@ -219,65 +222,9 @@ pub enum StepStatus {
     Failed,
 }
 
-/// One run of one test: they are repeated at times.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct TestId {
-    /// The test's name.
-    pub name: String,
-    /// Counted from 1.
-    pub attempt: u32,
-    /// Which part of it, counted from 1; none where it runs as a whole.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub shard: Option<u32>,
-    /// Which of the runs that are to tell a flake from a failure, counted from 1; 0 for the run itself.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub rerun: u32,
-}
-
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
 fn is_false(value: &bool) -> bool {
     !value
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-fn is_zero(number: &u32) -> bool {
-    *number == 0
-}
-
-impl TestId {
-    /// The run of a whole test.
-    pub fn new(name: impl Into<String>, attempt: u32) -> Self {
-        Self { name: name.into(), attempt, shard: None, rerun: 0 }
-    }
-
-    /// The whole run of the test that this is a part or a rerun of.
-    #[must_use]
-    pub fn whole(&self) -> Self {
-        Self::new(self.name.clone(), self.attempt)
-    }
-
-    /// The beginning of the names of its files.
-    pub fn stem(&self) -> String {
-        let shard = self.shard.map(|shard| format!(".shard-{shard}")).unwrap_or_default();
-        let rerun = if self.rerun > 0 { format!(".rerun-{}", self.rerun) } else { String::new() };
-        format!("{}.{}{shard}{rerun}", self.name, self.attempt)
-    }
-}
-
-impl fmt::Display for TestId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name)?;
-        if self.attempt > 1 {
-            write!(f, " (attempt {})", self.attempt)?;
-        }
-        if let Some(shard) = self.shard {
-            write!(f, ", part {shard}")?;
-        }
-        if self.rerun > 0 {
-            write!(f, ", rerun {}", self.rerun)?;
-        }
-        Ok(())
-    }
 }
 
 /// The result of one subtest.

@@ -171,7 +171,7 @@ fn show_log(ended: &Ended) -> Result<()> {
         let bytes = std::fs::read(ended.path.join(output)).unwrap_or_default();
         let text = decode(&bytes);
         let lines = text.lines().fold(String::new(), |all, line| all + "  " + &clean(line) + "\n");
-        console::out(&format!("\n{}:\n{lines}", clean(&test.name)))?;
+        console::out(&format!("\n{}:\n{lines}", clean(&test.label())))?;
     }
     Ok(())
 }

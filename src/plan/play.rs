@@ -79,11 +79,6 @@ pub struct Modules {
 }
 
 impl Piece {
-    /// What it is called in events and reports.
-    pub fn test_name(&self, suite: Suite) -> String {
-        format!("{suite}/{}", self.name)
-    }
-
     /// How long it may run with an accelerator, on a kernel that is `slowness` times slower than a normal one. Programs
     /// that wait, as most samples do, are not slower on a slow machine; only what they do between that is.
     pub fn time(&self, accelerator: Accelerator, slowness: u32) -> Duration {

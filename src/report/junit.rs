@@ -48,8 +48,8 @@ fn trouble(summary: &Summary) -> Option<Suite> {
 
 fn suite(summary: &Summary, test: &Test) -> Suite {
     let name = match test.attempt {
-        1 => clean(&test.name),
-        attempt => format!("{}#{attempt}", clean(&test.name)),
+        1 => clean(&test.label()),
+        attempt => format!("{}#{attempt}", clean(&test.label())),
     };
     let mut properties = summary.provenance.clone();
     let step = summary.steps.iter().find(|step| Some(&step.name) == test.step.as_ref());
@@ -148,8 +148,8 @@ mod tests {
 
     /// A test that failed, and passed when it ran again; then two during which the same splat came.
     fn flakes_and_splats() -> Summary {
-        let id = |name: &str| TestId::new(name, 1);
-        let rerun = |name: &str, rerun| TestId { rerun, ..TestId::new(name, 1) };
+        let id = |name: &str| TestId::new("selftests", name, 1);
+        let rerun = |name: &str, rerun| TestId { rerun, ..TestId::new("selftests", name, 1) };
         let subtest = |test: &TestId, outcome| Event::Subtest {
             test: test.clone(),
             result: Subtest {

@@ -2,7 +2,7 @@
 
 use super::test::{Shard, Test};
 use crate::error::ExitCode;
-use crate::event::{Event, Outcome, Record, StepStatus, TestId};
+use crate::event::{Event, Outcome, Record, SCHEMA, StepStatus, TestId};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -189,9 +189,9 @@ impl Summary {
     pub fn add(&mut self, record: &Record) {
         self.seconds = std::time::Duration::from_millis(record.at_ms).as_secs_f64();
         match record.event.clone() {
-            Event::RunStarted { schema, version, argv, steps, kind } => {
-                self.kind = kind;
-                (self.schema, self.version, self.argv) = (schema, version, argv);
+            Event::RunStarted { version, argv, steps, kind, .. } => {
+                // What is made of events of an older format is of this one.
+                (self.schema, self.kind, self.version, self.argv) = (SCHEMA, kind, version, argv);
                 self.started = Some(record.time);
                 self.steps = steps.into_iter().map(Step::new).collect();
             }
@@ -330,7 +330,7 @@ impl Summary {
     fn test(&mut self, id: &TestId) -> &mut Test {
         let at = self.tests.iter().position(|test| test.is(id)).unwrap_or_else(|| {
             // A further attempt stands behind the one before it.
-            let after = self.tests.iter().rposition(|test| test.name == id.name);
+            let after = self.tests.iter().rposition(|test| test.id().same_test(id));
             let at = after.map_or(self.tests.len(), |at| at + 1);
             self.tests.insert(at, Test::new(id));
             at

@@ -142,11 +142,11 @@ impl Terminal {
                 seconds: *seconds,
                 ..known.attempt(test).cloned().unwrap_or_default()
             };
-            lines.push((*outcome, line("     ", format!("{}{part}{again}", test.name), &attempt)));
+            lines.push((*outcome, line("     ", format!("{}{part}{again}", test.label()), &attempt)));
         }
         let news = test.rerun == 0 || known.result.outcome == Outcome::Flaky;
         if lines.is_empty() || (known.result.ended() && news) {
-            lines.push((known.result.outcome, line(&counter, test.name.clone(), &known.result)));
+            lines.push((known.result.outcome, line(&counter, test.label(), &known.result)));
         }
         for (outcome, line) in lines {
             self.line(if outcome.is_ok() { Verbosity::Normal } else { Verbosity::Quiet }, &line);
@@ -218,7 +218,7 @@ impl Reporter for Terminal {
                 self.vm_does(*vm, Some(clean(&test.to_string())));
             }
             Event::Subtest { test, result } => {
-                let line = format!("{}: {}", clean(&test.name), clean(&result.name));
+                let line = format!("{}: {}", clean(&test.label()), clean(&result.name));
                 let bad = !result.outcome.is_ok() && !result.flaky;
                 let word = paint(self.colour, colour_of(result.outcome), &format!("{:<8}", result.outcome));
                 self.line(

@@ -1,13 +1,15 @@
 //! One test of a run: as a whole or put together from its parts, and what further runs of it told.
 
 use crate::event::wire::Wire;
-use crate::event::{Outcome, Subtest, TestId};
+use crate::event::{Outcome, Subtest, TestId, label};
 use serde::Serialize;
 
 /// One run of one test.
 #[derive(Debug, Clone, Serialize)]
 pub struct Test {
-    /// Its name.
+    /// The suite that it belongs to.
+    pub suite: String,
+    /// Its name, unique in the suite.
     pub name: String,
     /// Counted from 1.
     pub attempt: u32,
@@ -105,6 +107,7 @@ impl Test {
     /// A test that was not started yet.
     pub(super) fn new(id: &TestId) -> Self {
         Self {
+            suite: id.suite.clone(),
             name: id.name.clone(),
             attempt: id.attempt,
             step: None,
@@ -116,12 +119,17 @@ impl Test {
 
     /// Which run of which test it is.
     pub fn id(&self) -> TestId {
-        TestId::new(self.name.clone(), self.attempt)
+        TestId::new(self.suite.clone(), self.name.clone(), self.attempt)
+    }
+
+    /// Its name for a person.
+    pub fn label(&self) -> String {
+        label(&self.suite, &self.name)
     }
 
     /// True if `id` is this run of this test, or a part or a rerun of it.
     pub fn is(&self, id: &TestId) -> bool {
-        self.name == id.name && self.attempt == id.attempt
+        self.suite == id.suite && self.name == id.name && self.attempt == id.attempt
     }
 
     /// It ran, or was to run, and that ended badly. Of one in parts, also before all of them ended.
@@ -248,7 +256,7 @@ mod tests {
     }
 
     fn part(shard: u32, rerun: u32) -> TestId {
-        TestId { shard: Some(shard), rerun, ..TestId::new("mptcp_join", 1) }
+        TestId { shard: Some(shard), rerun, ..TestId::new("selftests", "mptcp_join", 1) }
     }
 
     fn end(test: &mut Test, id: &TestId, outcome: Outcome, subtests: &[&str]) {
@@ -305,9 +313,9 @@ mod tests {
 
     #[test]
     fn a_crash_is_no_flake() {
-        let mut test = Test::new(&TestId::new("x", 1));
-        end(&mut test, &TestId::new("x", 1), Outcome::Crash, &[]);
-        end(&mut test, &TestId { rerun: 1, ..TestId::new("x", 1) }, Outcome::Pass, &[]);
+        let mut test = Test::new(&TestId::new("selftests", "x", 1));
+        end(&mut test, &TestId::new("selftests", "x", 1), Outcome::Crash, &[]);
+        end(&mut test, &TestId { rerun: 1, ..TestId::new("selftests", "x", 1) }, Outcome::Pass, &[]);
         assert_eq!(test.result.outcome, Outcome::Crash);
     }
 }

@@ -168,8 +168,8 @@ fn line_of_step(text: &mut String, step: &Step) {
 
 fn block_of_test(text: &mut String, summary: &Summary, test: &Test, colour: bool) {
     let name = match test.attempt {
-        1 => clean(&test.name),
-        attempt => format!("{} (attempt {attempt})", clean(&test.name)),
+        1 => clean(&test.label()),
+        attempt => format!("{} (attempt {attempt})", clean(&test.label())),
     };
     let outcome = paint(colour, colour_of(test.result.outcome), &format!("{:<8}", test.result.outcome));
     let reason = test.result.reason.as_ref().map(|reason| format!("({})", clean(reason))).unwrap_or_default();

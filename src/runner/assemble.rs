@@ -98,7 +98,7 @@ mod tests {
         write("join.1.shard-3.log", "c\n");
         write("join.1.shard-3.tap", "TAP version 13\n1..1\n# why\nok 1 - join: c\n");
         let event = Event::TestSharded {
-            test: TestId::new("join", 1),
+            test: TestId::new("selftests", "join", 1),
             shards: vec!["x".into(), "never ran".into(), "z".into()],
         };
         let summary = Summary::of(&[Record { time: jiff::Timestamp::UNIX_EPOCH, at_ms: 0, event }]);

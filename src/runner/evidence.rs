@@ -94,8 +94,7 @@ impl Evidence {
         id: JobId,
         script: &str,
     ) -> Result<(Self, protocol::Job)> {
-        // The names of samples and modules have a slash in them.
-        let file = format!("tests/{}.{what}.txt", test.stem().replace('/', "."));
+        let file = format!("tests/{}.{what}.txt", test.stem());
         let log = CappedLog::create(&journal.path().join(&file))?;
         let job = protocol::Job {
             id,

@@ -71,11 +71,12 @@ impl History {
     /// How long a whole test takes, or may take.
     pub fn test(&self, selection: &Selection) -> Duration {
         let TestCase { name, groups, args, .. } = &selection.test;
-        let known = self.all.get(&self.key).and_then(|times| times.tests.get(name));
+        let label = selection.test.label();
+        let known = self.all.get(&self.key).and_then(|times| times.tests.get(&label));
         let known =
             known.filter(|_| args.is_empty()).and_then(|secs| Duration::try_from_secs_f64(*secs).ok());
         let group = |group: &Group| {
-            let times = self.group(name, &group.name);
+            let times = self.group(&label, &group.name);
             if times.is_empty() { self.unknown_group() } else { Duration::from_millis(times.iter().sum()) }
         };
         known.unwrap_or_else(|| {
@@ -109,8 +110,8 @@ fn learn_tests(times: &mut Times, summary: &Summary, plain: impl Fn(&str) -> boo
     for test in &summary.tests {
         if !test.shards.is_empty() {
             learn_groups(times, test);
-        } else if plain(&test.name) && is_telling(&test.result) {
-            times.tests.insert(test.name.clone(), (test.result.seconds * 10.0).round() / 10.0);
+        } else if plain(&test.label()) && is_telling(&test.result) {
+            times.tests.insert(test.label(), (test.result.seconds * 10.0).round() / 10.0);
         }
     }
 }
@@ -130,7 +131,7 @@ fn learn_groups(times: &mut Times, test: &Test) {
     }
     for (group, known) in groups {
         if let Some(known) = known {
-            times.groups.insert(format!("{}:{group}", test.name), known);
+            times.groups.insert(format!("{}:{group}", test.label()), known);
         }
     }
 }
@@ -174,12 +175,12 @@ mod tests {
         let history = History::read(&path, "normal tcg", 8);
         let diag = Selection::whole(named(&["diag"]).remove(0));
         assert_eq!(history.test(&diag), GUESS * 8);
-        let part = |shard| TestId { shard: Some(shard), ..TestId::new("join", 1) };
+        let part = |shard| TestId { shard: Some(shard), ..TestId::new("selftests", "join", 1) };
         let events = vec![
-            ended(TestId::new("diag", 1), Outcome::Pass, 110.04),
-            ended(TestId::new("cut", 1), Outcome::Timeout, 5.0),
+            ended(TestId::new("selftests", "diag", 1), Outcome::Pass, 110.04),
+            ended(TestId::new("selftests", "cut", 1), Outcome::Timeout, 5.0),
             Event::TestSharded {
-                test: TestId::new("join", 1),
+                test: TestId::new("selftests", "join", 1),
                 shards: vec!["a 1-1".into(), "a 2-2".into(), "b".into()],
             },
             subtest(&part(1), 7),
@@ -205,7 +206,9 @@ mod tests {
         let path = dir.path().join("durations.json");
         std::fs::write(&path, "{\"normal kvm\": 3").unwrap();
         let history = History::read(&path, "normal kvm", 1);
-        history.learn(&summary(vec![ended(TestId::new("diag", 1), Outcome::Pass, 2.0)]), |_| true).unwrap();
+        history
+            .learn(&summary(vec![ended(TestId::new("selftests", "diag", 1), Outcome::Pass, 2.0)]), |_| true)
+            .unwrap();
         let diag = Selection::whole(named(&["diag"]).remove(0));
         assert_eq!(History::read(&path, "normal kvm", 1).test(&diag), Duration::from_secs(2));
     }
@@ -219,7 +222,7 @@ mod tests {
         let runs: Vec<History> = (0..8).map(|n| History::read(&path, ["a", "b"][n % 2], 1)).collect();
         std::thread::scope(|scope| {
             for (name, run) in names.iter().zip(&runs) {
-                let ended = summary(vec![ended(TestId::new(name, 1), Outcome::Pass, 2.0)]);
+                let ended = summary(vec![ended(TestId::new("selftests", name, 1), Outcome::Pass, 2.0)]);
                 scope.spawn(move || run.learn(&ended, |_| true).unwrap());
             }
         });

@@ -93,7 +93,7 @@ mod tests {
     fn a_script_finds_its_companions_and_what_it_writes_is_kept() {
         let root = tempfile::tempdir().unwrap();
         let (captures, installed) = (root.path().join("captures"), installed(root.path()));
-        let test = TestId { rerun: 1, ..TestId::new("mptcp_join", 1) };
+        let test = TestId { rerun: 1, ..TestId::new("selftests", "mptcp_join", 1) };
         let place = Place::furnish(&captures, &test, &installed, "net/mptcp").unwrap();
         assert_eq!(fs::read(place.cwd().join("mptcp_join.sh")).unwrap(), b"join");
         assert_eq!(fs::read(place.cwd().join("../lib.sh")).unwrap(), b"lib");
@@ -108,7 +108,9 @@ mod tests {
     fn nothing_is_left_where_nothing_was_captured() {
         let root = tempfile::tempdir().unwrap();
         let (captures, installed) = (root.path().join("captures"), installed(root.path()));
-        let furnish = || Place::furnish(&captures, &TestId::new("diag", 1), &installed, "net/mptcp").unwrap();
+        let furnish = || {
+            Place::furnish(&captures, &TestId::new("selftests", "diag", 1), &installed, "net/mptcp").unwrap()
+        };
         assert_eq!(furnish().close().unwrap(), None);
         drop(furnish());
         assert!(names(&captures).is_empty());

@@ -24,7 +24,9 @@ pub(super) fn learn(place: &KnownSubtests, selections: &[Selection], summary: &S
     file::update(&place.path, |before| {
         let mut known = parsed(before.unwrap_or_default());
         for test in &summary.tests {
-            let selection = selections.iter().find(|selection| selection.test.name == test.name);
+            let selection = selections.iter().find(|selection| {
+                selection.test.suite.as_str() == test.suite && selection.test.name == test.name
+            });
             if let Some(selection) = selection.filter(|_| is_whole(test)) {
                 known.learn(&selection.test, &place.key, names(&test.result));
             }
@@ -59,7 +61,7 @@ mod tests {
     use crate::suite::tests::named;
 
     fn ended(name: &str, exit_code: i32, subtests: &[&str]) -> Vec<Event> {
-        let test = TestId::new(name, 1);
+        let test = TestId::new("selftests", name, 1);
         let subtest = |name: &&str| Event::Subtest {
             test: test.clone(),
             result: Subtest {

@@ -65,7 +65,7 @@ pub(super) fn run(tests: &TestPlan, built: &Built, host: &Host, journal: &mut Jo
         }
         let plain = |name: &str| {
             let mut tests = tests.selections.iter().map(|selection| &selection.test);
-            tests.any(|test| test.name == name && test.args.is_empty())
+            tests.any(|test| test.label() == name && test.args.is_empty())
         };
         if let Err(error) = history.learn(journal.summary(), plain) {
             journal.warn(format!("cannot remember how long the tests took: {error}"), None)?;
@@ -143,10 +143,11 @@ fn split(
     history: &History,
 ) -> Vec<Job> {
     let timeout = timeouts.for_test(&selection.test);
-    let name = &selection.test.name;
-    let whole = TestId::new(name.clone(), 1);
-    let parts = target
-        .map_or_else(Vec::new, |target| shard::shards(selection, |group| history.group(name, group), target));
+    let label = selection.test.label();
+    let whole = TestId::new(selection.test.suite.as_str(), selection.test.name.clone(), 1);
+    let parts = target.map_or_else(Vec::new, |target| {
+        shard::shards(selection, |group| history.group(&label, group), target)
+    });
     if parts.is_empty() {
         let expected = history.test(selection);
         return vec![Job { id: whole, selection: selection.clone(), shard: None, timeout, expected }];

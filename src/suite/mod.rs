@@ -23,6 +23,7 @@ pub use profile::Profile;
 pub use shard::{Group, Shard};
 pub use timeout::{Limit, Timeouts};
 
+use crate::event::label;
 use std::fmt;
 
 /// A kind of tests, each with its own way to run.
@@ -76,6 +77,11 @@ pub struct TestCase {
 }
 
 impl TestCase {
+    /// Its name for a person.
+    pub fn label(&self) -> String {
+        label(self.suite.as_str(), &self.name)
+    }
+
     /// The name of a subtest, from the one in the TAP output: the MPTCP scripts put their own name and a colon in front.
     pub fn subtest_name<'a>(&self, printed: &'a str) -> &'a str {
         let inner = printed.strip_prefix(&self.name).and_then(|rest| rest.strip_prefix(':'));

@@ -121,6 +121,19 @@ fn a_run_without_any_event_says_so() {
 }
 
 #[test]
+fn a_run_of_format_1_is_understood_and_written_in_this_one() {
+    let mut all = half();
+    let test = json!({ "name": "samples/c-echo", "attempt": 1 });
+    let ended = json!({ "event": "test-ended", "test": test, "outcome": "pass", "reason": null, "exit_code": 0, "seconds": 1.0 });
+    all.push(ended);
+    let run = with(events(&all)).run(["report", "--json"]);
+    let read: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(read["schema"], 2);
+    let of = |at: usize| (read["tests"][at]["suite"].as_str(), read["tests"][at]["name"].as_str());
+    assert_eq!((of(0), of(3)), ((Some("selftests"), Some("pm_netlink")), (Some("samples"), Some("c-echo"))));
+}
+
+#[test]
 fn the_exit_code_is_that_of_the_run() {
     for (code, verdict) in [
         (0, "passed"),

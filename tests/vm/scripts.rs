@@ -112,7 +112,7 @@ fn job(dir: &Path, name: &str, script: &str, timeout: u64) -> Job {
         captures: selftests::captures(script, |_| None),
     };
     Job {
-        id: TestId::new(name, 1),
+        id: TestId::new("selftests", name, 1),
         shard: None,
         timeout: Duration::from_secs(timeout),
         expected: Duration::ZERO,

@@ -13,7 +13,7 @@ pub(super) const KERNEL_LOG: &str = "kernel log";
 pub(super) fn outcomes(summary: &Summary) -> Outcomes {
     let mut outcomes = Outcomes::new();
     for test in &summary.tests {
-        worst_of_both(&mut outcomes, of_attempt(&test.name, &test.result));
+        worst_of_both(&mut outcomes, of_attempt(&test.label(), &test.result));
     }
     // Also one during boot, a mere notice elsewhere: the base tells whether it is the series'.
     let log = if summary.splats.is_empty() { Outcome::Pass } else { Outcome::Crash };
@@ -26,8 +26,8 @@ pub(super) fn reruns(summary: &Summary) -> Outcomes {
     let mut best = Outcomes::new();
     for test in &summary.tests {
         let attempts = test.reruns.iter().chain(test.shards.iter().flat_map(|shard| &shard.reruns));
-        for (name, outcome) in attempts.flat_map(|attempt| of_attempt(&test.name, attempt)) {
-            let outcome = if name == test.name { test.result.outcome } else { outcome };
+        for (name, outcome) in attempts.flat_map(|attempt| of_attempt(&test.label(), attempt)) {
+            let outcome = if name == test.label() { test.result.outcome } else { outcome };
             let known = best.entry(name).or_insert(outcome);
             *known = (*known).min(outcome);
         }
@@ -85,7 +85,7 @@ mod tests {
             exit_code: None,
             seconds: 1.0,
         };
-        let (diag, sockopt) = (TestId::new("diag", 1), TestId::new("sockopt", 1));
+        let (diag, sockopt) = (TestId::new("selftests", "diag", 1), TestId::new("selftests", "sockopt", 1));
         let again = TestId { rerun: 1, ..diag.clone() };
         let mut events = vec![
             Event::TestsPlanned { tests: vec![diag.clone(), sockopt.clone()] },

@@ -5,7 +5,7 @@ use crate::event::Subtest;
 
 /// A run with something of everything, as events.
 pub(crate) fn eventful_run() -> Vec<Record> {
-    let id = |name: &str| TestId::new(name, 1);
+    let id = |name: &str| TestId::new("selftests", name, 1);
     let subtest = |number, name: &str, outcome, reason: Option<&str>| Subtest {
         number: Some(number),
         name: name.to_owned(),
@@ -29,7 +29,7 @@ pub(crate) fn eventful_run() -> Vec<Record> {
     };
     let events = vec![
         Event::RunStarted {
-            schema: crate::event::SCHEMA,
+            schema: SCHEMA,
             version: "0.1.0".into(),
             argv: vec!["vmptcp".into(), "test".into()],
             steps: vec!["build".into(), "test".into()],
@@ -112,14 +112,14 @@ fn the_guests_of_each_step_are_its_own_and_those_of_the_first_stand_for_all() {
         facts: BTreeMap::from([("vms".to_owned(), vms.to_owned())]),
     };
     let begin = |step: &str| Event::StepStarted { step: step.to_owned() };
-    let planned = |name: &str| Event::TestsPlanned { tests: vec![TestId::new(name, 1)] };
+    let planned = |suite: &str, name: &str| Event::TestsPlanned { tests: vec![TestId::new(suite, name, 1)] };
     let summary = Summary::of(&records(vec![
         begin("test"),
         facts(Some("test"), "2"),
-        planned("diag"),
+        planned("selftests", "diag"),
         begin("samples"),
         facts(Some("samples"), "1"),
-        planned("samples/c-echo"),
+        planned("samples", "c-echo"),
     ]));
     let vms: Vec<&str> = summary.steps.iter().map(|step| &step.provenance["vms"][..]).collect();
     assert_eq!((vms, &summary.provenance["vms"][..]), (vec!["2", "1"], "2"));
@@ -129,7 +129,7 @@ fn the_guests_of_each_step_are_its_own_and_those_of_the_first_stand_for_all() {
 
 #[test]
 fn parts_of_a_test_that_was_killed_keep_what_they_said() {
-    let part = |shard| TestId { shard: Some(shard), ..TestId::new("join", 1) };
+    let part = |shard| TestId { shard: Some(shard), ..TestId::new("selftests", "join", 1) };
     let result = Subtest {
         number: Some(1),
         name: "first".into(),
@@ -139,8 +139,11 @@ fn parts_of_a_test_that_was_killed_keep_what_they_said() {
         flaky: false,
     };
     let summary = Summary::of(&records(vec![
-        Event::TestsPlanned { tests: vec![TestId::new("join", 1)] },
-        Event::TestSharded { test: TestId::new("join", 1), shards: vec!["a".into(), "b".into()] },
+        Event::TestsPlanned { tests: vec![TestId::new("selftests", "join", 1)] },
+        Event::TestSharded {
+            test: TestId::new("selftests", "join", 1),
+            shards: vec!["a".into(), "b".into()],
+        },
         Event::TestStarted { test: part(2), vm: 1, timeout: 1, output: "tests/x".into() },
         Event::Subtest { test: part(2), result },
     ]));
@@ -201,7 +204,7 @@ fn a_notice_of_a_boot_does_not_stand_against_a_run_and_the_same_in_a_test_does()
     ];
     let mut events: Vec<Event> = failed.into_iter().chain([notice]).collect();
     assert_eq!(Summary::of(&records(events.clone())).exit_code_so_far(), ExitCode::Passed);
-    let (one, two) = (TestId::new("one", 1), TestId::new("two", 1));
+    let (one, two) = (TestId::new("selftests", "one", 1), TestId::new("selftests", "two", 1));
     events.extend([splat(Some(one.clone()), "f < g", "WARNING: x")]);
     events.extend([splat(Some(two.clone()), "f < g", "WARNING: x")]);
     let summary = Summary::of(&records(events));
@@ -211,7 +214,7 @@ fn a_notice_of_a_boot_does_not_stand_against_a_run_and_the_same_in_a_test_does()
 
 #[test]
 fn a_splat_that_is_found_after_its_test_fails_it() {
-    let test = TestId::new("leaky", 1);
+    let test = TestId::new("selftests", "leaky", 1);
     let passed = Event::TestEnded {
         test: test.clone(),
         outcome: Outcome::Pass,
@@ -230,7 +233,7 @@ fn a_splat_that_is_found_after_its_test_fails_it() {
 #[test]
 fn further_attempts_stand_behind_their_first() {
     let mut summary = Summary::of(&eventful_run());
-    let again = TestId::new("bad", 2);
+    let again = TestId::new("selftests", "bad", 2);
     let event = Event::TestEnded {
         test: again,
         outcome: Outcome::Pass,

@@ -114,16 +114,16 @@ pub fn run(plan: &PlayPlan, built: &Built, host: &Host, journal: &mut Journal) -
 
 impl Theatre<'_> {
     fn play_all(&self, journal: &mut Journal) -> Result<()> {
-        let id = |piece: &Piece| TestId::new(piece.test_name(self.plan.suite), 1);
+        let id = |piece: &Piece| TestId::new(self.plan.suite.as_str(), &*piece.name, 1);
         journal.add(Event::TestsPlanned { tests: self.plan.pieces.iter().map(id).collect() })?;
         let mut guests = Guests { open: None, boots: Boots::new(self.plan.guest.rules) };
         for piece in &self.plan.pieces {
             let test = id(piece);
-            journal.activity(0, &format!("{}: building", test.name));
+            journal.activity(0, &format!("{}: building", test.label()));
             let began = Instant::now();
             let mut notes = Vec::new();
             let prepared = self.prepare(piece, &mut notes);
-            notes.iter().try_for_each(|note| journal.note(format!("{}: {note}", test.name)))?;
+            notes.iter().try_for_each(|note| journal.note(format!("{}: {note}", test.label())))?;
             let verdict = match prepared {
                 Ok(prepared) => self.play(piece, &test, &prepared, &mut guests, journal)?,
                 Err(verdict) => verdict,
@@ -271,7 +271,7 @@ impl Theatre<'_> {
         stage: &mut Stage,
         journal: &mut Journal,
     ) -> Result<Verdict, Trouble> {
-        let output = format!("tests/{}.log", test.stem().replace('/', "."));
+        let output = format!("tests/{}.log", test.stem());
         let time = piece.time(self.accelerator, self.plan.guest.slowness());
         let vm = stage.vm(0);
         let log = journal.path().join(&output);

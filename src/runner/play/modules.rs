@@ -36,7 +36,8 @@ pub(super) fn play(
             let mut topology = topology.clone();
             match adapt::give_server(&mut topology, &literals) {
                 Ok(said) => {
-                    said.iter().try_for_each(|text| journal.note(format!("{}: {text}", scene.test.name)))?;
+                    said.iter()
+                        .try_for_each(|text| journal.note(format!("{}: {text}", scene.test.label())))?;
                 }
                 Err(why) => return Ok(Verdict::new(Outcome::Error, why)),
             }
@@ -80,7 +81,7 @@ fn own(literals: &[IpAddr], scene: &Scene, stage: &mut Stage, journal: &mut Jour
         // It may have it already, from modules that were here before.
         stage.run(Task::new(0, argv), PATIENCE, journal)?;
         journal
-            .note(format!("{}: {ip} is in the modules: it is the guest's own address", scene.test.name))?;
+            .note(format!("{}: {ip} is in the modules: it is the guest's own address", scene.test.label()))?;
     }
     let argv = ["ip", "link", "set", "lo", "up"].map(str::to_owned).to_vec();
     stage.run(Task::new(0, argv), PATIENCE, journal)?;

@@ -39,7 +39,9 @@ pub(super) fn play(
     let (loopback, literals): (Vec<IpAddr>, Vec<IpAddr>) =
         program.literals.iter().partition(|ip| ip.is_loopback());
     match adapt::give_server(&mut topology, &literals) {
-        Ok(said) => said.iter().try_for_each(|text| journal.note(format!("{}: {text}", scene.test.name)))?,
+        Ok(said) => {
+            said.iter().try_for_each(|text| journal.note(format!("{}: {text}", scene.test.label())))?;
+        }
         Err(why) => return Ok(Verdict::new(Outcome::Error, why)),
     }
     let mut network = match Network::make(&topology, scene.piece.realisation, stage, journal)? {
@@ -51,7 +53,8 @@ pub(super) fn play(
     if together {
         journal.note(format!(
             "{}: a loopback address is in the program ({}): both run on the {SERVER}'s host",
-            scene.test.name, loopback[0]
+            scene.test.label(),
+            loopback[0]
         ))?;
     }
     let spots = (network.spot(SERVER), network.spot(if together { SERVER } else { CLIENT }));

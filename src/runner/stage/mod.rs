@@ -159,7 +159,7 @@ impl Stage {
     /// A test is about to begin: hears all that the consoles showed before. True if a kernel printed a splat since the last
     /// test began, or during boot.
     pub fn splatted_before(&mut self, test: &TestId, journal: &mut Journal) -> Result<bool, Trouble> {
-        self.settle(&format!("vmptcp: begin of {}, attempt {}", test.name, test.attempt), journal)?;
+        self.settle(&format!("vmptcp: begin of {}, attempt {}", test.label(), test.attempt), journal)?;
         self.flush_splats(journal)?;
         Ok(self.splatted())
     }
@@ -191,8 +191,10 @@ impl Stage {
 
     /// The test is over; returns the titles of its splats.
     pub fn end(&mut self, journal: &mut Journal) -> Result<Vec<String>, Trouble> {
-        let text =
-            self.test.as_ref().map(|test| format!("vmptcp: end of {}, attempt {}", test.name, test.attempt));
+        let text = self
+            .test
+            .as_ref()
+            .map(|test| format!("vmptcp: end of {}, attempt {}", test.label(), test.attempt));
         let settled = text.map_or(Ok(()), |text| self.settle(&text, journal));
         self.flush_splats(journal)?;
         if let Some(mut log) = self.log.take() {

@@ -44,7 +44,7 @@ impl Worker {
         let (outcome, reason) = running.verdict(exit);
         if results > 0 && outcome == Outcome::Pass && !running.capture.problems().is_empty() {
             let odd = running.capture.problems().join("; ");
-            journal.note(format!("{}: {odd}", running.job.id.name))?;
+            journal.note(format!("{}: {odd}", running.job.id.label()))?;
         }
         let exit_code = match exit {
             Exit::Code(code) => Some(code),
