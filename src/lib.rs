@@ -16,9 +16,6 @@ pub mod event;
 // The only room that spawns a process.
 pub mod process;
 
-// Streaming KTAP and TAP parser; pure.
-pub mod ktap;
-
 // What the host and the agent in the guest say to each other, and the agent.
 pub mod guest;
 

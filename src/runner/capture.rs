@@ -4,12 +4,26 @@ use super::log::CappedLog;
 use super::skips::{self, Skips};
 use crate::error::Result;
 use crate::event::{Outcome, Subtest};
-use crate::ktap::{self, Parser, Paths, TestResult};
 use crate::process::LINE_LIMIT;
 use crate::suite::Selection;
 use crate::suite::known::nearest_first;
 use crate::text::decode;
+use ktap::{Parser, Paths, TestResult};
 use std::path::Path;
+
+impl From<ktap::Outcome> for Outcome {
+    fn from(outcome: ktap::Outcome) -> Self {
+        match outcome {
+            ktap::Outcome::Pass => Self::Pass,
+            ktap::Outcome::Skip => Self::Skip,
+            ktap::Outcome::Xfail => Self::Xfail,
+            ktap::Outcome::Xpass => Self::Xpass,
+            ktap::Outcome::Fail => Self::Fail,
+            ktap::Outcome::Timeout => Self::Timeout,
+            ktap::Outcome::Error => Self::Error,
+        }
+    }
+}
 
 /// How much may be remembered of one test's results, in bytes: some ten thousand of them. No test that is well comes near.
 const RESULTS: usize = 2 * 1024 * 1024;
@@ -133,7 +147,9 @@ impl Capture {
             self.paths.see(&event);
             match event {
                 // A group's own result says nothing that those in it do not, unless it failed on its own account.
-                ktap::Event::Result(result) if result.closes.is_none() || !result.outcome.is_ok() => {
+                ktap::Event::Result(result)
+                    if result.closes.is_none() || !Outcome::from(result.outcome).is_ok() =>
+                {
                     self.waiting.push(*result);
                 }
                 ktap::Event::Problem { problem, .. } => {
@@ -185,7 +201,7 @@ impl Capture {
                 self.left_out.push(name);
                 continue;
             }
-            let (mut outcome, mut reason) = (result.outcome, result.reason);
+            let (mut outcome, mut reason) = (Outcome::from(result.outcome), result.reason);
             if outcome == Outcome::Fail {
                 reason = reason.or_else(|| self.skips.of_failed(&name));
             }

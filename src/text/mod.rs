@@ -9,6 +9,5 @@
 
 pub mod file;
 pub mod hash;
-mod shown;
 
-pub use shown::{Shown, decode, is_hidden, json};
+pub use ::shown::{Shown, decode, is_hidden, json};

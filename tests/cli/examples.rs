@@ -111,7 +111,7 @@ fn with_tests(tests: &str) -> Sandbox {
 
 /// The subtests of a test, from the captures of real runs; none where there is no capture.
 fn subtests(test: &str) -> Option<Vec<String>> {
-    let capture = root().join(format!("tests/captures/{test}-6.12.out"));
+    let capture = root().join(format!("crates/ktap/tests/captures/{test}-6.12.out"));
     let text = fs::read_to_string(capture).ok()?;
     let mark = format!(" - {test}: ");
     let name = |line: &str| Some(line.split_once(&mark)?.1.split(" # ").next()?.to_owned());

@@ -4,8 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// A file below `src/`.
+/// A file below `src/`, or below that of a crate.
 pub struct Source {
+    /// The crate in `crates/` that it belongs to; none for the package itself.
+    pub owner: Option<String>,
     /// Relative to the package: `src/vm/spec.rs`.
     pub file: String,
     /// Its module: `vm::spec`. Empty for `lib.rs`, `main` for `main.rs`.
@@ -51,7 +53,12 @@ pub fn is_within(path: &str, module: &str) -> bool {
     path.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
-/// All sources of the package, read once.
+/// The sources of the package itself, without those of the crates.
+pub fn rooms_sources() -> impl Iterator<Item = &'static Source> {
+    sources().iter().filter(|source| source.owner.is_none())
+}
+
+/// All sources of the package and its crates, read once.
 pub fn sources() -> &'static [Source] {
     static SOURCES: OnceLock<Vec<Source>> = OnceLock::new();
     SOURCES.get_or_init(read_all)
@@ -61,6 +68,9 @@ fn read_all() -> Vec<Source> {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
     collect(&package.join("src"), &mut files);
+    for owner in fs::read_dir(package.join("crates")).unwrap() {
+        collect(&owner.unwrap().path().join("src"), &mut files);
+    }
     files.sort();
     let read = |file: &PathBuf| {
         let name = file.strip_prefix(package).unwrap().to_str().unwrap().to_owned();
@@ -82,6 +92,7 @@ fn collect(dir: &Path, files: &mut Vec<PathBuf>) {
 
 /// Reads one source.
 pub fn read(file: String, text: &str) -> Source {
+    let owner = owner_of(&file);
     let module = module_of(&file);
     let bare = bare(text);
     let mut scopes =
@@ -111,7 +122,7 @@ pub fn read(file: String, text: &str) -> Source {
         }
         mentions.extend(named.into_iter().map(|(line, path)| Mention {
             line,
-            path: resolve(&path, &here),
+            path: resolve(&path, &here, owner.as_deref()),
             in_test,
         }));
         if !in_test {
@@ -119,13 +130,24 @@ pub fn read(file: String, text: &str) -> Source {
         }
         scopes.take(line);
     }
-    Source { length: text.lines().count(), file, module, mentions, code }
+    Source { owner, length: text.lines().count(), file, module, mentions, code }
 }
 
+fn owner_of(file: &str) -> Option<String> {
+    Some(file.strip_prefix("crates/")?.split('/').next()?.to_owned())
+}
+
+/// `src/vm/spec.rs` is `vm::spec`, `crates/ktap/src/parser.rs` is `ktap::parser`.
 fn module_of(file: &str) -> String {
-    let path = file.strip_prefix("src/").unwrap_or(file).trim_end_matches(".rs");
+    let file = file.trim_end_matches(".rs");
+    let (owner, path) = match file.strip_prefix("crates/").and_then(|rest| rest.split_once("/src/")) {
+        Some((owner, path)) => (Some(owner), path),
+        None => (None, file.strip_prefix("src/").unwrap_or(file)),
+    };
     let path = path.strip_suffix("/mod").unwrap_or(path);
-    if path == "lib" { String::new() } else { path.replace('/', "::") }
+    let path = if path == "lib" { String::new() } else { path.replace('/', "::") };
+    let parts = owner.into_iter().chain(Some(&*path).filter(|path| !path.is_empty()));
+    parts.collect::<Vec<_>>().join("::")
 }
 
 /// Which inline modules are open.
@@ -227,8 +249,11 @@ fn paths(line: &str) -> Vec<String> {
         .collect()
 }
 
-/// A path as it begins in the crate, where it is relative to the module `here`.
-fn resolve(path: &str, here: &[&str]) -> String {
+/// A path as it begins in the package, where it is relative to the module `here`, or to the root of a crate.
+fn resolve(path: &str, here: &[&str], owner: Option<&str>) -> String {
+    if let Some((owner, rest)) = owner.zip(path.strip_prefix("crate::")) {
+        return format!("crate::{owner}::{rest}");
+    }
     let ups = path.split("::").take_while(|segment| *segment == "super").count();
     if ups == 0 {
         return path.to_owned();

@@ -1,6 +1,7 @@
 //! Input that no test would print, and what must hold of any input.
 
-use super::super::{Event, GroupId, MAX_DEPTH, Parser, Problem};
+use crate::{Event, GroupId, MAX_DEPTH, Parser, Problem};
+use proptest::prelude::{Strategy, proptest};
 
 #[test]
 fn bytes_that_are_not_text_do_no_harm() {
@@ -55,18 +56,6 @@ fn a_megabyte_in_one_line_is_taken() {
     }
 }
 
-/// A generator that is the same everywhere (Marsaglia's xorshift64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % limit as u64).unwrap()
-    }
-}
-
 #[test]
 fn every_line_of_any_input_yields_one_line_event_and_groups_nest() {
     const PIECES: &[&[u8]] = &[
@@ -107,8 +96,9 @@ fn every_line_of_any_input_yields_one_line_event_and_groups_nest() {
         "é".as_bytes(),
         b"\\",
     ];
-    let mut random = Random(0x5eed);
-    for _ in 0..400 {
+    let line =
+        proptest::collection::vec(proptest::sample::select(PIECES), 0..8).prop_map(|pieces| pieces.concat());
+    proptest!(|(lines in proptest::collection::vec(line, 0..60))| {
         let mut parser = Parser::new();
         let mut open = Vec::new();
         let mut results = 0;
@@ -130,11 +120,7 @@ fn every_line_of_any_input_yields_one_line_event_and_groups_nest() {
             }
             Event::Kernel { .. } | Event::Text { .. } => {}
         };
-        for _ in 0..random.below(60) {
-            let mut line = Vec::new();
-            for _ in 0..random.below(8) {
-                line.extend_from_slice(PIECES[random.below(PIECES.len())]);
-            }
+        for line in lines {
             let events = parser.line(&line);
             let of_lines = events.iter().filter(|event| event.is_line()).count();
             assert_eq!(of_lines, 1, "{:?}: {events:?}", String::from_utf8_lossy(&line));
@@ -146,5 +132,5 @@ fn every_line_of_any_input_yields_one_line_event_and_groups_nest() {
         assert_eq!(parser.results(), results);
         parser.finish().iter().for_each(|event| check(event, &mut open));
         assert!(open.is_empty());
-    }
+    });
 }

@@ -1,7 +1,7 @@
 //! The description of a result: its name, and the directive, reason and duration after `#`.
 
 use super::Directive;
-use crate::event::Outcome;
+use crate::Outcome;
 use std::time::Duration;
 
 /// A description, taken apart.

@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-/// The line as text, without its line end. Invalid UTF-8 becomes U+FFFD.
+/// The line as text, without its line end. Bytes that are no UTF-8 become `\xff`.
 pub(super) fn decode(raw: &[u8]) -> Cow<'_, str> {
     let mut end = raw.len();
     while end > 0 && matches!(raw[end - 1], b'\n' | b'\r') {
         end -= 1;
     }
-    crate::text::decode(&raw[..end])
+    shown::decode(&raw[..end])
 }
 
 /// What is left of a line once a terminal has interpreted it, roughly: no escape sequences, NULs and carriage returns.

@@ -1,4 +1,22 @@
-//! Untrusted text, and what of it a person may see. Pure.
+//! Untrusted text, and what of it a person may see.
+//!
+//! A test's output, a commit's message, the name of a file: whoever wrote them may have put sequences into them that clear
+//! a screen, change the order of what is read, or stand for nothing visible at all.
+//!
+//! ```
+//! use shown::{Shown, decode};
+//!
+//! assert_eq!(Shown::line("ok\u{1b}[2J \u{202e}txt").to_string(), "ok\\u{1b}[2J \\u{202e}txt");
+//! // Colours mean nothing in a name, and are dropped.
+//! assert_eq!(Shown::line("\u{1b}[32mok\u{1b}[0m").to_string(), "ok");
+//! // Bytes that are no UTF-8 stay different from each other.
+//! assert_eq!(decode(b"a\xff"), "a\\xff");
+//! ```
+
+#![forbid(unsafe_code)]
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
@@ -131,6 +149,7 @@ fn colour(text: &str) -> Option<usize> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 mod tests {
     use super::*;
 

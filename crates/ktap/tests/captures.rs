@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly, its helpers too")]
 
+use ktap::{Event, Parser};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use vmptcp::ktap::{Event, Parser};
 
 fn captures() -> Vec<PathBuf> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures");

@@ -8,6 +8,28 @@
 //! KTAP names a group of subtests only after its last subtest. Results are reported at once nevertheless: each says in
 //! which [`GroupId`] it stands, and [`Event::Named`] gives the group's name as soon as it is known. [`Paths`] keeps
 //! track of that.
+//!
+//! ```
+//! let stream = b"TAP version 13\n1..2\nok 1 - connect # time=12ms\nnot ok 2 - reset # SKIP no tool\n";
+//! let mut parser = ktap::Parser::new();
+//! let mut events = Vec::new();
+//! for line in stream.split_inclusive(|&byte| byte == b'\n') {
+//!     events.extend(parser.line(line));
+//! }
+//! events.extend(parser.finish());
+//!
+//! let results = events.iter().filter_map(|event| match event {
+//!     ktap::Event::Result(result) => Some((result.name.as_str(), result.outcome)),
+//!     _ => None,
+//! });
+//! assert!(results.eq([("connect", ktap::Outcome::Pass), ("reset", ktap::Outcome::Skip)]));
+//! ```
+
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail loudly"))]
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 mod clean;
 mod comment;
@@ -21,7 +43,6 @@ mod tests;
 pub use parser::{MAX_DEPTH, Parser};
 pub use paths::Paths;
 
-use crate::event::Outcome;
 use std::fmt;
 use std::time::Duration;
 
@@ -129,6 +150,46 @@ pub enum Format {
     Tap(u32),
 }
 
+/// How a test or subtest ended, of what KTAP can express.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// It ran and did what it should.
+    Pass,
+    /// It did not run, and said why (`# SKIP`).
+    Skip,
+    /// It failed, as expected of it (`# TODO`, `# XFAIL`).
+    Xfail,
+    /// It passed although it was expected to fail.
+    Xpass,
+    /// It ran and failed.
+    Fail,
+    /// It did not end in its time (`# TIMEOUT`).
+    Timeout,
+    /// It could not be executed (`# error`).
+    Error,
+}
+
+impl Outcome {
+    /// The outcome in lower case, as in the directives of KTAP.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Skip => "skip",
+            Self::Xfail => "xfail",
+            Self::Xpass => "xpass",
+            Self::Fail => "fail",
+            Self::Timeout => "timeout",
+            Self::Error => "error",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 /// The result of a test or subtest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestResult {
@@ -142,7 +203,7 @@ pub struct TestResult {
     pub number: Option<u64>,
     /// The description as printed, trimmed and with `\#` and `\\` resolved. It may be empty, or that of another result.
     pub name: String,
-    /// How it ended: one of the outcomes that KTAP can express.
+    /// How it ended.
     pub outcome: Outcome,
     /// The keyword after `#`.
     pub directive: Option<Directive>,
