@@ -43,8 +43,8 @@ pub mod doctor;
 // Where a run's files live.
 pub mod store;
 
-// What a run means, and how it is shown; the only room that prints.
-pub mod report;
+// What a run means: a fold over its events; pure.
+pub mod results;
 
 // Layers of settings; the only room that reads the environment.
 pub mod settings;
@@ -54,6 +54,9 @@ pub mod plan;
 
 // Does it, and keeps the journal.
 pub mod runner;
+
+// How results are shown; the only room that prints.
+pub mod report;
 
 // One file a verb.
 pub mod commands;

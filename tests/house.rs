@@ -25,7 +25,7 @@ const PURE: [&str; 27] = [
     "plan",
     "vm::spec",
     "vm::console",
-    "report::summary",
+    "results",
     "kernel::kconfig::fragment",
     "kernel::kconfig::merge",
     "series::verdict",
@@ -81,7 +81,7 @@ const LOOKS: [&str; 9] = [
 const FOR_ALL: [&str; 4] = ["error", "text", "event", "process"];
 
 /// Rooms that know few others: room, and what it may import besides itself.
-const FEW: [(&str, &[&str]); 17] = [
+const FEW: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("text", &["error"]),
     ("event", &[]),
@@ -97,14 +97,18 @@ const FEW: [(&str, &[&str]); 17] = [
     ("store", &["error", "text", "event"]),
     // What the checks of a series found is data, as events are.
     // What of a splat tells most is known where splats are read.
-    ("report", &["error", "text", "event", "store", "vm::console", "series::verdict", "series::Observer"]),
+    ("results", &["error", "event"]),
+    (
+        "report",
+        &["error", "text", "event", "store", "vm::console", "results", "series::verdict", "series::Observer"],
+    ),
     ("settings", &["error", "text", "topology", "suite::sample"]),
     ("plan", &["text", "process", "topology", "suite", "kernel", "vm"]),
     (
         "runner",
         &[
             "error", "text", "event", "process", "guest", "wire", "topology", "suite", "kernel", "vm",
-            "doctor", "store", "report", "plan",
+            "doctor", "store", "results", "plan",
         ],
     ),
 ];

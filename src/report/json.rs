@@ -1,6 +1,6 @@
 //! `results.json`: the summary, whole. Its format is documented in `docs/results.md`.
 
-use super::Summary;
+use crate::results::Summary;
 
 /// The summary as indented JSON, with a line feed at its end.
 pub fn render(summary: &Summary) -> String {

@@ -7,10 +7,9 @@ mod xml;
 
 pub use checks::render as render_checks;
 
-use super::summary::{Splat, Summary};
-use super::test::{Attempt, Test};
 use super::text::clean;
 use crate::event::{Outcome, Subtest};
+use crate::results::{Attempt, Splat, Summary, Test};
 use std::collections::BTreeMap;
 use xml::{Case, Other, Report, Status, Suite};
 
@@ -52,7 +51,7 @@ fn suite(summary: &Summary, test: &Test) -> Suite {
         attempt => format!("{}#{attempt}", clean(&test.label())),
     };
     let mut properties = summary.provenance.clone();
-    let step = summary.steps.iter().find(|step| Some(&step.name) == test.step.as_ref());
+    let step = test.step.as_ref().and_then(|step| summary.steps.get(step));
     properties.extend(step.map(|step| step.provenance.clone()).unwrap_or_default());
     // The script itself is a case as well: it can fail where none of its subtests does.
     let result = &test.result;
@@ -136,13 +135,13 @@ fn lines<'a>(lines: impl Iterator<Item = &'a str>) -> String {
 mod tests {
     use super::*;
     use crate::event::{Event, TestId};
-    use crate::report::summary::tests::{eventful_run, records};
+    use crate::results::tests::{eventful_run, records};
 
     #[test]
     fn a_build_that_failed_is_red() {
-        let error =
-            crate::report::summary::Warning { text: "it does not build:\nx.c:1: error".into(), hint: None };
-        let xml = render(&Summary { error: Some(error), ..Summary::default() });
+        let error = Some("it does not build:\nx.c:1: error".to_owned());
+        let ended = Event::RunEnded { exit_code: 3, error, hint: None };
+        let xml = render(&Summary::of(&records(vec![ended])));
         assert!(xml.contains("errors=\"1\"") && xml.contains("it does not build:"), "{xml}");
     }
 

@@ -5,11 +5,11 @@ mod table;
 
 pub use table::Table;
 
-use super::test::Attempt;
+use super::console;
 use super::text::{clean, colour_of, duration, paint, subtest_counts};
 use super::wire;
-use super::{Reporter, Summary, console};
 use crate::event::{Event, GUEST_STEP, Outcome, Progress, Record, StepStatus, Unit};
+use crate::results::{Attempt, Observer, Summary};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use size::Room;
 use std::collections::BTreeMap;
@@ -35,7 +35,6 @@ pub enum Verbosity {
 /// Shows a run as it goes: a line for each thing that is over, and one that moves for what is going on.
 pub struct Terminal {
     bar: ProgressBar,
-    summary: Summary,
     colour: bool,
     verbosity: Verbosity,
     live: bool,
@@ -59,16 +58,7 @@ impl Terminal {
         if live {
             bar.enable_steady_tick(Duration::from_millis(200));
         }
-        Self {
-            bar,
-            summary: Summary::default(),
-            colour,
-            verbosity,
-            live,
-            said: Instant::now(),
-            vms: BTreeMap::new(),
-            step: String::new(),
-        }
+        Self { bar, colour, verbosity, live, said: Instant::now(), vms: BTreeMap::new(), step: String::new() }
     }
 
     /// Takes the moving line away.
@@ -78,7 +68,7 @@ impl Terminal {
 
     /// Shows how far a piece of work is, outside of a run.
     pub fn show(&mut self, progress: &Progress) {
-        Reporter::progress(self, progress);
+        Observer::progress(self, progress);
     }
 
     /// Shows a note, outside of a run.
@@ -120,11 +110,11 @@ impl Terminal {
         self.bar.set_message(what);
     }
 
-    fn test_ended(&mut self, record: &Record) {
+    fn test_ended(&mut self, record: &Record, summary: &Summary) {
         let Event::TestEnded { test, outcome, reason, seconds, .. } = &record.event else { return };
-        let Some(known) = self.summary.tests.iter().find(|known| known.is(test)) else { return };
-        let over = self.summary.tests.iter().filter(|test| test.result.ended()).count();
-        let counter = format!("[{over}/{}]", self.summary.tests.len());
+        let Some(known) = summary.test(test) else { return };
+        let over = summary.tests.iter().filter(|test| test.result.ended()).count();
+        let counter = format!("[{over}/{}]", summary.tests.len());
         let line = |counter: &str, name: String, attempt: &Attempt| {
             let reason = attempt.reason.as_ref().map(|why| format!("  ({})", clean(why))).unwrap_or_default();
             let word = paint(self.colour, colour_of(attempt.outcome), &format!("{:<8}", attempt.outcome));
@@ -154,9 +144,8 @@ impl Terminal {
     }
 }
 
-impl Reporter for Terminal {
-    fn record(&mut self, record: &Record) {
-        self.summary.add(record);
+impl Observer for Terminal {
+    fn record(&mut self, record: &Record, summary: &Summary) {
         match &record.event {
             Event::StepStarted { step } => {
                 step.clone_into(&mut self.step);
@@ -233,7 +222,7 @@ impl Reporter for Terminal {
                 let line = format!("splat on VM {vm}: {}", clean(title));
                 self.line(Verbosity::Quiet, &paint(self.colour, "1;31", &line));
             }
-            Event::TestEnded { .. } => self.test_ended(record),
+            Event::TestEnded { .. } => self.test_ended(record, summary),
             Event::Wire { wire, .. } => {
                 for line in wire::table(wire).lines() {
                     self.line(Verbosity::Normal, &format!("    {line}"));

@@ -1,9 +1,8 @@
 //! The summary for a person: `summary.txt` and the end of every run on the terminal.
 
-use super::summary::{Splat, Step, Summary, Verdict};
-use super::test::{Attempt, Test};
 use super::wire;
 use crate::event::{Outcome, StepStatus};
+use crate::results::{Attempt, Splat, Step, Summary, Test, Verdict};
 use crate::text::Shown;
 use crate::vm::console::splat;
 use std::fmt::Write as _;
@@ -119,7 +118,7 @@ fn trouble(text: &mut String, summary: &Summary) {
         );
         excerpt(text, vm.console_tail.iter().skip(vm.console_tail.len().saturating_sub(EXCERPT)));
     }
-    for evidence in summary.evidence.iter().filter(|evidence| evidence.test.is_none()) {
+    for evidence in summary.evidence_of(None) {
         let _ = writeln!(text, "{}: {}", clean(&evidence.what), clean(&evidence.file));
     }
 }
@@ -199,10 +198,8 @@ fn block_of_test(text: &mut String, summary: &Summary, test: &Test, colour: bool
     {
         let _ = writeln!(text, "           output: {}", clean(output));
     }
-    for evidence in &summary.evidence {
-        if evidence.test.as_ref().is_some_and(|id| test.is(id)) {
-            let _ = writeln!(text, "           {}: {}", clean(&evidence.what), clean(&evidence.file));
-        }
+    for evidence in summary.evidence_of(Some(test)) {
+        let _ = writeln!(text, "           {}: {}", clean(&evidence.what), clean(&evidence.file));
     }
 }
 
@@ -248,7 +245,7 @@ fn excerpt<'a>(text: &mut String, lines: impl Iterator<Item = &'a String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::summary::tests::eventful_run;
+    use crate::results::tests::eventful_run;
 
     #[test]
     fn a_run_for_a_person() {

@@ -1,7 +1,7 @@
 //! Puts the output of a test's parts together, so that it reads as if the test had run in one piece.
 
 use crate::error::{IoContext, Result};
-use crate::report::test::Test;
+use crate::results::Test;
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Write};
 use std::path::Path;
@@ -85,7 +85,7 @@ fn copy(part: impl BufRead, out: &mut impl Write, offset: u64) -> std::io::Resul
 mod tests {
     use super::*;
     use crate::event::{Event, Record, TestId};
-    use crate::report::Summary;
+    use crate::results::Summary;
 
     #[test]
     fn the_parts_read_like_the_whole() {

@@ -5,7 +5,7 @@ use crate::error::{IoContext, Result};
 use crate::event::Event;
 use crate::kernel::build::Built;
 use crate::process::Cmd;
-use crate::report::summary::Splat;
+use crate::results::Splat;
 use crate::suite::Suite;
 use crate::suite::module::in_kernel;
 use std::path::{Path, PathBuf};

@@ -7,7 +7,7 @@ use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Outcome, TestId};
 use crate::plan::{Boots, Decision, GuestRules};
 use crate::process::interrupt;
-use crate::report::test::Test;
+use crate::results::Test;
 use crate::suite::Selection;
 use crate::vm::session::VmId;
 use crate::vm::{Message, Session, Spec};

@@ -2,8 +2,7 @@
 
 use crate::error::Result;
 use crate::event::Outcome;
-use crate::report::Summary;
-use crate::report::test::{Attempt, Shard, Test};
+use crate::results::{Attempt, Shard, Summary, Test};
 use crate::suite::{Group, Selection, TestCase};
 use crate::text::file;
 use serde::{Deserialize, Serialize};

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::event::{Event, Progress, StepStatus};
 use crate::process::interrupt;
-use crate::report::{Reporter, Summary};
+use crate::results::{Observer, Summary};
 use crate::store::RunDir;
 use std::path::Path;
 use std::time::Instant;
@@ -12,20 +12,20 @@ use std::time::Instant;
 pub struct Journal {
     dir: RunDir,
     summary: Summary,
-    reporter: Box<dyn Reporter>,
+    observer: Box<dyn Observer>,
 }
 
 impl Journal {
     /// Begins with an empty run.
-    pub fn new(dir: RunDir, reporter: Box<dyn Reporter>) -> Self {
-        Self { dir, summary: Summary::default(), reporter }
+    pub fn new(dir: RunDir, observer: Box<dyn Observer>) -> Self {
+        Self { dir, summary: Summary::default(), observer }
     }
 
     /// Takes a fact: it is on disk when this returns.
     pub fn add(&mut self, event: Event) -> Result<()> {
         let record = self.dir.append(event)?;
         self.summary.add(&record);
-        self.reporter.record(&record);
+        self.observer.record(&record, &self.summary);
         Ok(())
     }
 
@@ -41,17 +41,17 @@ impl Journal {
 
     /// Shows how far the step that runs is.
     pub fn progress(&mut self, progress: &Progress) {
-        self.reporter.progress(progress);
+        self.observer.progress(progress);
     }
 
     /// Shows what a VM is doing just now.
     pub fn activity(&mut self, vm: u32, what: &str) {
-        self.reporter.activity(vm, what);
+        self.observer.activity(vm, what);
     }
 
     /// Takes the moving line away: somebody else needs the terminal.
     pub fn hide_progress(&mut self) {
-        self.reporter.hide();
+        self.observer.hide();
     }
 
     /// Runs a step, and records its beginning and its end. `work` returns how it ended and what it did.

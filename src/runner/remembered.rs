@@ -3,8 +3,7 @@
 use crate::error::Result;
 use crate::event::Outcome;
 use crate::plan::KnownSubtests;
-use crate::report::Summary;
-use crate::report::test::{Attempt, Test};
+use crate::results::{Attempt, Summary, Test};
 use crate::suite::Selection;
 use crate::suite::known::Known;
 use crate::text::file;

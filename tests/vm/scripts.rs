@@ -8,7 +8,7 @@ use std::time::Duration;
 use vmptcp::doctor;
 use vmptcp::event::{Outcome, Progress, Record, TestId};
 use vmptcp::plan::GuestRules;
-use vmptcp::report::{Reporter, Summary};
+use vmptcp::results::{Observer, Summary};
 use vmptcp::runner::Journal;
 use vmptcp::runner::fleet::{self, Job, Orders};
 use vmptcp::settings::Environment;
@@ -35,8 +35,8 @@ impl Scripts {
     /// These shell scripts, one after the other in one guest, each stopped after `timeout` seconds.
     pub fn new(scripts: &[(&str, &str)], timeout: u64) -> Self {
         struct Nobody;
-        impl Reporter for Nobody {
-            fn record(&mut self, _: &Record) {}
+        impl Observer for Nobody {
+            fn record(&mut self, _: &Record, _: &Summary) {}
             fn activity(&mut self, _: u32, _: &str) {}
             fn hide(&mut self) {}
             fn progress(&mut self, _: &Progress) {}

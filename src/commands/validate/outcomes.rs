@@ -1,8 +1,7 @@
 //! What a run says of tests and of the kernel's log, as outcomes that can be compared. Pure.
 
 use crate::event::Outcome;
-use crate::report::Summary;
-use crate::report::test::Attempt;
+use crate::results::{Attempt, Summary};
 use crate::series::compare::{Outcomes, is_bad, script};
 use std::collections::BTreeSet;
 
@@ -69,7 +68,7 @@ pub(super) fn failed_scripts(outcomes: &Outcomes) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::event::{Event, Subtest, TestId};
-    use crate::report::summary::tests::{records, splat as splat_event};
+    use crate::results::tests::{records, splat as splat_event};
     use crate::series::compare::settle;
 
     /// A run of `diag` that failed, and ran again; and of `sockopt`, that passed.

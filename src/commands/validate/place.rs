@@ -8,7 +8,8 @@ use crate::commands::test;
 use crate::error::{Error, IoContext, Kind, Result};
 use crate::kernel::lock::{Busy, Holder, Lock};
 use crate::kernel::{Tree, Variant, WorkDir, workdir};
-use crate::report::{Summary, console};
+use crate::report::console;
+use crate::results::Summary;
 use crate::series::Workspace;
 use crate::series::git::Git;
 

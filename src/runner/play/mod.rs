@@ -106,9 +106,9 @@ pub fn run(plan: &PlayPlan, built: &Built, host: &Host, journal: &mut Journal) -
         let theatre = Theatre { plan, built, host, accelerator, files, confinement };
         let first = journal.summary().tests.len();
         theatre.play_all(journal)?;
-        let tests = &journal.summary().tests[first..];
-        let passed = tests.iter().filter(|test| test.result.outcome.is_ok()).count();
-        Ok(((), StepStatus::Done, format!("{passed} of {} passed", tests.len())))
+        let tests = || journal.summary().tests.iter().skip(first);
+        let passed = tests().filter(|test| test.result.outcome.is_ok()).count();
+        Ok(((), StepStatus::Done, format!("{passed} of {} passed", tests().count())))
     })
 }
 

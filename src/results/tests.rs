@@ -1,7 +1,9 @@
-//! Tests of the fold, and a run that other tests show.
+//! Tests of the fold, and a run that others show.
 
 use super::*;
-use crate::event::Subtest;
+use crate::error::ExitCode;
+use crate::event::{Event, Outcome, Record, SCHEMA, StepStatus, Subtest, TestId};
+use std::collections::BTreeMap;
 
 /// A run with something of everything, as events.
 pub(crate) fn eventful_run() -> Vec<Record> {

@@ -1,0 +1,61 @@
+//! One run of a test, or of a part of one.
+
+use crate::event::wire::Wire;
+use crate::event::{Outcome, Subtest};
+use serde::Serialize;
+
+/// What came of running something once.
+#[derive(Debug, Clone, Serialize)]
+pub struct Attempt {
+    /// How it ended. [`Outcome::NotRun`] until it did.
+    pub outcome: Outcome,
+    /// Why.
+    pub reason: Option<String>,
+    /// Its exit code, if it ended by itself.
+    pub exit_code: Option<i32>,
+    /// How long it took, in seconds; of a test in parts, how long they took together.
+    pub seconds: f64,
+    /// On which VM it ran; none if on several.
+    pub vm: Option<u32>,
+    /// Its raw output, relative to the run directory.
+    pub output: Option<String>,
+    /// It was started.
+    pub started: bool,
+    /// Its subtests, in order.
+    pub subtests: Vec<Subtest>,
+    /// The names of those that ran and do not count, as a filter asked for others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
+    /// What its connections spoke, where that was watched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wire: Option<Wire>,
+}
+
+impl Default for Attempt {
+    fn default() -> Self {
+        Self {
+            outcome: Outcome::NotRun,
+            reason: None,
+            exit_code: None,
+            seconds: 0.0,
+            vm: None,
+            output: None,
+            started: false,
+            subtests: Vec::new(),
+            left_out: Vec::new(),
+            wire: None,
+        }
+    }
+}
+
+impl Attempt {
+    /// True once it is over.
+    pub fn ended(&self) -> bool {
+        self.outcome != Outcome::NotRun
+    }
+
+    /// The subtests that stand against it.
+    pub fn failed_subtests(&self) -> impl Iterator<Item = &Subtest> {
+        self.subtests.iter().filter(|subtest| !subtest.outcome.is_ok() && !subtest.flaky)
+    }
+}

@@ -1,0 +1,21 @@
+//! What a run means: a fold over its events, valid after each of them. Pure.
+//!
+//! Runner, report and commands read the same state, which the journal keeps: nobody folds a second time.
+
+mod attempt;
+mod fold;
+mod items;
+mod keyed;
+mod observer;
+mod summary;
+mod test;
+
+pub use attempt::Attempt;
+pub use items::{Evidence, Splat, Step, Vm, Warning};
+pub use keyed::Keyed;
+pub use observer::Observer;
+pub use summary::{Summary, Verdict};
+pub use test::{Shard, Test};
+
+#[cfg(test)]
+pub(crate) mod tests;
