@@ -76,6 +76,7 @@ fn typed(flag: &str, value: &str) -> String {
 /// Flags on the kernel and its build.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Kernel")]
+#[allow(clippy::struct_excessive_bools, reason = "they are independent switches of the user's")]
 pub struct KernelFlags {
     /// What the configuration starts from: minimal, defconfig, existing, or a file with a slash in its path
     #[arg(long, value_name = "BASE")]
@@ -89,6 +90,9 @@ pub struct KernelFlags {
     /// Build with LLVM
     #[arg(long)]
     clang: bool,
+    /// User-mode Linux: the kernel is a process of the host, and needs no KVM
+    #[arg(long)]
+    uml: bool,
     /// Make every symbol that did not take an error
     #[arg(long)]
     strict: bool,
@@ -108,6 +112,7 @@ impl KernelFlags {
             .value("kernel.variant", "--variant", self.variant.as_ref())
             .switch("kernel.gcov", "--gcov", self.gcov)
             .switch("kernel.clang", "--clang", self.clang)
+            .switch("kernel.uml", "--uml", self.uml)
             .switch("kernel.strict", "--strict", self.strict)
             .value("kernel.jobs", "--jobs", self.jobs.as_ref())
             .value("kernel.ccache", "--ccache", self.ccache.as_ref())

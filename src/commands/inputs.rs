@@ -18,8 +18,10 @@ use std::path::Path;
 /// The project's own fragments, by name, in the order in which those that always apply are merged.
 const OWN: &[(&str, &str)] = &[
     ("guest", include_str!("../../kconfig/guest.config")),
+    ("virtme", include_str!("../../kconfig/virtme.config")),
     ("mptcp", include_str!("../../kconfig/mptcp.config")),
     ("minimal", include_str!("../../kconfig/minimal.config")),
+    ("uml", include_str!("../../kconfig/uml.config")),
     ("oldroot", include_str!("../../kconfig/oldroot.config")),
     ("debug", include_str!("../../kconfig/debug.config")),
     ("btf", include_str!("../../kconfig/btf.config")),
@@ -55,7 +57,7 @@ pub fn variant(settings: &Settings) -> Variant {
         Named::Debug => Flavour::Debug,
         Named::Btf => Flavour::Btf,
     };
-    Variant { flavour, gcov: kernel.gcov, clang: kernel.clang }
+    Variant { flavour, gcov: kernel.gcov, clang: kernel.clang, uml: kernel.uml }
 }
 
 /// Asks for another variant in these settings: [`variant`] of them is that one then.
@@ -68,6 +70,7 @@ pub fn ask_for(variant: Variant, settings: &mut Settings) {
     };
     kernel.gcov = variant.gcov;
     kernel.clang = variant.clang;
+    kernel.uml = variant.uml;
 }
 
 /// How the kernel of `tree` is to be configured. `asked` are the symbols of the command line.
@@ -88,17 +91,13 @@ pub fn configure(
     };
     let mut required = selftests.parse()?.requests;
     required.extend(essential(&required));
-    let mut fragments = vec![virtme_symbols(context, tree)?, selftests];
-    let mut own = vec!["guest", "mptcp"];
-    if settings.kernel.base == Base::Minimal {
-        own.push("minimal");
-        let version = tree.version();
-        if (version.major, version.minor) < (6, 5) {
-            own.push("oldroot");
-        }
+    let mut fragments = vec![selftests];
+    fragments.extend(own_names(variant, tree, &settings.kernel.base).into_iter().filter_map(own_fragment));
+    if variant.uml {
+        fragments = fragments.into_iter().map(Fragment::built_in).collect();
+    } else {
+        fragments.insert(0, virtme_symbols(context, tree)?);
     }
-    own.extend(variant.fragments());
-    fragments.extend(own.into_iter().filter_map(own_fragment));
     for path in &settings.kernel.fragments {
         fragments.push(read_fragment(bare_name(context, loaded, path).unwrap_or(path))?);
     }
@@ -123,6 +122,23 @@ pub fn configure(
         environment: context.make_environment()?,
         strict: settings.kernel.strict,
     })
+}
+
+/// The project's own fragments that apply without being asked for, in the order in which they are merged.
+fn own_names(variant: Variant, tree: &Tree, base: &Base) -> Vec<&'static str> {
+    let mut own = vec!["guest"];
+    own.extend((!variant.uml).then_some("virtme"));
+    own.push("mptcp");
+    if *base == Base::Minimal {
+        own.push("minimal");
+        let version = tree.version();
+        if !variant.uml && (version.major, version.minor) < (6, 5) {
+            own.push("oldroot");
+        }
+    }
+    own.extend(variant.fragments());
+    own.extend(variant.uml.then_some("uml"));
+    own
 }
 
 /// The name of a fragment in the settings as it was written, if it was a name and no path, and no file has it: settings make

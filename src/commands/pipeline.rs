@@ -76,6 +76,10 @@ impl Target {
 
     /// The guests that the settings ask for.
     pub fn guest(&self, context: &Context) -> Result<GuestPlan> {
+        if self.variant.uml {
+            return Err(Error::usage("a kernel of user-mode Linux cannot run in QEMU")
+                .hint("build and configure with --uml, and run guests without it"));
+        }
         let vm = &self.loaded.settings.vm;
         let agent = std::env::current_exe().doing("find the path of", "this executable")?;
         if !agent.exists() {

@@ -147,6 +147,10 @@ impl MakeEnvironment {
 fn refuse(name: &str, value: &str) -> Result<()> {
     let (why, remedy) = match name {
         "ARCH" if is_this_machine(value) => return Ok(()),
+        "ARCH" if value == "um" => (
+            "user-mode Linux is a variant of the kernel".to_owned(),
+            Some("unset ARCH, and give --uml to the command"),
+        ),
         "ARCH" => {
             let machine = std::env::consts::ARCH;
             (format!("the guests are of this machine's architecture, {machine}"), None)

@@ -24,10 +24,12 @@ pub struct Variant {
     pub gcov: bool,
     /// Built with LLVM instead of GCC and binutils.
     pub clang: bool,
+    /// Of the architecture `um`: user-mode Linux, whose kernel is a process of the host.
+    pub uml: bool,
 }
 
 impl Variant {
-    /// Reads a name as [`fmt::Display`] writes it: `normal`, `debug-clang`, `btf-gcov-clang`; a modifier alone modifies
+    /// Reads a name as [`fmt::Display`] writes it: `normal`, `debug-clang`, `normal-gcov-uml`; a modifier alone modifies
     /// `normal`.
     pub fn parse(name: &str) -> Result<Self> {
         let mut variant = Self::default();
@@ -38,9 +40,10 @@ impl Variant {
                 (0, "btf") => variant.flavour = Flavour::Btf,
                 (_, "gcov") if !variant.gcov => variant.gcov = true,
                 (_, "clang") if !variant.clang => variant.clang = true,
+                (_, "uml") if !variant.uml => variant.uml = true,
                 _ => {
                     return Err(Error::usage(format!(
-                        "unknown variant {name:?}: say normal, debug or btf, then -gcov and -clang as needed, as in debug-clang"
+                        "unknown variant {name:?}: say normal, debug or btf, then -gcov, -clang and -uml as needed, as in debug-clang"
                     )));
                 }
             }
@@ -58,9 +61,14 @@ impl Variant {
         flavour.into_iter().chain(self.gcov.then_some("gcov")).collect()
     }
 
-    /// The variables that every call of make needs, also those that configure: `LLVM=1` makes kconfig itself answer for
-    /// another compiler.
+    /// The variables that every call of make for the kernel needs, also those that configure: `LLVM=1` makes kconfig itself
+    /// answer for another compiler.
     pub fn make_variables(self) -> Vec<&'static str> {
+        self.uml.then_some("ARCH=um").into_iter().chain(self.user_variables()).collect()
+    }
+
+    /// The variables of make for what runs on a kernel, which has the architecture of the host.
+    pub fn user_variables(self) -> Vec<&'static str> {
         if self.clang { vec!["LLVM=1"] } else { Vec::new() }
     }
 
@@ -85,7 +93,8 @@ impl fmt::Display for Variant {
         };
         let gcov = if self.gcov { "-gcov" } else { "" };
         let clang = if self.clang { "-clang" } else { "" };
-        f.pad(&format!("{flavour}{gcov}{clang}"))
+        let uml = if self.uml { "-uml" } else { "" };
+        f.pad(&format!("{flavour}{gcov}{clang}{uml}"))
     }
 }
 
@@ -96,8 +105,9 @@ mod tests {
     #[test]
     fn every_variant_reads_back_as_it_is_written() {
         for flavour in [Flavour::Normal, Flavour::Debug, Flavour::Btf] {
-            for (gcov, clang) in [(false, false), (false, true), (true, false), (true, true)] {
-                let variant = Variant { flavour, gcov, clang };
+            for modifiers in 0..8 {
+                let [gcov, clang, uml] = [1, 2, 4].map(|bit| modifiers & bit != 0);
+                let variant = Variant { flavour, gcov, clang, uml };
                 assert_eq!(Variant::parse(&variant.to_string()).unwrap(), variant);
             }
         }
@@ -119,5 +129,11 @@ mod tests {
         assert_eq!(variant.make_variables(), ["LLVM=1"]);
         assert!(variant.is_slow());
         assert_eq!(Variant::default().fragments(), Vec::<&str>::new());
+        let uml = Variant::parse("uml-clang").unwrap();
+        assert_eq!(
+            (uml.to_string().as_str(), uml.make_variables()),
+            ("normal-clang-uml", vec!["ARCH=um", "LLVM=1"])
+        );
+        assert_eq!(uml.user_variables(), ["LLVM=1"], "what runs on it is of the host's architecture");
     }
 }

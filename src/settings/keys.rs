@@ -21,6 +21,7 @@ pub(super) const KEYS: &[(&str, Shape)] = &[
     ("kernel.variant", Word(Variant::WORDS)),
     ("kernel.gcov", Bool),
     ("kernel.clang", Bool),
+    ("kernel.uml", Bool),
     ("kernel.fragments", Paths),
     ("kernel.symbols", Symbols),
     ("kernel.strict", Bool),

@@ -54,6 +54,8 @@ pub struct Kernel {
     pub gcov: bool,
     /// Build with LLVM.
     pub clang: bool,
+    /// User-mode Linux.
+    pub uml: bool,
     /// Files with symbols, in order.
     pub fragments: Vec<PathBuf>,
     /// `NAME=value` each, without `CONFIG_` or with it, in order; they come after the fragments.

@@ -226,6 +226,7 @@ fn the_listing_shows_every_value_and_its_origin() {
     kernel.variant = "normal"                             built-in
     kernel.gcov = false                                   built-in
     kernel.clang = false                                  built-in
+    kernel.uml = false                                    built-in
     kernel.fragments = []                                 built-in
     kernel.symbols = []                                   built-in
     kernel.strict = false                                 built-in

@@ -33,7 +33,7 @@ fn a_dry_run_prints_every_command_and_touches_nothing() {
     let plan = run.stdout.replace(env!("CARGO_BIN_EXE_vmptcp"), "[vmptcp]");
     insta::assert_snapshot!(plan, @"
     1. configure
-       # skipped if the 5 fragments and symbols, and the tree's Kconfig files, did not change
+       # skipped if the 6 fragments and symbols, and the tree's Kconfig files, did not change
        make -C [dir]/tree O=[dir]/tree/.vmptcp/build/normal KCONFIG_CONFIG=.vmptcp-new.config allnoconfig KCONFIG_ALLCONFIG=.vmptcp-merged.config
     2. build
        # skipped if no file of the tree changed

@@ -96,9 +96,25 @@ pub fn use_ccache(wanted: Ccache, out: &Path) -> Result<bool> {
 }
 
 impl BuildRequest {
-    fn make(&self, dir: &Path) -> Cmd {
+    /// make for the kernel.
+    fn make_kernel(&self) -> Cmd {
+        self.make(&self.tree, &self.out).args(self.variant.make_variables())
+    }
+
+    /// make for what runs on it.
+    fn make_user(&self, dir: &Path) -> Cmd {
+        self.make(dir, &self.user_dir()).args(self.variant.user_variables())
+    }
+
+    /// Where headers for programs, and the selftests, are made: user-mode Linux has the host's, which a build of its own
+    /// would mix up with the kernel's.
+    fn user_dir(&self) -> PathBuf {
+        if self.variant.uml { self.out.join("user") } else { self.out.clone() }
+    }
+
+    fn make(&self, dir: &Path, out_dir: &Path) -> Cmd {
         let mut out = std::ffi::OsString::from("O=");
-        out.push(self.alias.path(&self.out));
+        out.push(self.alias.path(out_dir));
         // With --output-sync the messages of two compilers that fail at the same time do not mix.
         let cmd = self
             .alias
@@ -111,30 +127,36 @@ impl BuildRequest {
             .env("LC_ALL", "C")
             // The kernel's Makefile drops LC_ALL, and the compiler would speak the user's language.
             .env("LC_MESSAGES", "C");
-        self.environment.on(cmd).args(self.variant.make_variables())
+        self.environment.on(cmd)
     }
 }
 
 /// The commands of a build, in order: kernel with modules and headers, selftests (if asked for), and the question which file
 /// the image is.
 pub fn commands_of(request: &BuildRequest) -> Vec<Cmd> {
-    let mut kernel = request.make(&request.tree);
+    let mut kernel = request.make_kernel();
     if request.ccache {
         let compiler = request.variant.compiler();
         kernel = kernel.arg(format!("CC=ccache {compiler}")).arg(format!("HOSTCC=ccache {compiler}"));
         // Hits also for another tree or build directory: what is below the tree counts by its relative path.
         kernel = kernel.env("CCACHE_BASEDIR", request.alias.path(&request.tree)).env("CCACHE_NOHASHDIR", "1");
     }
-    let mut commands = vec![kernel.args(&request.make_variables).args(["all", "headers"])];
+    let kernel = kernel.args(&request.make_variables);
+    let mut commands = if request.variant.uml {
+        // "Headers not exportable for UML": they are the host's.
+        vec![kernel.arg("all"), request.make_user(&request.tree).arg("headers")]
+    } else {
+        vec![kernel.args(["all", "headers"])]
+    };
     if request.selftests {
         // FORCE_TARGETS: a test program that does not compile is an error, not a test less.
         let mut install = std::ffi::OsString::from("KSFT_INSTALL_PATH=");
         install.push(request.alias.path(&install_dir(&request.out)));
-        let selftests = request.make(&request.tree.join("tools/testing/selftests"));
+        let selftests = request.make_user(&request.tree.join("tools/testing/selftests"));
         let selftests = selftests.args(["TARGETS=net/mptcp", "FORCE_TARGETS=1"]).arg(install);
         commands.push(selftests.args(&request.make_variables).arg("install"));
     }
-    let image = request.make(&request.tree).arg("--silent").args(&request.make_variables);
+    let image = request.make_kernel().arg("--silent").args(&request.make_variables);
     commands.push(image.arg("image_name"));
     commands
 }
@@ -168,7 +190,7 @@ pub fn build(request: &BuildRequest, progress: &mut dyn FnMut(Progress)) -> Resu
     let mut run = Run { log: log(&request.log)?, request, steps: 0, total, progress };
     if request.selftests {
         // Their makefiles do not know which headers a program was made from, and keep what a tree no longer has.
-        for stale in [request.out.join("kselftest/net/mptcp"), install_dir(&request.out)] {
+        for stale in [request.user_dir().join("kselftest/net/mptcp"), install_dir(&request.out)] {
             if stale.exists() {
                 fs::remove_dir_all(&stale).doing("remove", &stale)?;
             }
@@ -176,8 +198,11 @@ pub fn build(request: &BuildRequest, progress: &mut dyn FnMut(Progress)) -> Resu
     }
     let mut commands = commands_of(request);
     let question = commands.pop();
-    for (cmd, what) in commands.iter().zip(["kernel does", "selftests do"]) {
-        run.make(cmd, what)?;
+    let user_dir = request.user_dir();
+    fs::create_dir_all(&user_dir).doing("create", &user_dir)?;
+    let kernel = commands.len() - usize::from(request.selftests);
+    for (at, cmd) in commands.iter().enumerate() {
+        run.make(cmd, if at < kernel { "kernel does" } else { "selftests do" })?;
     }
     let image = question.map(|cmd| image_name(&cmd)).transpose()?.unwrap_or_default();
     let steps = run.steps;

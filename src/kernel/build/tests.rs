@@ -44,6 +44,18 @@ fn variants_ccache_and_variables_show_in_the_commands() {
     ");
 }
 
+#[test]
+fn what_runs_on_user_mode_linux_is_built_for_the_host() {
+    let mut request = request(Path::new("/x"));
+    request.variant = Variant::parse("uml").unwrap();
+    insta::assert_snapshot!(shown(&request), @r"
+    LC_ALL=C LC_MESSAGES=C make -C /x/tree O=/x/out -j2 --no-print-directory --output-sync=target ARCH=um all
+    LC_ALL=C LC_MESSAGES=C make -C /x/tree O=/x/out/user -j2 --no-print-directory --output-sync=target headers
+    LC_ALL=C LC_MESSAGES=C make -C /x/tree/tools/testing/selftests O=/x/out/user -j2 --no-print-directory --output-sync=target TARGETS=net/mptcp FORCE_TARGETS=1 KSFT_INSTALL_PATH=/x/out/kselftest_install install
+    LC_ALL=C LC_MESSAGES=C make -C /x/tree O=/x/out -j2 --no-print-directory --output-sync=target ARCH=um --silent image_name
+    ");
+}
+
 /// A tree whose build copies one file, and counts how often it was asked.
 fn little_tree(dir: &Path) -> BuildRequest {
     let request = request(dir);

@@ -37,6 +37,18 @@ pub struct Fragment {
     pub text: String,
 }
 
+impl Fragment {
+    /// The same with what it asks for as modules built in: for a kernel whose guests have no modules to load.
+    #[must_use]
+    pub fn built_in(self) -> Self {
+        let line = |line: &str| match line.strip_suffix("=m") {
+            Some(symbol) if symbol.starts_with("CONFIG_") => format!("{symbol}=y\n"),
+            _ => format!("{line}\n"),
+        };
+        Self { text: self.text.lines().map(line).collect(), ..self }
+    }
+}
+
 /// Where a symbol was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Origin {
@@ -307,6 +319,14 @@ mod tests {
 
     fn parse(text: &str) -> Result<Parsed> {
         Fragment { by: Asker::User, label: "my.config".into(), text: text.into() }.parse()
+    }
+
+    #[test]
+    fn modules_can_be_asked_for_as_built_in() {
+        let text = "# CONFIG_A=m\nCONFIG_B=m\nCONFIG_C=n\nCONFIG_D=\"=m\"\n#? CONFIG_B: why=m\n".to_owned();
+        let fragment = Fragment { by: Asker::Tree, label: "config".into(), text };
+        let text = "# CONFIG_A=m\nCONFIG_B=y\nCONFIG_C=n\nCONFIG_D=\"=m\"\n#? CONFIG_B: why=m\n";
+        assert_eq!(fragment.built_in().text, text);
     }
 
     #[test]

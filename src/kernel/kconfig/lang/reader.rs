@@ -21,15 +21,7 @@ impl Architecture {
     /// The one that a build has: an `ARCH=` among make's variables, else this machine's.
     pub fn of_build<'a>(variables: impl IntoIterator<Item = &'a str>) -> Self {
         let given = variables.into_iter().filter_map(|variable| variable.strip_prefix("ARCH=")).last();
-        let arch = given.unwrap_or(match std::env::consts::ARCH {
-            "x86_64" => "x86",
-            "aarch64" => "arm64",
-            "riscv64" => "riscv",
-            "loongarch64" => "loongarch",
-            "powerpc64" => "powerpc",
-            "s390x" => "s390",
-            other => other,
-        });
+        let arch = given.unwrap_or(machine());
         let srcarch = match arch {
             "i386" | "x86_64" => "x86",
             "sparc32" | "sparc64" => "sparc",
@@ -42,9 +34,25 @@ impl Architecture {
     fn variable(&self, name: &str) -> Option<String> {
         match name {
             "ARCH" => Some(self.arch.clone()),
-            "SRCARCH" | "HEADER_ARCH" => Some(self.srcarch.clone()),
+            "SRCARCH" => Some(self.srcarch.clone()),
+            // Of user-mode Linux: whose registers and headers it has.
+            "HEADER_ARCH" if self.srcarch != "um" => Some(self.srcarch.clone()),
+            "HEADER_ARCH" | "SUBARCH" => Some(machine().to_owned()),
             _ => None,
         }
+    }
+}
+
+/// This machine's architecture, as the directories below `arch/` are called.
+fn machine() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "x86",
+        "aarch64" => "arm64",
+        "riscv64" => "riscv",
+        "loongarch64" => "loongarch",
+        "powerpc64" => "powerpc",
+        "s390x" => "s390",
+        other => other,
     }
 }
 
@@ -440,5 +448,20 @@ mod tests {
         let srcarch = |variables: &[&str]| Architecture::of_build(variables.iter().copied()).srcarch;
         assert_eq!(srcarch(&["ARCH=i386"]), "x86");
         assert_eq!(srcarch(&["ARCH=arm64", "LLVM=1"]), "arm64");
+    }
+
+    #[test]
+    fn user_mode_linux_is_an_architecture_on_top_of_this_machines() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = Path::new("arch").join(machine()).join("um");
+        std::fs::create_dir_all(dir.path().join(&own)).unwrap();
+        std::fs::write(dir.path().join("Kconfig"), "source \"arch/$(HEADER_ARCH)/um/Kconfig\"\n").unwrap();
+        let text = format!("config 64BIT\n\tbool \"64\" if \"$(SUBARCH)\" = \"{}\"\n", machine());
+        std::fs::write(dir.path().join(&own).join("Kconfig"), text).unwrap();
+        let kconfig = read(dir.path(), &Architecture::of_build(["ARCH=um"]));
+        assert_eq!(kconfig.unread, [""; 0]);
+        let prompt = kconfig.symbol("64BIT").unwrap().definitions[0].prompt.as_ref().unwrap();
+        let expected = format!("\"{0}\" = \"{0}\"", machine());
+        assert_eq!(prompt.condition.as_ref().unwrap().to_string(), expected);
     }
 }
