@@ -13,7 +13,7 @@ mod lab;
 mod scripts;
 
 use lab::{VMPTCP, lab, ran};
-use scripts::Scripts;
+use scripts::{Scripts, virtme};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
@@ -21,7 +21,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use vmptcp::event::Outcome;
-use vmptcp::vm::{Filesystem, registry, virtiofs};
+use vmptcp::vm::backend::virtme::{Filesystem, virtiofs};
+use vmptcp::vm::registry;
 
 #[test]
 #[ignore = "boots a kernel several times"]
@@ -332,8 +333,10 @@ fn sabotage(what: &'static str) {
 
 fn sabotage_of(what: &'static str, scripts: Scripts, outcome: Outcome) {
     leaves_nothing(|| {
-        let (guests, run) =
-            (scripts.orders.spec.guests.clone(), scripts.dir.path().join("runs/latest/tests/victim.1.log"));
+        let (guests, run) = (
+            scripts.orders.spec.listing.dir.clone(),
+            scripts.dir.path().join("runs/latest/tests/victim.1.log"),
+        );
         let saboteur = std::thread::spawn(move || {
             wait_for(Duration::from_secs(120), || {
                 fs::read_to_string(&run).is_ok_and(|log| log.contains("begun"))
@@ -363,7 +366,7 @@ fn a_virtiofsd_that_is_killed_costs_only_its_test() {
     // What reads a file then waits for ever, and so does the test.
     let script = "echo begun; while :; do ls -lR /usr/share > /dev/null; done";
     let mut scripts = Scripts::new(&[("victim", script), ("after", "exit 0")], 30);
-    scripts.orders.spec.filesystem = Filesystem::Virtiofs;
+    scripts.orders.spec.backend = virtme(Filesystem::Virtiofs);
     sabotage_of("virtiofsd", scripts, Outcome::Timeout);
 }
 

@@ -13,7 +13,7 @@ use scan::{Source, is_within, rooms_sources, sources};
 const LONGEST: usize = 500;
 
 /// These look at nothing but their arguments.
-const PURE: [&str; 27] = [
+const PURE: &[&str] = &[
     "text::hash",
     "event",
     "wire",
@@ -24,6 +24,8 @@ const PURE: [&str; 27] = [
     "suite",
     "plan",
     "vm::spec",
+    "vm::machine",
+    "vm::backend::virtme::command",
     "vm::console",
     "results",
     "kernel::kconfig::fragment",
@@ -103,12 +105,26 @@ const FEW: &[(&str, &[&str])] = &[
         &["error", "text", "event", "store", "vm::console", "results", "series::verdict", "series::Observer"],
     ),
     ("settings", &["error", "text", "topology", "suite::sample"]),
-    ("plan", &["text", "process", "topology", "suite", "kernel", "vm"]),
+    // A value that is left open means the same wherever it is.
+    ("plan", &["text", "process", "topology", "suite", "kernel", "vm", "settings::Auto"]),
     (
         "runner",
         &[
-            "error", "text", "event", "process", "guest", "wire", "topology", "suite", "kernel", "vm",
-            "doctor", "store", "results", "plan",
+            "error",
+            "text",
+            "event",
+            "process",
+            "guest",
+            "wire",
+            "topology",
+            "suite",
+            "kernel",
+            "vm",
+            "doctor",
+            "store",
+            "results",
+            "plan",
+            "settings::Auto",
         ],
     ),
 ];

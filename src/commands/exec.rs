@@ -10,7 +10,7 @@ use crate::kernel::build::{self, Built};
 use crate::plan::GuestPlan;
 use crate::report::console;
 use crate::runner::attach::{self, Command, News};
-use crate::runner::{Host, Journal, steps};
+use crate::runner::{Host, Journal, guest, steps};
 use crate::vm::console::Splat;
 use std::io::IsTerminal;
 use std::path::Path;
@@ -127,7 +127,7 @@ fn build_it(context: &Context, target: &Target, flags: &GuestFlags, journal: &mu
 
 fn enter(
     context: &Context,
-    mut guest: GuestPlan,
+    mut plan: GuestPlan,
     request: Request,
     built: &Built,
     host: &Host,
@@ -135,24 +135,24 @@ fn enter(
 ) -> Result<u8> {
     let own = journal.path().join("guest");
     std::fs::create_dir_all(&own).doing("create", &own)?;
-    guest.rw.push(own.clone());
-    let accelerator = steps::accelerator(&guest, &built.image, host, journal)?;
-    let spec = steps::spec(&guest, accelerator, &journal.tmp()?, host)?;
+    plan.root.rw.push(own.clone());
+    let engine = guest::engine(&plan, &built.image, host, journal)?;
+    let spec = guest::spec(&plan, engine, &journal.tmp()?, host)?;
     let mut env = vec![("VMPTCP_RUN_DIR".to_owned(), own.display().to_string())];
     if let (true, Some(term)) = (request.terminal, context.environment.term()) {
         env.push(("TERM".to_owned(), term.to_string_lossy().into_owned()));
     }
     env.extend(request.env);
     let cwd = context.environment.current_dir();
-    let cwd = if crate::vm::spec::is_hidden(cwd) { Path::new("/") } else { cwd };
+    let cwd = if crate::vm::root::is_hidden(cwd) { Path::new("/") } else { cwd };
     let command =
         Command { argv: request.argv, cwd: cwd.display().to_string(), env, terminal: request.terminal };
-    let timeout = guest.boot_timeout(accelerator);
+    let timeout = plan.pace(engine).boot_timeout(plan.boot_timeout);
     let began = std::time::Instant::now();
     journal.add(Event::StepStarted { step: GUEST_STEP.to_owned() })?;
     let (vm, console) = (1, "console-1.log".to_owned());
     let log = journal.path().join(&console);
-    journal.add(Event::VmStarted { vm, accelerator: accelerator.to_string(), console })?;
+    journal.add(Event::VmStarted { vm, accelerator: spec.backend.accelerator().to_owned(), console })?;
     let outcome = attach::run(&spec, timeout, &log, &command, |news| match news {
         News::Up(kernel, seconds) => {
             journal.add(Event::VmReady { vm, kernel, seconds })?;

@@ -7,7 +7,6 @@ use super::pipeline::Target;
 use super::sample::topology;
 use crate::error::{Error, ExitCode, Result};
 use crate::event::{GUEST_STEP, StepStatus};
-use crate::plan::GuestPlan;
 use crate::report::console;
 use crate::report::text::clean;
 use crate::runner::Host;
@@ -57,7 +56,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
     let settings = args.sysctl.iter().map(|text| setting(text)).collect::<Result<Vec<_>>>()?;
     let target = Target::open(context, args.guest.overrides())?;
     let network = args.topology.as_ref().map(|name| topology(name, &target.loaded)).transpose()?;
-    let guest = GuestPlan { cached_root: true, ..target.guest(context)? };
+    let guest = target.guest(context)?.with_steady_files();
     let host = Host { cache: context.cache()?, venv: context.venv()? };
     let mut states = None;
     let ended = target.journaled(

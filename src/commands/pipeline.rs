@@ -8,14 +8,17 @@ use crate::error::{Error, ExitCode, IoContext, Kind, Result};
 use crate::event::{Event, SCHEMA};
 use crate::kernel::lock::{Busy, Holder, Lock};
 use crate::kernel::{Tree, Variant, WorkDir};
-use crate::plan::{GuestPlan, GuestRules, Plan, Step, share_of_cores};
+use crate::plan::{
+    BackendPlan, FileServer, GuestPlan, GuestRules, Plan, RootPlan, Step, VirtmePlan, share_of_cores,
+};
 use crate::report;
 use crate::results::Summary;
 use crate::runner::{Host, Journal, steps};
 use crate::settings::{Accelerator as Wanted, AfterSplat, Auto, BootSplat, Filesystem, Loaded, Size};
 use crate::store::{self, Keep, RunDir};
+use crate::vm::Listing;
 use crate::vm::accel::Accelerator;
-use crate::vm::spec::is_hidden;
+use crate::vm::root::is_hidden;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -86,10 +89,10 @@ impl Target {
             // A guest runs it too.
             return Err(Error::cannot_run("vmptcp itself was replaced while it ran").hint("run it again"));
         }
-        let root = Some(vm.root.clone()).filter(|root| root != Path::new("/"));
+        let own_root = vm.root != Path::new("/");
         let needed = [self.tree.root(), self.work.root(), agent.parent().unwrap_or(Path::new("/"))];
         let mut ro: Vec<PathBuf> =
-            needed.into_iter().filter(|path| root.is_some() || is_hidden(path)).map(Path::to_owned).collect();
+            needed.into_iter().filter(|path| own_root || is_hidden(path)).map(Path::to_owned).collect();
         ro.dedup();
         for dir in &vm.rw {
             if !dir.is_dir() {
@@ -98,40 +101,34 @@ impl Target {
             }
         }
         Ok(GuestPlan {
-            vng: doctor::vng(&context.venv()?)?,
             kernel: self.out(),
-            accelerator: match vm.accelerator {
-                Wanted::Auto => None,
-                Wanted::Kvm => Some(Accelerator::Kvm),
-                Wanted::Tcg => Some(Accelerator::Tcg),
-            },
             slow_kernel: self.variant.is_slow(),
             cpus: vm.cpus.map_or_else(|| share_of_cores(doctor::cores(), 1), std::num::NonZero::get),
             memory_mib: vm.memory.unwrap_or_else(|| default_memory(self.variant)).mib(),
-            cached_root: false,
-            lean: vm.lean,
-            virtiofs: match vm.filesystem {
-                Filesystem::Auto => None,
-                Filesystem::NineP => Some(false),
-                Filesystem::Virtiofs => Some(true),
-            },
-            boot_timeout: match vm.boot_timeout {
-                Auto::Auto => None,
-                Auto::Given(time) => Some(time),
-            },
+            append: vm.append.clone(),
+            backend: BackendPlan::Virtme(VirtmePlan {
+                program: doctor::vng(&context.venv()?)?,
+                accelerator: match vm.accelerator {
+                    Wanted::Auto => Auto::Auto,
+                    Wanted::Kvm => Auto::Given(Accelerator::Kvm),
+                    Wanted::Tcg => Auto::Given(Accelerator::Tcg),
+                },
+                filesystem: match vm.filesystem {
+                    Filesystem::Auto => Auto::Auto,
+                    Filesystem::NineP => Auto::Given(FileServer::NineP),
+                    Filesystem::Virtiofs => Auto::Given(FileServer::Virtiofs),
+                },
+                lean: vm.lean,
+                qemu_args: vm.qemu_args.clone(),
+            }),
+            root: RootPlan { dir: vm.root.clone(), ro, rw: vm.rw.clone(), agent, cached: false },
+            boot_timeout: vm.boot_timeout,
             rules: GuestRules {
                 replace_after_splat: vm.after_splat == AfterSplat::Replace,
                 boot_splat_counts: vm.boot_splat == BootSplat::Fail,
                 boots: vm.boots.get(),
             },
-            root,
-            rw: vm.rw.clone(),
-            ro,
-            append: vm.append.clone(),
-            qemu_args: vm.qemu_args.clone(),
-            agent,
-            guests: context.guests()?,
-            purpose: Context::argv().join(" "),
+            listing: Listing { dir: context.guests()?, purpose: Context::argv().join(" ") },
         })
     }
 

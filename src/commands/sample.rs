@@ -6,7 +6,7 @@ use super::pipeline::Target;
 use super::{own, test};
 use crate::error::{Error, ExitCode, Result};
 use crate::plan::play::{Kind, Piece, PlayPlan};
-use crate::plan::{GuestPlan, Plan, Step};
+use crate::plan::{Plan, Step};
 use crate::report::console;
 use crate::report::text::clean;
 use crate::settings::{self, Loaded, SampleFile};
@@ -145,8 +145,8 @@ pub(super) fn step(context: &Context, target: &Target) -> Result<Step> {
 
 /// What is played, with the guests of the settings.
 pub(super) fn play(context: &Context, target: &Target, suite: Suite, pieces: Vec<Piece>) -> Result<PlayPlan> {
-    let guest = GuestPlan { cached_root: true, ..target.guest(context)? };
-    let cpus = target.loaded.settings.vm.cpus.map(std::num::NonZero::get);
+    let guest = target.guest(context)?.with_steady_files();
+    let cpus = target.loaded.settings.vm.cpus.map(std::num::NonZero::get).into();
     let test = &target.loaded.settings.test;
     let (fail_fast, all_features) = (test.fail_fast, test.all_features);
     let home = context.environment.home().map(Path::to_owned);

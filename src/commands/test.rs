@@ -6,7 +6,7 @@ use super::inputs;
 use super::pipeline::{Ended, Target};
 use crate::error::{Error, ExitCode, IoContext, Result};
 use crate::kernel::kconfig::Source;
-use crate::plan::{FleetPlan, GuestPlan, KnownSubtests, Plan, Step, TestPlan};
+use crate::plan::{FleetPlan, KnownSubtests, Plan, Step, TestPlan};
 use crate::report::{console, json, text};
 use crate::runner::remembered;
 use crate::settings::{self, Auto, Slow};
@@ -93,15 +93,15 @@ pub fn plan(
         fail_fast: settings.test.fail_fast,
         all_features: settings.test.all_features,
         slow: match settings.test.slow {
-            Slow::Auto => None,
-            Slow::Yes => Some(true),
-            Slow::No => Some(false),
+            Slow::Auto => Auto::Auto,
+            Slow::Yes => Auto::Given(true),
+            Slow::No => Auto::Given(false),
         },
         env,
-        guest: GuestPlan { cached_root: true, ..target.guest(context)? },
+        guest: target.guest(context)?.with_steady_files(),
         fleet: FleetPlan {
-            vms: settings.vm.count.map(NonZero::get),
-            cpus: settings.vm.cpus.map(NonZero::get),
+            vms: settings.vm.count.map(NonZero::get).into(),
+            cpus: settings.vm.cpus.map(NonZero::get).into(),
             shards: settings.test.shards,
             fresh: settings.test.fresh_vm,
             confirm: settings.test.confirm,

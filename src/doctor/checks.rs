@@ -268,26 +268,29 @@ mod tests {
 
     #[test]
     fn every_option_that_a_guest_is_started_with_is_looked_for() {
-        use crate::vm::spec::{Filesystem, Share, Spec as Guest};
+        use crate::vm::accel::Accelerator;
+        use crate::vm::backend::Backend as _;
+        use crate::vm::backend::virtme::{Filesystem, Virtme};
+        use crate::vm::machine::Machine;
+        use crate::vm::root::{Root, Share};
         let share = |writable| Share { host: "/h".into(), guest: "/g".into(), writable };
-        let guest = Guest {
-            vng: "/vng".into(),
+        let virtme = Virtme {
+            program: "/vng".into(),
+            accelerator: Accelerator::Tcg,
+            filesystem: Filesystem::NineP { cached: true },
+            hiding: None,
+            qemu_args: vec![],
+        };
+        let shares = vec![share(true), share(false)];
+        let machine = Machine {
             kernel: "/k".into(),
-            kvm: false,
             cpus: 1,
             memory_mib: 512,
-            root: Some("/root".into()),
-            shares: vec![share(true), share(false)],
             append: vec!["quiet".to_owned()],
-            qemu_args: vec![],
-            agent: "/vmptcp".into(),
-            without: None,
-            filesystem: Filesystem::NineP { cached: true },
+            root: Root { dir: "/root".into(), shares, agent: "/vmptcp".into() },
             tmp: "/tmp".into(),
-            guests: "/guests".into(),
-            purpose: String::new(),
         };
-        let line = guest.command("socket").to_string();
+        let line = virtme.command(&machine, "socket").to_string();
         let known = &spec(VIRTME_NG).options["vng"];
         let used = line.split([' ', '=', '\'']).filter(|word| word.starts_with("--"));
         let unknown: Vec<&str> = used.filter(|word| !known.iter().any(|option| option == word)).collect();

@@ -1,6 +1,7 @@
 //! How many guests run tests side by side, and how large each of them is. Pure.
 
-use crate::vm::accel::Accelerator;
+use super::pace::Engine;
+use crate::settings::Auto;
 
 /// What of the host's free memory guests may take, in percent.
 const MEMORY_SHARE: u64 = 75;
@@ -12,10 +13,10 @@ const USEFUL_CPUS: u32 = 4;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools, reason = "they are independent of each other")]
 pub struct FleetPlan {
-    /// How many; none for as many as the host carries.
-    pub vms: Option<u32>,
-    /// Virtual CPUs of each; none for what suits their number.
-    pub cpus: Option<u32>,
+    /// How many: as many as the host carries, or this number.
+    pub vms: Auto<u32>,
+    /// Virtual CPUs of each: what suits their number, or this number.
+    pub cpus: Auto<u32>,
     /// Split what can be split.
     pub shards: bool,
     /// Every test gets a guest of its own.
@@ -42,15 +43,12 @@ impl FleetPlan {
     ///
     /// The tests mostly wait, and what they do is done by one CPU: under emulation one for each guest is enough. With KVM a
     /// second one costs little.
-    pub fn size(&self, accelerator: Accelerator, host: Capacity, memory_mib: u64, jobs: usize) -> (u32, u32) {
+    pub fn size(&self, engine: Engine, host: Capacity, memory_mib: u64, jobs: usize) -> (u32, u32) {
         let cores = host.cores.max(1);
-        let usual = match accelerator {
-            Accelerator::Tcg => 1,
-            Accelerator::Kvm => 2,
-        };
+        let usual = if engine.is_emulation() { 1 } else { 2 };
         let vms = self.vms.unwrap_or_else(|| {
             let by_memory = host.memory_mib * MEMORY_SHARE / 100 / memory_mib.max(1);
-            let by_cores = cores / self.cpus.unwrap_or(usual).max(1);
+            let by_cores = cores / self.cpus.unwrap_or_else(|| usual).max(1);
             by_cores.min(u32::try_from(by_memory).unwrap_or(u32::MAX))
         });
         let vms = vms.min(u32::try_from(jobs).unwrap_or(u32::MAX)).max(1);
@@ -67,10 +65,11 @@ pub fn share_of_cores(cores: u32, guests: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vm::accel::Accelerator;
 
     const AUTO: FleetPlan = FleetPlan {
-        vms: None,
-        cpus: None,
+        vms: Auto::Auto,
+        cpus: Auto::Auto,
         shards: true,
         fresh: false,
         confirm: 1,
@@ -85,7 +84,7 @@ mod tests {
         memory_mib: u64,
         jobs: usize,
     ) -> (u32, u32) {
-        plan.size(accelerator, Capacity { cores, memory_mib }, 1024, jobs)
+        plan.size(Engine::Virtme(accelerator), Capacity { cores, memory_mib }, 1024, jobs)
     }
 
     #[test]
@@ -103,9 +102,9 @@ mod tests {
     #[test]
     fn what_is_asked_for_is_taken() {
         let asked = |vms, cpus| size(FleetPlan { vms, cpus, ..AUTO }, Accelerator::Tcg, 8, 64_000, 100);
-        assert_eq!(asked(Some(3), None), (3, 2));
-        assert_eq!(asked(None, Some(4)), (2, 4));
-        assert_eq!(asked(Some(1), None), (1, 4));
-        assert_eq!(asked(Some(20), Some(2)), (20, 2));
+        assert_eq!(asked(Auto::Given(3), Auto::Auto), (3, 2));
+        assert_eq!(asked(Auto::Auto, Auto::Given(4)), (2, 4));
+        assert_eq!(asked(Auto::Given(1), Auto::Auto), (1, 4));
+        assert_eq!(asked(Auto::Given(20), Auto::Given(2)), (20, 2));
     }
 }

@@ -1,15 +1,15 @@
 //! What is played on a stage: sample programs, or kernel modules. Pure.
 
-use super::GuestPlan;
+use super::{GuestPlan, Pace};
 use crate::kernel::MakeEnvironment;
 use crate::kernel::alias::Alias;
 use crate::process::Cmd;
+use crate::settings::Auto;
 use crate::suite::Suite;
 use crate::suite::module::Param;
 use crate::suite::sample::{Declared, Expect};
 use crate::topology::{Realisation, Topology};
-use crate::vm::accel::Accelerator;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Samples or modules, and the guests for them.
@@ -21,8 +21,8 @@ pub struct PlayPlan {
     pub pieces: Vec<Piece>,
     /// The guests.
     pub guest: GuestPlan,
-    /// How many virtual CPUs each has; none for what suits their number.
-    pub cpus: Option<u32>,
+    /// How many virtual CPUs each has: what suits their number, or this number.
+    pub cpus: Auto<u32>,
     /// Start nothing more after the first that fails.
     pub fail_fast: bool,
     /// What is skipped fails.
@@ -79,11 +79,9 @@ pub struct Modules {
 }
 
 impl Piece {
-    /// How long it may run with an accelerator, on a kernel that is `slowness` times slower than a normal one. Programs
-    /// that wait, as most samples do, are not slower on a slow machine; only what they do between that is.
-    pub fn time(&self, accelerator: Accelerator, slowness: u32) -> Duration {
-        let factor = if accelerator == Accelerator::Tcg { 2 } else { 1 };
-        self.time * factor * slowness
+    /// How long it may run at this pace.
+    pub fn time(&self, pace: Pace) -> Duration {
+        self.time * pace.of_programs()
     }
 
     /// How many guests it needs.
@@ -98,9 +96,8 @@ impl Piece {
 impl PlayPlan {
     /// For a person: what is done, with the command that starts the guests.
     pub(super) fn lines(&self) -> Vec<String> {
-        let accelerator = self.guest.accelerator.unwrap_or(Accelerator::Tcg);
-        let spec = self.guest.spec(accelerator, Path::new("RUN/tmp"), Path::to_owned);
-        let mut lines = vec![spec.command("SOCKET").to_string()];
+        let spec = self.guest.outline();
+        let mut lines = vec![spec.backend.command(&spec.machine, "SOCKET").to_string()];
         for piece in &self.pieces {
             let path = match &piece.kind {
                 Kind::Sample(declared) => &declared.path,

@@ -64,8 +64,8 @@ pub fn run(
     mut tell: impl FnMut(News) -> Result<()>,
 ) -> Result<Exit> {
     let (sender, receiver) = mpsc::sync_channel(128);
-    let mut session = Session::start(spec, 1, console_log, sender)?;
-    let mut link = Link::new(boot_timeout, spec.binds());
+    let mut session = Session::start(spec, &[], 1, console_log, sender)?;
+    let mut link = Link::new(boot_timeout, spec.machine.root.binds());
     let outcome = link.serve(&mut session, &receiver, command, &mut tell);
     link.give_back_terminal();
     session.stop();
@@ -75,7 +75,7 @@ pub fn run(
     outcome.map_err(|error| match error.kind() {
         Kind::CannotRun => {
             let tail = link.watch.tail().fold(String::new(), |all, line| all + "\n  " + line);
-            Error::cannot_run(format!("{error}{tail}")).hint(spec.remedy(console_log))
+            Error::cannot_run(format!("{error}{tail}")).hint(spec.backend.remedy(console_log))
         }
         _ => error,
     })

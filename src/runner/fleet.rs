@@ -247,9 +247,9 @@ impl Fleet<'_> {
         self.started += 1;
         let console = format!("console-{}.log", self.started);
         let log = journal.path().join(&console);
-        let accelerator = if spec.kvm { "kvm" } else { "tcg" }.to_owned();
+        let accelerator = spec.backend.accelerator().to_owned();
         journal.add(Event::VmStarted { vm: self.started, accelerator, console })?;
-        let session = Session::start(spec, self.started, &log, self.sender.clone())?;
+        let session = Session::start(spec, &[], self.started, &log, self.sender.clone())?;
         let Orders { boot_timeout, rules, .. } = *self.orders;
         self.workers.push(Worker::new(self.started, session, boot_timeout, rules, spec));
         Ok(())
@@ -331,7 +331,7 @@ impl Fleet<'_> {
         match self.boots.failed() {
             Decision::GiveUp => {
                 let log = journal.path().join(format!("console-{vm}.log"));
-                Err(did_not_come_up(boots).hint(self.orders.spec.remedy(&log)))
+                Err(did_not_come_up(boots).hint(self.orders.spec.backend.remedy(&log)))
             }
             _ => journal.note(format!("VM {vm} is replaced: it did not come up")),
         }

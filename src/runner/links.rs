@@ -2,7 +2,7 @@
 
 use crate::error::{Error, IoContext, Result};
 use crate::text::hash;
-use crate::vm::spec::is_plain;
+use crate::vm::backend::virtme::is_plain;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};

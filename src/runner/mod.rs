@@ -6,6 +6,7 @@ mod capture;
 mod decode;
 mod evidence;
 pub mod fleet;
+pub mod guest;
 mod history;
 pub mod journal;
 mod launch;

@@ -1,19 +1,15 @@
 //! Carries out the steps of a plan, one after the other.
 
-use super::{Host, Journal, decode, links, testing};
-use crate::doctor::{self, Scope};
+use super::{Host, Journal, decode, testing};
+use crate::doctor;
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, StepStatus};
 use crate::kernel::Lock;
 use crate::kernel::build::{self, BuildRequest, Built};
 use crate::kernel::kconfig::{self, ConfigureRequest, Severity};
-use crate::plan::{GuestPlan, Plan, Step};
-use crate::process::{Cmd, Identity, mount_namespace};
+use crate::plan::{Plan, Step};
 use crate::text::hash;
-use crate::vm::accel::Accelerator;
-use crate::vm::spec::BOOT_PROGRAMS;
-use crate::vm::{Filesystem, Spec, virtiofs};
-use std::path::{Path, PathBuf};
+use crate::vm::Spec;
 
 /// What a plan would configure and build, where it is there already.
 #[derive(Debug)]
@@ -155,86 +151,6 @@ fn finished(built: Built) -> (Built, StepStatus, String) {
     (built, status, detail)
 }
 
-/// The accelerator for a guest with this kernel: what was asked for, or what works.
-pub fn accelerator(
-    guest: &GuestPlan,
-    image: &Path,
-    host: &Host,
-    journal: &mut Journal,
-) -> Result<Accelerator> {
-    if let Some(accelerator) = guest.accelerator {
-        return Ok(accelerator);
-    }
-    let scope = Scope {
-        cache: &host.cache,
-        venv: &host.venv,
-        work: None,
-        image: Some(image),
-        reprobe: false,
-        with: &[],
-    };
-    if let Some(answer) = doctor::accelerator(&scope)? {
-        return Ok(answer.accelerator);
-    }
-    journal.warn(
-        "the kernel comes up neither with KVM nor without within the probe's time",
-        Some("going on without KVM; choose with --accelerator".to_owned()),
-    )?;
-    Ok(Accelerator::Tcg)
-}
-
-/// The guest as virtme-ng is told of it.
-pub fn spec(guest: &GuestPlan, accelerator: Accelerator, tmp: &Path, host: &Host) -> Result<Spec> {
-    let mut failed = None;
-    let spec = guest.spec(accelerator, tmp, |path| match links::plain(path, &host.cache) {
-        Ok(path) => path,
-        Err(error) => {
-            failed = Some(error);
-            path.to_owned()
-        }
-    });
-    let without = if guest.lean { boot_programs(guest.root.as_deref())? } else { None };
-    let filesystem = filesystem(guest, tmp)?;
-    let mut append = checkers(&guest.kernel);
-    append.extend(spec.append);
-    failed.map_or(Ok(Spec { append, without, filesystem, ..spec }), Err)
-}
-
-/// Parameters of the kernel in this build directory without which a checker of it is silent after its first report.
-fn checkers(kernel: &Path) -> Vec<String> {
-    let config = std::fs::read_to_string(kernel.join(".config")).unwrap_or_default();
-    let kasan = config.lines().any(|line| line == "CONFIG_KASAN=y");
-    kasan.then(|| "kasan_multi_shot".to_owned()).into_iter().collect()
-}
-
-/// How the guest is to see the host's files.
-fn filesystem(guest: &GuestPlan, tmp: &Path) -> Result<Filesystem> {
-    let by_9p = Filesystem::NineP { cached: guest.cached_root };
-    if !guest.wants_virtiofs() {
-        return Ok(by_9p);
-    }
-    match virtiofs::obstacle(&guest.kernel, tmp) {
-        None => Ok(Filesystem::Virtiofs),
-        Some(_) if guest.virtiofs.is_none() => Ok(by_9p),
-        Some(why) => Err(Error::cannot_run(format!("guests cannot have virtiofs: {why}"))
-            .hint("see what is missing: vmptcp doctor; or let vmptcp choose: vm.filesystem = \"auto\"")),
-    }
-}
-
-/// What a guest with this root would run while it boots and can do without, and how that is kept from it; none where
-/// that is not possible, and it boots with all of it.
-fn boot_programs(root: Option<&Path>) -> Result<Option<(Cmd, Vec<PathBuf>)>> {
-    let root = root.unwrap_or(Path::new("/"));
-    let mut files: Vec<PathBuf> =
-        BOOT_PROGRAMS.iter().filter_map(|program| root.join(program).canonicalize().ok()).collect();
-    files.sort();
-    files.dedup();
-    if files.is_empty() {
-        return Ok(None);
-    }
-    Ok(mount_namespace(Identity::Ourselves)?.map(|unshare| (unshare, files)))
-}
-
 /// Records what the results depend on and is known only now: for all steps, and for this one, of which up to `vms` guests
 /// like `spec` are at work.
 pub(super) fn provenance(
@@ -256,34 +172,16 @@ pub(super) fn provenance(
     facts.extend(known.map(|(name, value)| (name.to_owned(), value)));
     journal.add(Event::Provenance { step: None, facts })?;
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let root =
-        spec.root.as_ref().map_or_else(|| "/ (the host's)".to_owned(), |root| root.display().to_string());
-    let accelerator = if spec.kvm { Accelerator::Kvm } else { Accelerator::Tcg };
+    let Spec { backend, machine, .. } = spec;
     let of_the_step = [
-        ("accelerator", accelerator.to_string()),
+        ("accelerator", backend.accelerator().to_owned()),
         ("vms", vms.to_string()),
-        ("vcpus", spec.cpus.to_string()),
-        ("memory", format!("{} MiB", spec.memory_mib)),
-        ("root", root),
-        ("filesystem", spec.filesystem.to_string()),
+        ("vcpus", machine.cpus.to_string()),
+        ("memory", format!("{} MiB", machine.memory_mib)),
+        ("root", machine.root.to_string()),
+        ("filesystem", backend.filesystem().to_owned()),
         ("host load", load.split_whitespace().take(3).collect::<Vec<_>>().join(" ")),
     ];
     let facts = of_the_step.map(|(name, value)| (name.to_owned(), value)).into();
     journal.add(Event::Provenance { step: Some(step.to_owned()), facts })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn kasan_is_told_to_report_more_than_once_where_the_kernel_has_it() {
-        let dir = tempfile::tempdir().unwrap();
-        assert_eq!(checkers(dir.path()), [""; 0]);
-        let config = dir.path().join(".config");
-        std::fs::write(&config, "# CONFIG_KASAN is not set\nCONFIG_KASAN_GENERIC=y\n").unwrap();
-        assert_eq!(checkers(dir.path()), [""; 0]);
-        std::fs::write(&config, "CONFIG_HAVE_ARCH_KASAN=y\nCONFIG_KASAN=y\n").unwrap();
-        assert_eq!(checkers(dir.path()), ["kasan_multi_shot"]);
-    }
 }

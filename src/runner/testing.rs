@@ -2,16 +2,16 @@
 
 use super::fleet::{self, Alone, Job, Orders};
 use super::history::History;
-use super::{Host, Journal, remembered, steps};
+use super::{Host, Journal, guest, remembered, steps};
 use crate::doctor;
 use crate::error::{Error, IoContext, Result};
 use crate::event::{StepStatus, TestId};
 use crate::kernel::build::Built;
-use crate::plan::{self, Capacity, GuestPlan, TestPlan, share_of_cores};
-use crate::process::{Child, Cmd, Stdio, find};
+use crate::plan::{Capacity, Engine, GuestPlan, TestPlan, share_of_cores};
+use crate::process::{Child, Cmd, Stdio};
 use crate::suite::selftests::COLLECTION;
 use crate::suite::{Selection, Timeouts, shard};
-use crate::vm::accel::Accelerator;
+use crate::vm::root::has_program;
 use std::time::Duration;
 
 /// Carries out the test step. Outcomes are in the journal; an error means that not all tests could be run.
@@ -25,32 +25,33 @@ pub(super) fn run(tests: &TestPlan, built: &Built, host: &Host, journal: &mut Jo
         let config = journal.path().join(".config");
         std::fs::copy(&built.config, &config)
             .map_err(|error| Error::io("copy the configuration to", &config, &error))?;
-        let accelerator = steps::accelerator(&tests.guest, &built.image, host, journal)?;
-        let slow = tests.slow.unwrap_or(accelerator == Accelerator::Tcg || tests.guest.slow_kernel);
+        let engine = guest::engine(&tests.guest, &built.image, host, journal)?;
+        let pace = tests.guest.pace(engine);
+        let slow = tests.slow.unwrap_or_else(|| pace.is_slow());
         let mut env = tests.env.clone();
         if slow && !env.iter().any(|(name, _)| name == "KSFT_MACHINE_SLOW") {
             env.push(("KSFT_MACHINE_SLOW".to_owned(), "yes".to_owned()));
         }
-        let slowdown = plan::slowdown(accelerator) * tests.guest.slowness();
-        let kind = format!("{} {accelerator}", built.out_dir.file_name().unwrap_or_default().display());
+        let slowdown = pace.of_tests();
+        let kind = format!("{} {engine}", built.out_dir.file_name().unwrap_or_default().display());
         let history = History::read(&tests.history, &kind, slowdown);
-        let mut guest = tests.guest.clone();
+        let mut wanted = tests.guest.clone();
         // What can be split counts as many.
         let most = tests.selections.iter().map(|selection| selection.test.groups.len().max(1)).sum::<usize>();
         let most = most.saturating_mul(tests.repeat as usize);
-        let (vms, cpus) = tests.fleet.size(accelerator, capacity(), guest.memory_mib, most);
-        guest.cpus = cpus;
-        let spec = steps::spec(&guest, accelerator, &journal.tmp()?, host)?;
+        let (vms, cpus) = tests.fleet.size(engine, capacity(), wanted.memory_mib, most);
+        wanted.cpus = cpus;
+        let spec = guest::spec(&wanted, engine, &journal.tmp()?, host)?;
         steps::provenance("test", &spec, vms, built, host, journal)?;
         let orders = Orders {
             spec,
-            alone: alone(tests, &guest, accelerator, host, journal)?,
+            alone: alone(tests, &wanted, engine, host, journal)?,
             vms: vms as usize,
             fresh: tests.fleet.fresh,
             confirm: tests.fleet.confirm,
             until_fail: tests.fleet.until_fail,
-            boot_timeout: guest.boot_timeout(accelerator),
-            rules: guest.rules,
+            boot_timeout: pace.boot_timeout(wanted.boot_timeout),
+            rules: wanted.rules,
             directory: directory.display().to_string(),
             env,
             fail_fast: tests.fail_fast,
@@ -83,28 +84,26 @@ pub(super) fn run(tests: &TestPlan, built: &Built, host: &Host, journal: &mut Jo
 /// The guest in which a test is run again: it has all cores, and may write captures to the host if a test makes some.
 fn alone(
     tests: &TestPlan,
-    guest: &GuestPlan,
-    accelerator: Accelerator,
+    wanted: &GuestPlan,
+    engine: Engine,
     host: &Host,
     journal: &Journal,
 ) -> Result<Option<Alone>> {
     if tests.fleet.confirm == 0 {
         return Ok(None);
     }
-    let mut guest = guest.clone();
-    guest.cpus = tests.fleet.cpus.unwrap_or_else(|| share_of_cores(doctor::cores(), 1));
-    let has_tcpdump = match &guest.root {
-        None => find("tcpdump").is_ok(),
-        Some(root) => ["usr/bin/tcpdump", "usr/sbin/tcpdump"].iter().any(|file| root.join(file).exists()),
-    };
+    let mut wanted = wanted.clone();
+    wanted.cpus = tests.fleet.cpus.unwrap_or_else(|| share_of_cores(doctor::cores(), 1));
     let mut captures = None;
-    if has_tcpdump && tests.selections.iter().any(|selection| selection.test.captures) {
+    if has_program(&wanted.root.dir, "tcpdump")
+        && tests.selections.iter().any(|selection| selection.test.captures)
+    {
         let place = journal.path().join("captures");
         std::fs::create_dir_all(&place).doing("create", &place)?;
-        guest.rw.push(place.clone());
+        wanted.root.rw.push(place.clone());
         captures = Some(place);
     }
-    Ok(Some(Alone { spec: steps::spec(&guest, accelerator, &journal.tmp()?, host)?, captures }))
+    Ok(Some(Alone { spec: guest::spec(&wanted, engine, &journal.tmp()?, host)?, captures }))
 }
 
 /// What this host has to offer just now.

@@ -172,6 +172,21 @@ impl<T> Auto<T> {
             Self::Given(value) => value,
         }
     }
+
+    /// The given value as another one.
+    pub fn map<U>(self, as_other: impl FnOnce(T) -> U) -> Auto<U> {
+        match self {
+            Self::Auto => Auto::Auto,
+            Self::Given(value) => Auto::Given(as_other(value)),
+        }
+    }
+}
+
+/// Nothing given is for vmptcp to choose.
+impl<T> From<Option<T>> for Auto<T> {
+    fn from(given: Option<T>) -> Self {
+        given.map_or(Self::Auto, Self::Given)
+    }
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Auto<T> {

@@ -3,19 +3,17 @@
 //! Three threads feed the one channel of the owner: the console's reader, the agent's reader, and nobody writes to the
 //! guest but a third, so that the owner never waits for a guest that does not read.
 
+use super::backend::{Channel, Ends, Monitor, Started};
 use super::exchange::Exchange;
-use super::monitor::Monitor;
 use super::registry::{self, Guest, Registration};
 use super::socket::{Listener, unused_name};
-use super::spec::{self, Spec};
+use super::spec::Spec;
 use crate::error::{Error, IoContext, Result};
 use crate::guest::protocol::{FromGuest, ToGuest, encode};
 use crate::guest::stream::read_messages;
-use crate::process::{Child, Process, Stdio, read_lines};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use crate::process::{Child, Process, read_lines};
 use std::fs::File;
-use std::io::{PipeReader, Write};
-use std::os::unix::net::UnixStream;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::ExitStatus;
 use std::sync::Arc;
@@ -48,7 +46,7 @@ pub enum Message {
 #[derive(Debug)]
 pub struct Session {
     child: Child,
-    monitor: Monitor,
+    monitor: Option<Box<dyn Monitor>>,
     _listed: Arc<Registration>,
     outbox: mpsc::Sender<ToGuest>,
     muted: Arc<AtomicBool>,
@@ -83,23 +81,21 @@ impl Inbox {
 
 impl Session {
     /// Starts the VM that `spec` describes. Whatever it tells goes to `sender`, under `id`; its console also into the
-    /// file `console_log`, as it comes.
+    /// file `console_log`, as it comes. `requests` are those of a guest that takes them at boot only.
     pub fn start(
         spec: &Spec,
+        requests: &[ToGuest],
         id: VmId,
         console_log: &Path,
         sender: SyncSender<(VmId, Message)>,
     ) -> Result<Self> {
         let log = File::create(console_log).doing("create", console_log)?;
         let name = unused_name("vmptcp");
-        let listener = Listener::open(&name)?;
-        let monitor = Monitor::new(Listener::open(&spec::monitor_of(&name))?);
         let control = Listener::open(&control_of(&name))?;
         let muted = Arc::new(AtomicBool::new(false));
         let inbox = Inbox { id, sender, muted: Arc::clone(&muted) };
-        raise_limit_of_files();
-        let mut child = spec.command(&name).spawn(Stdio::Merged)?;
-        let console = child.take_output().ok_or_else(|| Error::cannot_run("the guest has no console"))?;
+        let Started { child, console, channel, monitor } =
+            spec.backend.start(&spec.machine, &name, requests)?;
         let (outbox, letters) = mpsc::channel();
         thread::spawn({
             let inbox = inbox.clone();
@@ -115,22 +111,22 @@ impl Session {
             owner: Process::own()?,
             vm: id,
             socket: name,
-            command: spec.purpose.clone(),
-            kernel: spec.kernel.clone(),
+            command: spec.listing.purpose.clone(),
+            kernel: spec.machine.kernel.clone(),
             console: console_log.to_owned(),
             since: jiff::Timestamp::now(),
             processes: supervisor.iter().flat_map(Process::family).collect(),
         };
-        let listed = Arc::new(registry::register(&spec.guests, guest)?);
+        let listed = Arc::new(registry::register(&spec.listing.dir, guest)?);
         thread::spawn({
             let listed = Arc::downgrade(&listed);
-            // QEMU is what connects, when it starts: all processes of the guest are there.
+            // Now all processes of the guest are there.
             let connected = move || {
                 let processes = supervisor.iter().flat_map(Process::family);
                 // Who is not listed is only not found when we, and the supervisor, were killed.
                 let _ = listed.upgrade().map(|listed| listed.add(processes));
             };
-            move || serve_agent(&listener, letters, &inbox, &exchange, connected)
+            move || serve_agent(channel, letters, &inbox, &exchange, connected)
         });
         Ok(Self { child, monitor, _listed: listed, outbox, muted })
     }
@@ -140,12 +136,15 @@ impl Session {
         let _ = self.outbox.send(message);
     }
 
-    /// What QEMU knows of a guest that says nothing any more: the registers of its CPUs. `symbols` is its `System.map`.
+    /// What is seen from outside of a guest that says nothing any more: the state of its CPUs. `symbols` is its `System.map`.
     pub fn examine(&self, symbols: Option<&str>) -> Result<String> {
-        self.monitor.examine(symbols)
+        match &self.monitor {
+            Some(monitor) => monitor.examine(symbols),
+            None => Err(Error::cannot_run("this guest has no monitor")),
+        }
     }
 
-    /// How virtme-ng ended, if it did. Its exit status says little: see the events before.
+    /// How the backend's process ended, if it did. Its exit status says little: see the events before.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
         self.child.try_wait()
     }
@@ -164,20 +163,12 @@ impl Drop for Session {
     }
 }
 
-/// QEMU holds every file open that a guest has open below its root: the usual limit of 1024 is soon reached.
-fn raise_limit_of_files() {
-    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        // Where that is refused, a guest has what there is.
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
-    }
-}
-
 /// The name of the socket for clients, from that of the agent's port.
 pub(super) fn control_of(socket: &str) -> String {
     format!("{socket}-control")
 }
 
-fn follow_console(console: PipeReader, mut log: File, inbox: &Inbox) {
+fn follow_console(console: impl Read, mut log: File, inbox: &Inbox) {
     let mut log_is_good = true;
     read_lines(console, |line| {
         if log_is_good && let Err(error) = log.write_all(line).and_then(|()| log.write_all(b"\n")) {
@@ -192,17 +183,18 @@ fn follow_console(console: PipeReader, mut log: File, inbox: &Inbox) {
 }
 
 fn serve_agent(
-    listener: &Listener,
+    channel: Channel,
     letters: mpsc::Receiver<ToGuest>,
     inbox: &Inbox,
     exchange: &Exchange,
     connected: impl FnOnce(),
 ) {
-    let Some(stream) = listener.accept_until(&inbox.muted) else { return };
+    let Some(Ends { reader, writer }) = channel(&inbox.muted) else { return };
     connected();
-    let Ok(writer) = stream.try_clone() else { return };
-    thread::spawn(move || write_letters(writer, letters));
-    read_messages(stream, |message| match message.map(|message| exchange.sort(message)) {
+    if let Some(writer) = writer {
+        thread::spawn(move || write_letters(writer, letters));
+    }
+    read_messages(reader, |message| match message.map(|message| exchange.sort(message)) {
         Ok(None) => true,
         Ok(Some(message)) => inbox.put(Message::Agent(message)),
         Err(text) => inbox.put(Message::Noise(text)),
@@ -211,7 +203,7 @@ fn serve_agent(
     inbox.put(Message::AgentGone);
 }
 
-fn write_letters(mut stream: UnixStream, letters: mpsc::Receiver<ToGuest>) {
+fn write_letters(mut stream: impl Write, letters: mpsc::Receiver<ToGuest>) {
     for letter in letters {
         if stream.write_all(&encode(&letter)).is_err() {
             return;

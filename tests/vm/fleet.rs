@@ -90,16 +90,16 @@ fn a_failure_that_does_not_come_again_is_a_flake() {
     let shared = |name: &str| {
         let place = scripts.dir.path().join(name);
         fs::create_dir(&place).expect("a directory");
-        vmptcp::vm::Share { host: place.clone(), guest: place, writable: true }
+        vmptcp::vm::root::Share { host: place.clone(), guest: place, writable: true }
     };
     let (memory, captures) = (shared("memory"), shared("captures"));
     let flaky = format!("cd {}; [ -e failed ] || {{ touch failed; exit 1; }}", memory.host.display());
     let program = Path::new(&scripts.orders.directory).join("flaky.sh");
     fs::write(program, format!("#!/bin/sh\n{flaky}\n")).expect("a script");
-    scripts.orders.spec.shares.push(memory);
+    scripts.orders.spec.machine.root.shares.push(memory);
     let mut alone = scripts.orders.spec.clone();
     let place = captures.host.clone();
-    alone.shares.push(captures);
+    alone.machine.root.shares.push(captures);
     scripts.orders.alone = Some(Alone { spec: alone, captures: Some(place.clone()) });
     scripts.orders.confirm = 2;
     scripts.orders.vms = 2;

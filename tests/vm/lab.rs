@@ -29,7 +29,7 @@ pub fn lab() -> &'static Lab {
                 assert_eq!(ran.code, 0, "no kernel tree: {}", ran.stderr);
                 PathBuf::from(ran.stdout.trim())
             },
-            PathBuf::from,
+            |tree| PathBuf::from(tree).canonicalize().expect("VM_TEST_TREE is there"),
         );
         let lab = Lab { tree };
         // What builds for minutes shall be seen.

@@ -4,6 +4,7 @@ use crate::lab::{VMPTCP, lab};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use vmptcp::doctor;
 use vmptcp::event::{Outcome, Progress, Record, TestId};
@@ -14,7 +15,11 @@ use vmptcp::runner::fleet::{self, Job, Orders};
 use vmptcp::settings::Environment;
 use vmptcp::store::RunDir;
 use vmptcp::suite::{Limit, Selection, Suite, TestCase, selftests, shard};
-use vmptcp::vm::{Filesystem, Spec, registry};
+use vmptcp::vm::accel::Accelerator;
+use vmptcp::vm::backend::virtme::{Filesystem, Virtme};
+use vmptcp::vm::machine::Machine;
+use vmptcp::vm::root::Root;
+use vmptcp::vm::{Listing, Spec, registry};
 
 /// Tests of our own, and how they shall run.
 pub struct Scripts {
@@ -29,6 +34,18 @@ pub struct Scripts {
 pub struct Done {
     pub summary: Summary,
     pub dir: tempfile::TempDir,
+}
+
+/// virtme-ng without KVM, whose guests see the host's files by this filesystem.
+pub fn virtme(filesystem: Filesystem) -> Arc<Virtme> {
+    let venv = Environment::from_process().cache_dir().expect("a cache").join("venv");
+    Arc::new(Virtme {
+        program: doctor::vng(&venv).expect("virtme-ng"),
+        accelerator: Accelerator::Tcg,
+        filesystem,
+        hiding: None,
+        qemu_args: vec![],
+    })
 }
 
 impl Scripts {
@@ -47,24 +64,18 @@ impl Scripts {
         let jobs = scripts.iter().map(|(name, script)| job(&suite, name, script, timeout)).collect();
         let run = RunDir::create(&dir.path().join("runs")).expect("a run directory");
         let journal = Journal::new(run, Box::new(Nobody));
-        let venv = Environment::from_process().cache_dir().expect("a cache").join("venv");
         let orders = Orders {
             spec: Spec {
-                vng: doctor::vng(&venv).expect("virtme-ng"),
-                kernel: lab().out(),
-                kvm: false,
-                cpus: 1,
-                memory_mib: 512,
-                root: None,
-                shares: vec![],
-                append: vec![],
-                qemu_args: vec![],
-                agent: VMPTCP.into(),
-                without: None,
-                filesystem: Filesystem::NineP { cached: false },
-                tmp: journal.tmp().expect("a directory"),
-                guests: dir.path().join("guests"),
-                purpose: "a test".to_owned(),
+                backend: virtme(Filesystem::NineP { cached: false }),
+                machine: Machine {
+                    kernel: lab().out(),
+                    cpus: 1,
+                    memory_mib: 512,
+                    append: vec![],
+                    root: Root { dir: "/".into(), shares: vec![], agent: VMPTCP.into() },
+                    tmp: journal.tmp().expect("a directory"),
+                },
+                listing: Listing { dir: dir.path().join("guests"), purpose: "a test".to_owned() },
             },
             alone: None,
             vms: 1,
@@ -92,7 +103,7 @@ impl Scripts {
     /// Runs them.
     pub fn run(mut self) -> Done {
         fleet::run(self.jobs, &self.orders, &mut self.journal).expect("all tests were run");
-        assert_eq!(registry::list(&self.orders.spec.guests), [], "guests are still listed");
+        assert_eq!(registry::list(&self.orders.spec.listing.dir), [], "guests are still listed");
         Done { summary: self.journal.close(), dir: self.dir }
     }
 }

@@ -17,7 +17,7 @@ use std::path::Path;
 use std::process::Command;
 use vmptcp::event::Outcome;
 use vmptcp::plan::GuestRules;
-use vmptcp::vm::Share;
+use vmptcp::vm::root::Share;
 
 const WARNING: &str = "echo '<4>WARNING: CPU: 0 PID: 1 at net/mptcp/x.c:1 f+0x1/0x2' > /dev/kmsg";
 
@@ -55,8 +55,12 @@ fn boots_oddly(scripts: &mut Scripts, what: &str) {
     fs::write(&agent, format!("#!/bin/sh\ncd \"${{0%/*}}\"\n{what}\nexec {VMPTCP} \"$@\"\n"))
         .expect("a script");
     fs::set_permissions(&agent, fs::Permissions::from_mode(0o755)).expect("executable");
-    scripts.orders.spec.agent = agent;
-    scripts.orders.spec.shares.push(Share { host: memory.clone(), guest: memory, writable: true });
+    scripts.orders.spec.machine.root.agent = agent;
+    scripts.orders.spec.machine.root.shares.push(Share {
+        host: memory.clone(),
+        guest: memory,
+        writable: true,
+    });
 }
 
 #[test]
@@ -277,8 +281,8 @@ fn debug_kernel_two_tests_of_one_queue_report_an_inversion_and_an_overrun_each()
     }
     let tests: Vec<(&str, &str)> = names.into_iter().zip(scripts.iter().map(String::as_str)).collect();
     let mut fleet = Scripts::new(&tests, 120);
-    fleet.orders.spec.kernel = out;
-    fleet.orders.spec.memory_mib = 2048;
+    fleet.orders.spec.machine.kernel = out;
+    fleet.orders.spec.machine.memory_mib = 2048;
     fleet.orders.boot_timeout = std::time::Duration::from_secs(600);
     let done = fleet.run();
     assert_eq!(done.outcomes(), names.map(|name| (name, Outcome::Fail)));

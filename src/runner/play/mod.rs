@@ -15,19 +15,18 @@ pub use show::{HostState, show};
 use super::fleet::{BOOT_SPLAT_HINT, did_not_come_up, splats_at_every_boot};
 use super::stage::{End, Stage, Trouble};
 use super::worker::AFTER_SPLAT;
-use super::{Host, Journal, skips, steps};
+use super::{Host, Journal, guest, skips, steps};
 use crate::doctor;
 use crate::error::{IoContext, Kind as ErrorKind, Result};
 use crate::event::{Event, Outcome, StepStatus, TestId};
 use crate::kernel::build::Built;
 use crate::plan::play::{Kind, Piece, PlayPlan};
-use crate::plan::{Boots, Decision, GuestPlan, share_of_cores};
+use crate::plan::{BackendPlan, Boots, Decision, Engine, GuestPlan, share_of_cores};
 use crate::process::Confinement;
 use crate::suite::selftests::COLLECTION;
 use crate::topology::Realisation;
 use crate::topology::realise::cards;
 use crate::vm::Spec;
-use crate::vm::accel::Accelerator;
 use crate::vm::cable::Cables;
 use build::Builder;
 use prepare::Prepared;
@@ -64,7 +63,7 @@ struct Theatre<'a> {
     plan: &'a PlayPlan,
     built: &'a Built,
     host: &'a Host,
-    accelerator: Accelerator,
+    engine: Engine,
     /// Where each piece has its files, which the guests may write to.
     files: PathBuf,
     /// What keeps builds from writing elsewhere.
@@ -89,21 +88,21 @@ struct Guests {
 /// Plays all pieces. Their outcomes are in the journal; an error means that not all could be played.
 pub fn run(plan: &PlayPlan, built: &Built, host: &Host, journal: &mut Journal) -> Result<()> {
     journal.step(plan.suite.as_str(), |journal| {
-        let accelerator = steps::accelerator(&plan.guest, &built.image, host, journal)?;
-        let spec = steps::spec(&plan.guest, accelerator, &journal.tmp()?, host)?;
+        let engine = guest::engine(&plan.guest, &built.image, host, journal)?;
+        let spec = guest::spec(&plan.guest, engine, &journal.tmp()?, host)?;
         let vms = plan.pieces.iter().map(Piece::guests).max().and_then(|most| u32::try_from(most).ok());
         steps::provenance(plan.suite.as_str(), &spec, vms.unwrap_or(1), built, host, journal)?;
         let config = journal.path().join(".config");
         std::fs::copy(&built.config, &config).doing("copy the configuration to", &config)?;
         let files = journal.path().join(plan.suite.as_str());
         std::fs::create_dir_all(&files).doing("create", &files)?;
-        let confinement = Confinement::probe(&plan.guest.agent, &files).unwrap_or_default();
+        let confinement = Confinement::probe(&plan.guest.root.agent, &files).unwrap_or_default();
         if !confinement.holds() && !journal.summary().warnings.iter().any(|said| said.text == UNCONFINED) {
             let hint = "see that what you build is to be trusted, or allow user namespaces: sysctl \
                         kernel.unprivileged_userns_clone=1, or kernel.apparmor_restrict_unprivileged_userns=0";
             journal.warn(UNCONFINED, Some(hint.to_owned()))?;
         }
-        let theatre = Theatre { plan, built, host, accelerator, files, confinement };
+        let theatre = Theatre { plan, built, host, engine, files, confinement };
         let first = journal.summary().tests.len();
         theatre.play_all(journal)?;
         let tests = || journal.summary().tests.iter().skip(first);
@@ -272,7 +271,7 @@ impl Theatre<'_> {
         journal: &mut Journal,
     ) -> Result<Verdict, Trouble> {
         let output = format!("tests/{}.log", test.stem());
-        let time = piece.time(self.accelerator, self.plan.guest.slowness());
+        let time = piece.time(self.plan.guest.pace(self.engine));
         let vm = stage.vm(0);
         let log = journal.path().join(&output);
         journal.add(Event::TestStarted { test: test.clone(), vm, timeout: time.as_secs(), output })?;
@@ -305,31 +304,31 @@ impl Theatre<'_> {
 
     /// Boots the guests that a piece needs, all at the same time.
     fn open(&self, piece: &Piece, journal: &mut Journal) -> Result<Open, Trouble> {
-        let mut guest = self.plan.guest.clone();
-        guest.rw.push(self.files.clone());
-        let patience = guest.boot_timeout(self.accelerator);
+        let mut wanted = self.plan.guest.clone();
+        wanted.root.rw.push(self.files.clone());
+        let boot_timeout = wanted.pace(self.engine).boot_timeout(wanted.boot_timeout);
         let tmp = journal.tmp()?;
-        let spec =
-            |guest: &GuestPlan| -> Result<Spec> { steps::spec(guest, self.accelerator, &tmp, self.host) };
+        let spec = |wanted: &GuestPlan| -> Result<Spec> { guest::spec(wanted, self.engine, &tmp, self.host) };
         let (mut specs, mut cables) = (Vec::new(), None);
         match (&piece.topology, piece.realisation) {
             (Some((_, topology)), Realisation::Guests) => {
                 let laid = Cables::lay(topology.link.len())?;
-                guest.cpus = self.plan.cpus.unwrap_or_else(|| {
+                wanted.cpus = self.plan.cpus.unwrap_or_else(|| {
                     share_of_cores(doctor::cores(), u32::try_from(topology.host.len()).unwrap_or(1))
                 });
                 for host in topology.host.keys() {
-                    let mut guest = guest.clone();
+                    let mut wanted = wanted.clone();
+                    let BackendPlan::Virtme(virtme) = &mut wanted.backend;
                     for card in cards(topology, host) {
-                        guest.qemu_args.extend(laid.card(card.link, &card.name, &card.mac));
+                        virtme.qemu_args.extend(laid.card(card.link, &card.name, &card.mac));
                     }
-                    specs.push(spec(&guest)?);
+                    specs.push(spec(&wanted)?);
                 }
                 cables = Some(laid);
             }
-            _ => specs.push(spec(&guest)?),
+            _ => specs.push(spec(&wanted)?),
         }
-        let stage = Stage::open(&specs, patience, self.plan.guest.rules, journal)?;
+        let stage = Stage::open(&specs, boot_timeout, self.plan.guest.rules, journal)?;
         // Where hosts are guests, their network is that of one piece only.
         let spent = (specs.len() > 1).then_some("done");
         Ok(Open { stage, spent, _cables: cables })

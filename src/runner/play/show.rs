@@ -1,7 +1,7 @@
 //! What MPTCP is told on each host of a network, as its kernel says.
 
 use super::super::stage::{End, Stage, Task, Trouble};
-use super::super::{Host, Journal, steps};
+use super::super::{Host, Journal, guest};
 use super::PATIENCE;
 use super::network::Network;
 use crate::error::{Error, Result};
@@ -26,23 +26,23 @@ pub struct HostState {
 
 /// Boots a guest, makes the network in it if one is given, sets `settings` (`net.mptcp.KEY=VALUE`) on all hosts, and asks.
 pub fn show(
-    guest: &GuestPlan,
+    wanted: &GuestPlan,
     built: &Built,
     topology: Option<&Topology>,
     settings: &[String],
     host: &Host,
     journal: &mut Journal,
 ) -> Result<Vec<HostState>> {
-    let accelerator = steps::accelerator(guest, &built.image, host, journal)?;
-    let spec = steps::spec(guest, accelerator, &journal.tmp()?, host)?;
+    let engine = guest::engine(wanted, &built.image, host, journal)?;
+    let spec = guest::spec(wanted, engine, &journal.tmp()?, host)?;
+    let boot_timeout = wanted.pace(engine).boot_timeout(wanted.boot_timeout);
     let in_the_end = |trouble: Trouble| match trouble {
         Trouble::Guest(why) | Trouble::Timeout(why) => {
             Error::cannot_run(format!("the guest does not answer: {why}"))
         }
         Trouble::Error(error) => error,
     };
-    let mut stage =
-        Stage::open(&[spec], guest.boot_timeout(accelerator), guest.rules, journal).map_err(in_the_end)?;
+    let mut stage = Stage::open(&[spec], boot_timeout, wanted.rules, journal).map_err(in_the_end)?;
     let asked = ask(topology, settings, &mut stage, journal);
     let end = if asked.is_err() { End::Crash("it does not answer") } else { End::Done };
     stage.close(end, journal)?;

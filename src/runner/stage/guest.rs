@@ -38,12 +38,12 @@ impl Guest {
             session,
             up: false,
             started: Instant::now(),
-            binds: spec.binds(),
+            binds: spec.machine.root.binds(),
             watch: Watch::default(),
             expected: None,
             leaving: None,
             hangs: false,
-            symbols: spec.kernel.join("System.map"),
+            symbols: spec.machine.kernel.join("System.map"),
             leaks_since: None,
         }
     }

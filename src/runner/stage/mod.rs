@@ -110,10 +110,10 @@ impl Stage {
         let mut guests = Vec::new();
         for (spec, id) in specs.iter().zip(first..) {
             let console = format!("console-{id}.log");
-            let accelerator = if spec.kvm { "kvm" } else { "tcg" }.to_owned();
+            let accelerator = spec.backend.accelerator().to_owned();
             let log = journal.path().join(&console);
             journal.add(Event::VmStarted { vm: id, accelerator, console })?;
-            let session = Session::start(spec, id, &log, sender.clone())?;
+            let session = Session::start(spec, &[], id, &log, sender.clone())?;
             guests.push(Guest::new(id, session, spec));
         }
         let mut stage = Self {

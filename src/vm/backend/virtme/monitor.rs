@@ -1,7 +1,8 @@
 //! QEMU's monitor: what it knows of a guest that says nothing any more. Protocol: QMP, `docs/interop/qmp-spec` of QEMU.
 
-use super::socket::Listener;
+use super::super::Monitor;
 use crate::error::{Error, Result};
+use crate::vm::socket::Listener;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
@@ -9,29 +10,37 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 /// How long QEMU may take to answer.
-const PATIENCE: Duration = Duration::from_secs(3);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What is asked for: commands for a human, as there are no others for this.
 const QUESTIONS: [&str; 3] = ["info status", "info cpus", "info registers -a"];
 
 /// The end of the monitor that QEMU connects to.
 #[derive(Debug)]
-pub(super) struct Monitor {
+pub(super) struct Qmp {
     listener: Listener,
 }
 
-impl Monitor {
+impl Qmp {
     /// QEMU will connect to this, which does not block.
     pub fn new(listener: Listener) -> Self {
         Self { listener }
     }
 
-    /// The state of the virtual CPUs, as text. `symbols` is the kernel's `System.map`, if there is one.
-    pub fn examine(&self, symbols: Option<&str>) -> Result<String> {
+    fn connection(&self) -> Result<UnixStream> {
+        let deadline = Instant::now() + ANSWER_TIMEOUT;
+        self.listener
+            .accept(|| Instant::now() >= deadline)
+            .ok_or_else(|| Error::cannot_run("QEMU did not connect its monitor"))
+    }
+}
+
+impl Monitor for Qmp {
+    fn examine(&self, symbols: Option<&str>) -> Result<String> {
         let failed = |error: std::io::Error| Error::cannot_run(format!("QEMU does not answer: {error}"));
         let stream = self.connection()?;
-        stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
-        stream.set_write_timeout(Some(PATIENCE)).map_err(failed)?;
+        stream.set_read_timeout(Some(ANSWER_TIMEOUT)).map_err(failed)?;
+        stream.set_write_timeout(Some(ANSWER_TIMEOUT)).map_err(failed)?;
         let mut writer = stream.try_clone().map_err(failed)?;
         let mut reader = BufReader::new(stream);
         ask(&mut writer, &mut reader, &json!({ "execute": "qmp_capabilities" })).map_err(failed)?;
@@ -47,13 +56,6 @@ impl Monitor {
             let _ = writeln!(text, "== where the CPUs are\n{}", located(&text, symbols));
         }
         Ok(text)
-    }
-
-    fn connection(&self) -> Result<UnixStream> {
-        let deadline = Instant::now() + PATIENCE;
-        self.listener
-            .accept(|| Instant::now() >= deadline)
-            .ok_or_else(|| Error::cannot_run("QEMU did not connect its monitor"))
     }
 }
 

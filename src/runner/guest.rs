@@ -1,0 +1,108 @@
+//! The guests of a step: what the plan leaves open about them, decided by what the machine can do.
+
+use super::{Host, Journal, links};
+use crate::doctor::{self, Scope};
+use crate::error::{Error, Result};
+use crate::plan::{BackendPlan, Engine, GuestPlan, VirtmeFacts, VirtmePlan};
+use crate::process::{Identity, mount_namespace};
+use crate::settings::Auto;
+use crate::vm::Spec;
+use crate::vm::accel::Accelerator;
+use crate::vm::backend::virtme::{BOOT_PROGRAMS, Filesystem, Hiding, virtiofs};
+use std::path::{Path, PathBuf};
+
+/// The engine for guests with this kernel image: what was asked for, or what works.
+pub fn engine(guest: &GuestPlan, image: &Path, host: &Host, journal: &mut Journal) -> Result<Engine> {
+    match guest.engine() {
+        Auto::Given(engine) => Ok(engine),
+        Auto::Auto => accelerator(image, host, journal).map(Engine::Virtme),
+    }
+}
+
+fn accelerator(image: &Path, host: &Host, journal: &mut Journal) -> Result<Accelerator> {
+    let scope = Scope {
+        cache: &host.cache,
+        venv: &host.venv,
+        work: None,
+        image: Some(image),
+        reprobe: false,
+        with: &[],
+    };
+    if let Some(answer) = doctor::accelerator(&scope)? {
+        return Ok(answer.accelerator);
+    }
+    journal.warn(
+        "the kernel comes up neither with KVM nor without within the probe's time",
+        Some("going on without KVM; choose with --accelerator".to_owned()),
+    )?;
+    Ok(Accelerator::Tcg)
+}
+
+/// The guest as its backend starts it; `tmp` is for the backend's temporary files.
+pub fn spec(guest: &GuestPlan, engine: Engine, tmp: &Path, host: &Host) -> Result<Spec> {
+    let BackendPlan::Virtme(virtme) = &guest.backend;
+    let facts = VirtmeFacts {
+        filesystem: filesystem(virtme, guest, tmp)?,
+        hiding: if virtme.lean { hiding(&guest.root.dir)? } else { None },
+    };
+    let mut failed = None;
+    let mut spec = guest.spec(engine, facts, tmp, |path| match links::plain(path, &host.cache) {
+        Ok(path) => path,
+        Err(error) => {
+            failed = Some(error);
+            path.to_owned()
+        }
+    });
+    spec.machine.append.splice(..0, checkers(&guest.kernel));
+    failed.map_or(Ok(spec), Err)
+}
+
+/// Parameters of the kernel in this build directory without which a checker of it is silent after its first report.
+fn checkers(kernel: &Path) -> Vec<String> {
+    let config = std::fs::read_to_string(kernel.join(".config")).unwrap_or_default();
+    let kasan = config.lines().any(|line| line == "CONFIG_KASAN=y");
+    kasan.then(|| "kasan_multi_shot".to_owned()).into_iter().collect()
+}
+
+/// How the guest is to see the host's files.
+fn filesystem(virtme: &VirtmePlan, guest: &GuestPlan, tmp: &Path) -> Result<Filesystem> {
+    let cached = guest.root.cached;
+    if !virtme.wants_virtiofs(cached) {
+        return Ok(Filesystem::NineP { cached });
+    }
+    match virtiofs::obstacle(&guest.kernel, tmp) {
+        None => Ok(Filesystem::Virtiofs),
+        Some(_) if virtme.filesystem == Auto::Auto => Ok(Filesystem::NineP { cached }),
+        Some(why) => Err(Error::cannot_run(format!("guests cannot have virtiofs: {why}"))
+            .hint("see what is missing: vmptcp doctor; or let vmptcp choose: vm.filesystem = \"auto\"")),
+    }
+}
+
+/// What a guest with this root would run while it boots and can do without, and how that is kept from it; none where
+/// that is not possible, and it boots with all of it.
+fn hiding(root: &Path) -> Result<Option<Hiding>> {
+    let mut files: Vec<PathBuf> =
+        BOOT_PROGRAMS.iter().filter_map(|program| root.join(program).canonicalize().ok()).collect();
+    files.sort();
+    files.dedup();
+    if files.is_empty() {
+        return Ok(None);
+    }
+    Ok(mount_namespace(Identity::Ourselves)?.map(|namespace| Hiding { namespace, files }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kasan_is_told_to_report_more_than_once_where_the_kernel_has_it() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(checkers(dir.path()), [""; 0]);
+        let config = dir.path().join(".config");
+        std::fs::write(&config, "# CONFIG_KASAN is not set\nCONFIG_KASAN_GENERIC=y\n").unwrap();
+        assert_eq!(checkers(dir.path()), [""; 0]);
+        std::fs::write(&config, "CONFIG_HAVE_ARCH_KASAN=y\nCONFIG_KASAN=y\n").unwrap();
+        assert_eq!(checkers(dir.path()), ["kasan_multi_shot"]);
+    }
+}
