@@ -88,6 +88,6 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
         let _ = writeln!(text, "\n{}: {state}", clean(&outcome.config.display().to_string()));
         console::out(&text)?;
     }
-    proof.verdict()?;
+    kconfig::verdict(proof)?;
     Ok(ExitCode::Passed as u8)
 }

@@ -41,7 +41,7 @@ const ESSENTIAL: [(&str, Value); 3] =
 /// One of the project's own fragments.
 pub fn own_fragment(name: &str) -> Option<Fragment> {
     let (name, text) = OWN.iter().find(|(known, _)| *known == name)?;
-    Some(Fragment { by: Asker::Vmptcp, label: format!("kconfig/{name}.config"), text: (*text).to_owned() })
+    Some(Fragment { by: Asker::Tool, label: format!("kconfig/{name}.config"), text: (*text).to_owned() })
 }
 
 /// The names of the project's own fragments.
@@ -157,7 +157,7 @@ fn essential(asked: &[kconfig::Request]) -> Vec<kconfig::Request> {
     let missing =
         ESSENTIAL.iter().filter(|(symbol, _)| !asked.iter().any(|request| request.symbol == *symbol));
     let label = "without it there is nothing to test".to_owned();
-    let origin = kconfig::Origin { by: Asker::Vmptcp, label, line: None };
+    let origin = kconfig::Origin { by: Asker::Tool, label, line: None };
     let request = |(symbol, value): &(&str, Value)| kconfig::Request {
         symbol: (*symbol).to_owned(),
         value: value.clone(),
@@ -230,7 +230,7 @@ fn virtme_symbols(context: &Context, tree: &Tree) -> Result<Fragment> {
     let name = format!("virtme-symbols-{}.config", hash::of(identity(&tool).as_bytes()).short());
     let remembered = context.cache()?.join(name);
     if let Ok(text) = std::fs::read_to_string(&remembered) {
-        return Ok(Fragment { by: Asker::Vmptcp, label: "virtme-ng".to_owned(), text });
+        return Ok(Fragment { by: Asker::Tool, label: "virtme-ng".to_owned(), text });
     }
     let fragment = kconfig::virtme_symbols(&tool, tree.root())?;
     if let Some(dir) = remembered.parent() {

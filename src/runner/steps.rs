@@ -127,7 +127,7 @@ fn proved(outcome: &kconfig::Outcome, journal: &mut Journal) -> Result<((), Step
         let text = format!("{} symbols did not take\n{}", warnings.len(), kconfig::render(warnings));
         journal.warn(text.trim_end(), None)?;
     }
-    if let Err(error) = proof.verdict() {
+    if let Err(error) = kconfig::verdict(proof) {
         let reasons = kconfig::render(proof.of(Severity::Error));
         let hint = error.remedy().unwrap_or_default().to_owned();
         return Err(Error::build(format!("{error}\n{}", reasons.trim_end())).hint(hint));

@@ -1,20 +1,19 @@
 //! Runs the tree's own kconfig, out of the tree, and proves what came out of it.
 
-use super::dotconfig::{DotConfig, assignment};
-use super::fragment::{Asker, Fragment, Parsed, Request, Value};
-use super::lang::{Architecture, Kconfig, read};
-use super::merge::{Merged, merge};
 use super::needs::needs;
-use super::proof::Proof;
 use super::remedy::{self, Resolved};
 use super::stamp::{Stamp, State};
-use super::verify::{Expectations, verify};
 use crate::error::{Error, IoContext, Kind, Result};
 use crate::kernel::alias::Alias;
 use crate::kernel::environment::{MakeEnvironment, check_localversion};
 use crate::process::{Cmd, describe};
 use crate::text::decode;
 use crate::text::file;
+use kconfig::dotconfig::assignment;
+use kconfig::lang::{Architecture, Kconfig, read};
+use kconfig::{
+    Asker, DotConfig, Excuse, Expectations, Fragment, Merged, Parsed, Proof, Request, Value, merge, verify,
+};
 use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 
@@ -170,7 +169,7 @@ fn parsed(config: &[u8]) -> DotConfig {
     DotConfig::parse(&decode(config))
 }
 
-fn requests(sources: &[Source]) -> Result<(Vec<Request>, Vec<super::Excuse>)> {
+fn requests(sources: &[Source]) -> Result<(Vec<Request>, Vec<Excuse>)> {
     let mut all = Parsed::default();
     for source in sources {
         match source {

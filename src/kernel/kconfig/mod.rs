@@ -1,6 +1,6 @@
 //! The kernel's configuration: asked for in fragments, resolved by the tree's own kconfig, then proved.
 //!
-//! [`configure`] is the whole way; everything else is a pure step of it:
+//! [`configure`] is the whole way; what of it needs no tool and no tree is in the crate `kconfig`:
 //!
 //! ```text
 //! fragments -> requests -> merged -> (make) .config -> verify, against the tree's Kconfig files -> Proof -> render
@@ -9,26 +9,31 @@
 //! ```
 
 mod configure;
-mod dotconfig;
-mod explain;
-mod fragment;
-pub mod lang;
-mod merge;
 mod needs;
-mod proof;
-mod purpose;
 mod remedy;
-mod render;
-mod solve;
 mod stamp;
-mod verify;
 mod virtme;
 
+pub use ::kconfig::lang;
+pub use ::kconfig::{Asker, Fragment, Mismatch, Origin, Proof, Request, Severity, Value, render};
 pub use configure::{Base, ConfigureRequest, Outcome, Source, commands_of, configure, current};
-pub use dotconfig::DotConfig;
-pub use fragment::{Asker, Excuse, Fragment, Origin, Parsed, Request, Value};
-pub use merge::{Merged, Override, merge};
-pub use proof::{Mismatch, Proof, Reason, Remedy, Selector, Settable, Severity, SymbolState, Unmet};
-pub use render::render;
-pub use verify::{Expectations, verify};
 pub use virtme::virtme_symbols;
+
+use crate::error::{Error, Result};
+use ::kconfig::Malformed;
+
+/// Fails with a build error that names the symbols if there is an error among the mismatches.
+pub fn verdict(proof: &Proof) -> Result<()> {
+    let names = proof.errors();
+    if names.is_empty() {
+        return Ok(());
+    }
+    Err(Error::build(format!("the configuration lacks what was asked for: {}", names.join(", ")))
+        .hint("see why, and what to do about each: vmptcp config"))
+}
+
+impl From<Malformed> for Error {
+    fn from(malformed: Malformed) -> Self {
+        Self::usage(malformed.message).hint(malformed.remedy)
+    }
+}

@@ -1,16 +1,16 @@
 //! Flags that help a request that did not take. They are proposed from the Kconfig files, and named only after the tree's
 //! own kconfig has shown that they do.
 
-use super::dotconfig::DotConfig;
-use super::explain::{Explainer, tristate};
-use super::fragment::{Asker, Origin, Request, Value, number};
-use super::lang::{Kconfig, SymbolType, Tristate};
-use super::merge::{Merged, merge};
-use super::proof::{Mismatch, Proof, Reason, Remedy, Severity};
-use super::solve::{Asks, Solver};
-use super::verify::{is_granted, is_met};
 use crate::error::Result;
 use crate::process::quote;
+use kconfig::explain::{Explainer, tristate};
+use kconfig::fragment::number;
+use kconfig::lang::{Kconfig, SymbolType, Tristate};
+use kconfig::solve::{Asks, Solver};
+use kconfig::{
+    Asker, DotConfig, Merged, Mismatch, Origin, Proof, Reason, Remedy, Request, Severity, Value, is_granted,
+    is_met, merge,
+};
 
 /// How often a proposal is mended with what kconfig made of it.
 const ROUNDS: usize = 3;
@@ -121,7 +121,7 @@ fn solve(request: &Request, resolved: &Resolved) -> Option<Asks> {
     let explainer = Explainer::new(resolved.merged, resolved.config, resolved.kconfig);
     // Not what the tree must have, not what vmptcp has on, and not what the request itself is.
     let refuses = |name: &str, value: &Value| {
-        let held = explainer.asked.get(name).map(|(held, _)| held);
+        let held = explainer.asked(name);
         let ours = held.is_some_and(|held| held.origin.by != Asker::User && !value.meets(&held.value));
         (ours && *value == Value::No)
             || resolved.required.iter().any(|demand| demand.symbol == name && !value.meets(&demand.value))

@@ -7,13 +7,12 @@
 //! trusted.
 
 use super::configure::{Base, ConfigureRequest, Source};
-use super::fragment::{Asker, Request};
-use super::lang::Architecture;
-use super::proof::Proof;
 use crate::error::{Error, IoContext, Result};
 use crate::process::{Cmd, find, identity};
 use crate::text::file;
 use crate::text::hash::{self, Digest, Key};
+use kconfig::lang::Architecture;
+use kconfig::{Asker, Proof, Request};
 use serde::{Deserialize, Serialize};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -39,7 +38,7 @@ pub(super) struct State {
 }
 
 impl State {
-    /// As things are now; `files` are those that [`super::lang::read`] reads.
+    /// As things are now; `files` are those that [`kconfig::lang::read`] reads.
     pub(super) fn of(request: &ConfigureRequest, files: Vec<PathBuf>) -> Self {
         Self {
             format: FORMAT,

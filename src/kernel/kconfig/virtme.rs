@@ -1,8 +1,8 @@
 //! The symbols that virtme itself needs.
 
-use super::fragment::{Asker, Fragment};
 use crate::error::Result;
 use crate::process::Cmd;
+use kconfig::{Asker, Fragment};
 use std::path::Path;
 
 /// Asks `virtme-configkernel` (at `tool`) which symbols it needs, for a guest that is built from `tree`. It is a Python
@@ -12,5 +12,5 @@ pub fn virtme_symbols(tool: &Path, tree: &Path) -> Result<Fragment> {
         let error = error.context("cannot ask virtme-ng which kernel symbols it needs");
         error.hint("see whether it is too old, and install another one privately: vmptcp doctor --fix")
     })?;
-    Ok(Fragment { by: Asker::Vmptcp, label: "virtme-ng".to_owned(), text })
+    Ok(Fragment { by: Asker::Tool, label: "virtme-ng".to_owned(), text })
 }

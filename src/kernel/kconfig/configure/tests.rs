@@ -1,3 +1,4 @@
+use super::super::verdict;
 use super::*;
 use std::os::unix::fs::MetadataExt;
 
@@ -69,7 +70,7 @@ fn what_did_not_change_is_known_without_make_and_keeps_its_proof() {
     let first = sandbox.configure();
     assert!(first.changed && first.resolved);
     assert_eq!((first.proof.requested, first.proof.granted), (2, 1));
-    assert!(first.proof.verdict().unwrap_err().to_string().contains("CONFIG_DENIED"));
+    assert!(verdict(&first.proof).unwrap_err().to_string().contains("CONFIG_DENIED"));
     let again = sandbox.configure();
     assert_eq!(again, Outcome { changed: false, resolved: false, ..first });
     assert_eq!(sandbox.runs(), 1);
@@ -103,8 +104,7 @@ fn ask(sandbox: &mut Sandbox, tree: &str, own: &str) {
     let fragment = |by, text: &str| Fragment { by, label: format!("{by:?}"), text: text.to_owned() };
     let tree = fragment(Asker::Tree, tree);
     sandbox.request.required = tree.parse().unwrap().requests;
-    sandbox.request.sources =
-        [tree, fragment(Asker::Vmptcp, own)].into_iter().map(Source::Fragment).collect();
+    sandbox.request.sources = [tree, fragment(Asker::Tool, own)].into_iter().map(Source::Fragment).collect();
 }
 
 #[test]
@@ -121,15 +121,15 @@ fn what_the_tree_asks_for_gets_what_it_needs_from_vmptcp_but_not_from_the_user()
     ask(&mut sandbox, "CONFIG_LOOP=m\n", "# CONFIG_BLOCK is not set\n# CONFIG_LOOP is not set\n");
     let proof = sandbox.configure().proof;
     assert_eq!(sandbox.config(), "CONFIG_LOOP=m\nCONFIG_BLOCK=y\nCONFIG_TARGET=y\n");
-    assert!(proof.verdict().is_ok() && sandbox.runs() == 2, "{proof:?}");
+    assert!(verdict(&proof).is_ok() && sandbox.runs() == 2, "{proof:?}");
     let added: Vec<_> =
         proof.added.iter().map(|added| format!("{}: {}", added.symbol, added.origin)).collect();
     assert_eq!(added, ["BLOCK: CONFIG_LOOP of Tree:1 needs it", "TARGET: CONFIG_LOOP of Tree:1 needs it"]);
     // The user's word is the last one, and the error says so.
     sandbox.request.sources.push(Source::Symbol(Request::from_flag("-d", "BLOCK", Value::No).unwrap()));
     let proof = sandbox.configure().proof;
-    assert!(proof.verdict().unwrap_err().to_string().ends_with("CONFIG_LOOP"));
-    assert!(super::super::render(&proof.mismatches).contains("turned off in -d on the command line"));
+    assert!(verdict(&proof).unwrap_err().to_string().ends_with("CONFIG_LOOP"));
+    assert!(kconfig::render(&proof.mismatches).contains("turned off in -d on the command line"));
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn real_tree() {
     let paths = variable("VMPTCP_FRAGMENTS");
     let fragments = std::env::split_paths(&paths).map(|path| {
         let label = path.file_name().unwrap().to_string_lossy().into_owned();
-        Source::Fragment(Fragment { by: Asker::Vmptcp, label, text: std::fs::read_to_string(path).unwrap() })
+        Source::Fragment(Fragment { by: Asker::Tool, label, text: std::fs::read_to_string(path).unwrap() })
     });
     let tree = PathBuf::from(variable("VMPTCP_TREE"));
     let selftests = tree.join("tools/testing/selftests/net/mptcp/config");
@@ -226,7 +226,7 @@ fn real_tree() {
         println!("changed {changed}, resolved {resolved}, {:?}", start.elapsed());
         println!("{} of {} granted", outcome.proof.granted, outcome.proof.requested);
         if resolved {
-            println!("{}", super::super::render(&outcome.proof.mismatches));
+            println!("{}", kconfig::render(&outcome.proof.mismatches));
         }
     }
     let start = std::time::Instant::now();

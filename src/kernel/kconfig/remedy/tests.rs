@@ -1,7 +1,6 @@
-use super::super::fragment::Fragment;
-use super::super::lang::{Architecture, read};
-use super::super::verify::{Expectations, verify};
 use super::*;
+use kconfig::lang::{Architecture, read};
+use kconfig::{Expectations, Fragment, verify};
 
 const KCONFIG: &str = r#"
 config MODULES
@@ -120,7 +119,7 @@ fn shown(own: &str, user: &str) -> String {
     };
     let required = parse(Asker::Tree, "CONFIG_CRC=m");
     let own = format!("CONFIG_MODULES=y\nCONFIG_CRC=m\nCONFIG_NONE=y\nCONFIG_RATE_100=y\n{own}");
-    let merged = merge(parse(Asker::Vmptcp, &own).into_iter().chain(parse(Asker::User, user)));
+    let merged = merge(parse(Asker::Tool, &own).into_iter().chain(parse(Asker::User, user)));
     let config = resolve(&merged, &kconfig);
     let expect = Expectations { required: &required, ..Expectations::default() };
     let mut proof = verify(&merged, &config, &kconfig, &expect);

@@ -1,6 +1,6 @@
 //! A resolved `.config`.
 
-use super::fragment::{Value, is_symbol, unset};
+use crate::fragment::{Value, is_symbol, unset};
 use std::collections::HashMap;
 
 /// Every symbol that a `.config` mentions.
@@ -28,7 +28,7 @@ impl DotConfig {
 }
 
 /// The symbol and value of a line, as far as it is one of `.config`.
-pub(super) fn assignment(line: &str) -> Option<(&str, Value)> {
+pub fn assignment(line: &str) -> Option<(&str, Value)> {
     if let Some(symbol) = unset(line) {
         return Some((symbol, Value::No));
     }

@@ -1,21 +1,21 @@
 //! Why a symbol did not take the value that was asked for.
 
-use super::dotconfig::DotConfig;
-use super::fragment::{Request, Value, number};
-use super::lang::{Definition, Expr, Kconfig, Symbol, SymbolType, Tristate, Values};
-use super::merge::Merged;
-use super::proof::{Reason, Selector, Settable, SymbolState, Unmet};
+use crate::dotconfig::DotConfig;
+use crate::fragment::{Request, Value, number};
+use crate::lang::{Definition, Expr, Kconfig, Symbol, SymbolType, Tristate, Values};
+use crate::merge::Merged;
+use crate::proof::{Reason, Selector, Settable, SymbolState, Unmet};
 use std::collections::HashMap;
 
 /// How far a value is followed to the compiler's answer: in the trees it is two or three steps.
 const COMPUTED_DEPTH: usize = 5;
 
 /// All that an explanation draws on.
-pub(super) struct Explainer<'a> {
+pub struct Explainer<'a> {
     config: &'a DotConfig,
-    pub(super) kconfig: &'a Kconfig,
+    pub(crate) kconfig: &'a Kconfig,
     /// The request that holds for a symbol, and its place among all that hold.
-    pub(super) asked: HashMap<&'a str, (&'a Request, usize)>,
+    pub(crate) asked: HashMap<&'a str, (&'a Request, usize)>,
 }
 
 impl Values for Explainer<'_> {
@@ -34,7 +34,8 @@ impl Values for Explainer<'_> {
     }
 }
 
-pub(super) fn tristate(value: &Value) -> Option<Tristate> {
+/// How much of a symbol a value is; `None` for a number or a string.
+pub fn tristate(value: &Value) -> Option<Tristate> {
     match value {
         Value::No => Some(Tristate::No),
         Value::Module => Some(Tristate::Module),
@@ -44,14 +45,15 @@ pub(super) fn tristate(value: &Value) -> Option<Tristate> {
 }
 
 impl<'a> Explainer<'a> {
-    pub(super) fn new(merged: &'a Merged, config: &'a DotConfig, kconfig: &'a Kconfig) -> Self {
+    /// From what was asked for, what came of it, and what the tree has.
+    pub fn new(merged: &'a Merged, config: &'a DotConfig, kconfig: &'a Kconfig) -> Self {
         let asked = merged.requests.iter().enumerate();
         let asked = asked.map(|(order, request)| (request.symbol.as_str(), (request, order))).collect();
         Self { config, kconfig, asked }
     }
 
     /// Why `request` came out as `actual`, which is not what it asked for.
-    pub(super) fn reason(&self, request: &Request, actual: &Value) -> Reason {
+    pub fn reason(&self, request: &Request, actual: &Value) -> Reason {
         let name = request.symbol.as_str();
         let Some(symbol) = self.kconfig.symbol(name) else {
             return Reason::Unknown { nearest: self.kconfig.nearest(name).map(str::to_owned) };
@@ -63,6 +65,11 @@ impl<'a> Explainer<'a> {
             (Some(asked), Some(actual)) if actual > asked => self.why_stronger(name, symbol, asked),
             (asked, _) => self.why_weaker(request, symbol, asked),
         }
+    }
+
+    /// The request that holds for a symbol.
+    pub fn asked(&self, symbol: &str) -> Option<&'a Request> {
+        self.asked.get(symbol).map(|(request, _)| *request)
     }
 
     fn why_stronger(&self, name: &str, symbol: &Symbol, asked: Tristate) -> Reason {
@@ -169,7 +176,7 @@ impl<'a> Explainer<'a> {
         })
     }
 
-    pub(super) fn range(&self, symbol: &Symbol) -> Option<(String, String)> {
+    pub(crate) fn range(&self, symbol: &Symbol) -> Option<(String, String)> {
         let (low, high, _) = symbol.ranges.iter().find(|(_, _, condition)| self.holds(condition.as_ref()))?;
         let bound = |bound: &Expr| match bound {
             Expr::Symbol(name) => self.text(name),
@@ -187,7 +194,7 @@ impl<'a> Explainer<'a> {
     }
 
     /// How far the prompt of any of its definitions lets it be set; `None` if that hangs on a macro.
-    pub(super) fn visibility(&self, symbol: &Symbol) -> Option<Tristate> {
+    pub fn visibility(&self, symbol: &Symbol) -> Option<Tristate> {
         let mut best = Some(Tristate::No);
         for definition in symbol.definitions.iter().filter(|definition| definition.prompt.is_some()) {
             let visible = and(conditions(definition).map(|expr| expr.evaluate(self)));
@@ -201,8 +208,8 @@ impl<'a> Explainer<'a> {
     }
 
     /// Those who select `name` with a strength that `wanted` accepts.
-    pub(super) fn selectors(&self, name: &str, wanted: impl Fn(Tristate) -> bool) -> Vec<Selector> {
-        let strength = |select: &&super::lang::Select| {
+    pub(crate) fn selectors(&self, name: &str, wanted: impl Fn(Tristate) -> bool) -> Vec<Selector> {
+        let strength = |select: &&crate::lang::Select| {
             let symbol = self.kconfig.symbol(&select.by);
             let definition = symbol.and_then(|symbol| symbol.definitions.get(select.definition));
             let conditions =
@@ -304,7 +311,7 @@ impl<'a> Explainer<'a> {
 }
 
 /// All that must hold for the prompt of a definition to be shown.
-pub(super) fn conditions(definition: &Definition) -> impl Iterator<Item = &Expr> {
+pub(crate) fn conditions(definition: &Definition) -> impl Iterator<Item = &Expr> {
     let around = definition.depends.iter().chain(&definition.visible).map(AsRef::as_ref);
     around.chain(definition.prompt.iter().filter_map(|prompt| prompt.condition.as_ref()))
 }
@@ -347,15 +354,15 @@ fn fits(kind: SymbolType, value: &Value) -> bool {
 }
 
 /// True if nobody can set a symbol: it follows from others.
-pub(super) fn has_no_prompt(symbol: &Symbol) -> bool {
+pub(crate) fn has_no_prompt(symbol: &Symbol) -> bool {
     symbol.definitions.iter().all(|definition| definition.prompt.is_none())
 }
 
-pub(super) fn is_bool(symbol: &Symbol) -> bool {
+pub(crate) fn is_bool(symbol: &Symbol) -> bool {
     symbol.kind == Some(SymbolType::Bool)
 }
 
-fn written(default: &super::lang::Default) -> String {
+fn written(default: &crate::lang::Default) -> String {
     match &default.condition {
         Some(condition) => format!("{} if {condition}", default.value),
         None => default.value.to_string(),

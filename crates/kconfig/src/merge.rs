@@ -1,6 +1,6 @@
 //! Requests of many fragments, merged: the last one for a symbol wins.
 
-use super::fragment::{Asker, Request};
+use crate::fragment::{Asker, Request, Value};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -22,17 +22,20 @@ pub struct Merged {
     pub overrides: Vec<Override>,
 }
 
-/// Merges requests in the order in which they were made. What vmptcp itself asks for never weakens what the tree asked
-/// for before.
+/// Merges requests in the order in which they were made. What the tool asks for never weakens what the tree asked for
+/// before.
 pub fn merge(requests: impl IntoIterator<Item = Request>) -> Merged {
     let mut held: HashMap<String, (usize, Request)> = HashMap::new();
     let mut replaced = Vec::new();
+    // What the tree asks for, as long as the user does not ask for something else.
+    let mut demands: HashMap<String, Value> = HashMap::new();
     for (now, request) in requests.into_iter().enumerate() {
-        let weaker = |held: &Request| {
-            let both = (held.origin.by, request.origin.by) == (Asker::Tree, Asker::Vmptcp);
-            both && !request.value.meets(&held.value)
-        };
-        if held.get(&request.symbol).is_some_and(|(_, held)| weaker(held)) {
+        match request.origin.by {
+            Asker::Tree => drop(demands.insert(request.symbol.clone(), request.value.clone())),
+            Asker::User => drop(demands.remove(&request.symbol)),
+            Asker::Tool => {}
+        }
+        if demands.get(&request.symbol).is_some_and(|demand| !request.value.meets(demand)) {
             replaced.push((now, request));
         } else if let Some(earlier) = held.insert(request.symbol.clone(), (now, request)) {
             replaced.push(earlier);
@@ -58,8 +61,8 @@ impl Merged {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fragment::Fragment;
     use super::*;
+    use crate::fragment::Fragment;
 
     fn merged(texts: &[&str]) -> Merged {
         merged_from('a', texts)
@@ -70,7 +73,7 @@ mod tests {
         merge(texts.iter().zip(first..).flat_map(|(text, name)| {
             let by = match name {
                 't' => Asker::Tree,
-                'v' => Asker::Vmptcp,
+                'v' => Asker::Tool,
                 _ => Asker::User,
             };
             Fragment { by, label: name.to_string(), text: (*text).to_owned() }.parse().unwrap().requests

@@ -10,7 +10,6 @@
 //! says that it does no harm if this symbol does not take, and why. If it does not, that is a note which carries this
 //! reason instead of a warning or an error, whichever fragment asked for it.
 
-use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -18,8 +17,10 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Asker {
-    /// vmptcp: a fragment of its own, or virtme-ng's list. It gives way to what the tree asks for.
-    Vmptcp,
+    /// The tool that configures: a fragment of its own. It gives way to what the tree asks for.
+    // The name in JSON is that of the tool for which this was written.
+    #[serde(rename = "vmptcp")]
+    Tool,
     /// The kernel tree: the config file of its selftests.
     Tree,
     /// The user: a fragment, a setting, a flag.
@@ -191,25 +192,48 @@ pub struct Parsed {
     pub excuses: Vec<Excuse>,
 }
 
+/// A line of a fragment, or a flag, that asks for nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Malformed {
+    /// Where it is, what is wrong with it, and its text. Untrusted.
+    pub message: String,
+    /// What to write.
+    pub remedy: String,
+}
+
+impl Malformed {
+    fn new(message: String, remedy: impl Into<String>) -> Self {
+        Self { message, remedy: remedy.into() }
+    }
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Malformed {}
+
 const EXPECTED: &str = "write CONFIG_NAME=y, =m, =n, a number or a \"string\", or: # CONFIG_NAME is not set";
 
 impl Fragment {
-    /// Parses it; a malformed line is a usage error that names the label, the line and its text.
-    pub fn parse(&self) -> Result<Parsed> {
+    /// Parses it; the error of a malformed line names the label, the line and its text.
+    pub fn parse(&self) -> Result<Parsed, Malformed> {
         let mut parsed = Parsed::default();
         for (line, number) in self.text.lines().zip(1u32..) {
             let line = line.trim_start_matches('\u{feff}').trim();
             let origin = || Origin { by: self.by, label: self.label.clone(), line: Some(number) };
             let malformed =
-                |what: &str| Error::usage(format!("{}:{number}: {what}: {line}", self.label)).hint(EXPECTED);
+                |what: &str| Malformed::new(format!("{}:{number}: {what}: {line}", self.label), EXPECTED);
             if let Some(rest) = line.strip_prefix("#?") {
                 let (symbol, reason) = rest
                     .split_once(':')
                     .map(|(symbol, reason)| (bare(symbol.trim()), reason.trim()))
                     .filter(|(symbol, reason)| is_symbol(symbol) && !reason.is_empty())
                     .ok_or_else(|| {
-                        malformed("not an excuse")
-                            .hint("write #? CONFIG_NAME: why it does no harm if it does not take")
+                        let remedy = "write #? CONFIG_NAME: why it does no harm if it does not take";
+                        Malformed { remedy: remedy.to_owned(), ..malformed("not an excuse") }
                     })?;
                 parsed.excuses.push(Excuse {
                     symbol: symbol.to_owned(),
@@ -239,27 +263,33 @@ impl Fragment {
 
 impl Request {
     /// `-e SYM`, `-d SYM`, `-m SYM`: `option` is the flag as it was given. The `CONFIG_` prefix may be left out.
-    pub fn from_flag(option: &str, symbol: &str, value: Value) -> Result<Self> {
+    pub fn from_flag(option: &str, symbol: &str, value: Value) -> Result<Self, Malformed> {
         let bare = bare(symbol.trim());
         if !is_symbol(bare) {
-            return Err(Error::usage(format!("{option} {symbol}: not the name of a kernel symbol"))
-                .hint(format!("a name has letters, digits and underscores only: {option} MPTCP_IPV6")));
+            return Err(Malformed::new(
+                format!("{option} {symbol}: not the name of a kernel symbol"),
+                format!("a name has letters, digits and underscores only: {option} MPTCP_IPV6"),
+            ));
         }
         let origin = Origin { by: Asker::User, label: format!("{option} on the command line"), line: None };
         Ok(Self { symbol: bare.to_owned(), value, origin })
     }
 
     /// `--set SYM=VALUE`: a value that is not y, m, n, a number or quoted is taken as a string.
-    pub fn from_assignment(option: &str, assignment: &str) -> Result<Self> {
+    pub fn from_assignment(option: &str, assignment: &str) -> Result<Self, Malformed> {
         let Some((symbol, raw)) = assignment.split_once('=') else {
-            return Err(Error::usage(format!("{option} {assignment}: no value"))
-                .hint(format!("write it as {option} {assignment}=VALUE")));
+            return Err(Malformed::new(
+                format!("{option} {assignment}: no value"),
+                format!("write it as {option} {assignment}=VALUE"),
+            ));
         };
         let value = match Value::parse(raw) {
             Some(value) => value,
             None if raw.contains(['\n', '\r']) => {
-                return Err(Error::usage(format!("{option} {symbol}: the value has more than one line"))
-                    .hint("kernel symbols hold one line"));
+                return Err(Malformed::new(
+                    format!("{option} {symbol}: the value has more than one line"),
+                    "kernel symbols hold one line",
+                ));
             }
             None => Value::Str(raw.replace('\\', "\\\\").replace('"', "\\\"")),
         };
@@ -268,7 +298,7 @@ impl Request {
 }
 
 /// The symbol of a `# CONFIG_X is not set` line.
-pub(super) fn unset(line: &str) -> Option<&str> {
+pub(crate) fn unset(line: &str) -> Option<&str> {
     let mut words = line.strip_prefix('#')?.split_whitespace();
     let symbol = words.next()?.strip_prefix("CONFIG_")?;
     (is_symbol(symbol) && words.eq(["is", "not", "set"])).then_some(symbol)
@@ -278,7 +308,7 @@ fn bare(symbol: &str) -> &str {
     symbol.strip_prefix("CONFIG_").unwrap_or(symbol)
 }
 
-pub(super) fn is_symbol(name: &str) -> bool {
+pub(crate) fn is_symbol(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
@@ -291,7 +321,7 @@ fn is_number(raw: &str) -> bool {
 }
 
 /// The number that a raw value stands for, if it fits; decimal, or hexadecimal with `0x`.
-pub(super) fn number(raw: &str) -> Option<i128> {
+pub fn number(raw: &str) -> Option<i128> {
     let (sign, digits) = raw.strip_prefix('-').map_or((1, raw), |digits| (-1, digits));
     let value = match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
         Some(hex) => i128::from_str_radix(hex, 16).ok()?,
@@ -317,7 +347,7 @@ fn ends_before_its_quote(inner: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Parsed> {
+    fn parse(text: &str) -> Result<Parsed, Malformed> {
         Fragment { by: Asker::User, label: "my.config".into(), text: text.into() }.parse()
     }
 
@@ -369,7 +399,7 @@ mod tests {
         my.config:1: not the name of a symbol: CONFIG_A B=y
         my.config:1: not an excuse: #? CONFIG_X
         "#);
-        assert_eq!(parse("CONFIG_A").unwrap_err().remedy(), Some(EXPECTED));
+        assert_eq!(parse("CONFIG_A").unwrap_err().remedy, EXPECTED);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Whether a request came to nothing because a later one ruled it out: then that was on purpose.
 
-use super::explain::{Explainer, conditions, is_bool, tristate};
-use super::fragment::Request;
-use super::lang::{Definition, Expr, Symbol, Tristate, Values};
+use crate::explain::{Explainer, conditions, is_bool, tristate};
+use crate::fragment::Request;
+use crate::lang::{Definition, Expr, Symbol, Tristate, Values};
 use std::collections::HashMap;
 
 /// How far a chain of dependencies is followed.
@@ -22,7 +22,7 @@ struct Search<'a> {
 impl Explainer<'_> {
     /// True if `request` cannot take because a request that was made later turned off what it needs, made a module of it,
     /// or chose another member of its choice.
-    pub(super) fn off_on_purpose(&self, request: &Request) -> bool {
+    pub(crate) fn off_on_purpose(&self, request: &Request) -> bool {
         let Some((held, order)) = self.asked.get(request.symbol.as_str()) else { return false };
         let Some(asked) = tristate(&held.value).filter(|asked| *asked > Tristate::No) else { return false };
         let mut search = Search { explainer: self, request, order: *order, known: HashMap::new() };

@@ -3,7 +3,7 @@
 use super::expr::Expr;
 use super::lexer::{Statements, Token, tokens};
 use super::model::{Choice, Default, Definition, Kconfig, Place, Prompt, Select, SymbolType};
-use crate::text::decode;
+use shown::decode;
 use std::collections::HashSet;
 use std::path::{Component, Path};
 use std::sync::Arc;

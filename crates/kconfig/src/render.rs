@@ -1,8 +1,8 @@
 //! Mismatches as text for a person.
 
-use super::fragment::{Asker, Request, Value};
-use super::proof::{Mismatch, Reason, Remedy, Selector, Settable, Severity, SymbolState, Unmet};
-use crate::text::Shown;
+use crate::fragment::{Asker, Request, Value};
+use crate::proof::{Mismatch, Reason, Remedy, Selector, Settable, Severity, SymbolState, Unmet};
+use shown::Shown;
 use std::fmt::Write;
 
 /// How many symbols are listed where there may be hundreds.

@@ -1,8 +1,8 @@
 //! What has to be asked for so that a symbol takes, as far as the Kconfig files tell: a proposal, for kconfig to try.
 
-use super::explain::{Explainer, conditions, has_no_prompt, is_bool};
-use super::fragment::Value;
-use super::lang::{Definition, Expr, Operator, Symbol, Tristate, Values};
+use crate::explain::{Explainer, conditions, has_no_prompt, is_bool};
+use crate::fragment::Value;
+use crate::lang::{Definition, Expr, Operator, Symbol, Tristate, Values};
 use std::cell::Cell;
 use std::collections::HashMap;
 
@@ -19,10 +19,10 @@ const SELECTORS_LIMIT: usize = 24;
 const MACHINE: &str = "64BIT";
 
 /// What to ask for, in this order.
-pub(super) type Asks = Vec<(String, Value)>;
+pub type Asks = Vec<(String, Value)>;
 
 /// A search for what a symbol needs, from the configuration that an [`Explainer`] knows.
-pub(super) struct Solver<'a> {
+pub struct Solver<'a> {
     explainer: &'a Explainer<'a>,
     /// True for what may not be changed to this value.
     refuses: &'a dyn Fn(&str, &Value) -> bool,
@@ -52,17 +52,18 @@ impl Values for View<'_> {
 }
 
 impl<'a> Solver<'a> {
-    pub(super) fn new(explainer: &'a Explainer<'a>, refuses: &'a dyn Fn(&str, &Value) -> bool) -> Self {
+    /// A search that leaves alone whatever `refuses` holds of: symbol, and the value that it would get.
+    pub fn new(explainer: &'a Explainer<'a>, refuses: &'a dyn Fn(&str, &Value) -> bool) -> Self {
         Self { explainer, refuses, looks: Cell::new(0) }
     }
 
     /// What to ask for so that `name` is at least `needed`.
-    pub(super) fn reach(&self, name: &str, needed: Tristate) -> Option<Asks> {
+    pub fn reach(&self, name: &str, needed: Tristate) -> Option<Asks> {
         self.raise(&Plan::default(), name, needed, DEPTH_LIMIT).map(|plan| plan.asks)
     }
 
     /// What to ask for so that a number or a string can have this value: by its prompt, or where it follows from others.
-    pub(super) fn give(&self, name: &str, value: &Value) -> Option<Asks> {
+    pub fn give(&self, name: &str, value: &Value) -> Option<Asks> {
         let symbol = self.explainer.kconfig.symbol(name)?;
         let start = Plan::default();
         let plans = symbol.definitions.iter().filter_map(|definition| {

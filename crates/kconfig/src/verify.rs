@@ -1,11 +1,11 @@
 //! Compares what was asked for with what the tree's kconfig made of it.
 
-use super::dotconfig::DotConfig;
-use super::explain::Explainer;
-use super::fragment::{Asker, Excuse, Request, Value};
-use super::lang::Kconfig;
-use super::merge::Merged;
-use super::proof::{Mismatch, Proof, Reason, Severity};
+use crate::dotconfig::DotConfig;
+use crate::explain::Explainer;
+use crate::fragment::{Asker, Excuse, Request, Value};
+use crate::lang::Kconfig;
+use crate::merge::Merged;
+use crate::proof::{Mismatch, Proof, Reason, Severity};
 
 /// What matters how much.
 #[derive(Debug, Clone, Copy, Default)]
@@ -44,12 +44,12 @@ fn compare(asked: &Value, actual: Option<&Value>) -> Compared {
 }
 
 /// True if `config` has exactly what is asked for.
-pub(super) fn is_granted(request: &Request, config: &DotConfig) -> bool {
+pub fn is_granted(request: &Request, config: &DotConfig) -> bool {
     compare(&request.value, config.get(&request.symbol)) == Compared::Same
 }
 
 /// True if `config` has at least what is asked for.
-pub(super) fn is_met(request: &Request, config: &DotConfig) -> bool {
+pub fn is_met(request: &Request, config: &DotConfig) -> bool {
     compare(&request.value, config.get(&request.symbol)) != Compared::Weaker
 }
 

@@ -253,7 +253,7 @@ fn is_constant(name: &str) -> bool {
 
 /// Kconfig compares as numbers where both sides are numbers.
 fn number(text: &str) -> Option<i128> {
-    super::super::fragment::number(text)
+    crate::fragment::number(text)
 }
 
 /// As in a Kconfig file, with no more parentheses than it needs.
