@@ -16,9 +16,9 @@ use crate::kernel::build::{self, BuildRequest};
 use crate::kernel::kconfig::{self, ConfigureRequest};
 use crate::process::Cmd;
 use crate::settings::Auto;
-use crate::suite::selftests::COLLECTION;
-use crate::suite::{Selection, Timeouts};
+use crate::suite::{Conditions, SUITES, Selection, Site, Suite, Timeouts};
 use play::PlayPlan;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -36,7 +36,7 @@ pub struct Plan {
 pub enum Step {
     /// Resolve the kernel's configuration, and prove it.
     Configure(ConfigureRequest),
-    /// Build the kernel and the selftests.
+    /// Build the kernel, and what the suites need beside it.
     Build(BuildRequest),
     /// Run tests in guests.
     Test(Box<TestPlan>),
@@ -57,11 +57,11 @@ pub struct TestPlan {
     pub repeat: u32,
     /// Start nothing more after the first that fails.
     pub fail_fast: bool,
-    /// What is skipped fails.
-    pub all_features: bool,
-    /// Whether the tests are told that the machine is slow.
+    /// Under which conditions they run.
+    pub conditions: Conditions,
+    /// Whether the machine counts as slow.
     pub slow: Auto<bool>,
-    /// Variables for the tests.
+    /// Variables for the tests, which the user set.
     pub env: Vec<(String, String)>,
     /// The guests to run them in.
     pub guest: GuestPlan,
@@ -78,8 +78,15 @@ pub struct TestPlan {
 pub struct KnownSubtests {
     /// The file.
     pub path: PathBuf,
-    /// What the names depend on: the selftests' files and the variables that they are given.
-    pub key: String,
+    /// What the names depend on, by suite: its files, and the variables that it is given.
+    pub keys: BTreeMap<&'static str, String>,
+}
+
+impl KnownSubtests {
+    /// What the names of a suite's subtests depend on.
+    pub fn key_of(&self, suite: &Suite) -> &str {
+        self.keys.get(suite.id).map_or("", String::as_str)
+    }
 }
 
 impl Step {
@@ -89,7 +96,7 @@ impl Step {
             Self::Configure(_) => "configure",
             Self::Build(_) => "build",
             Self::Test(_) => "test",
-            Self::Play(plan) => plan.suite.as_str(),
+            Self::Play(plan) => plan.suite.id,
         }
     }
 }
@@ -98,6 +105,18 @@ impl Plan {
     /// The names of the steps.
     pub fn names(&self) -> Vec<String> {
         self.steps.iter().map(|step| step.name().to_owned()).collect()
+    }
+
+    /// The suites that it runs.
+    pub fn suites(&self) -> impl Iterator<Item = &'static Suite> {
+        let of = |step: &Step| -> Vec<&'static Suite> {
+            match step {
+                Step::Test(plan) => plan.suites().collect(),
+                Step::Play(plan) => vec![plan.suite],
+                Step::Configure(_) | Step::Build(_) => Vec::new(),
+            }
+        };
+        self.steps.iter().flat_map(of)
     }
 
     /// What kind of run it makes: what it tests, or else its last step. See [`TestPlan::choice`].
@@ -160,15 +179,31 @@ impl TestPlan {
             Auto::Auto => "# as many guests as the host carries:".to_owned(),
         });
         lines.push(spec.backend.command(&spec.machine, "SOCKET").to_string());
-        lines.push(format!(
-            "# in the guest, in {COLLECTION} of the installed selftests, each with a time limit:"
-        ));
-        let times = if self.repeat > 1 { format!("   # {} times", self.repeat) } else { String::new() };
-        lines.extend(self.selections.iter().map(|selection| {
-            let test = &selection.test;
-            let command = Cmd::new(format!("./{}", test.program)).args(&test.args);
-            format!("{command}{times}")
-        }));
+        for suite in self.suites() {
+            let place = suite.needs.collection;
+            let place = place.map(|place| format!(", in {place} of the installed selftests"));
+            let place = place.unwrap_or_default();
+            lines.push(format!("# in the guest{place}, each with a time limit:"));
+            lines.extend(self.of_suite(suite).map(|selection| self.command_line(selection)));
+        }
         lines
+    }
+
+    fn command_line(&self, selection: &Selection) -> String {
+        let test = &selection.test;
+        let argv = (test.suite.start)(test, Site::default()).argv;
+        let (program, args) = argv.split_first().map_or(("", &[][..]), |(program, args)| (program, args));
+        let times = if self.repeat > 1 { format!("   # {} times", self.repeat) } else { String::new() };
+        format!("{}{times}", Cmd::new(program).args(args))
+    }
+
+    /// The suites that the tests belong to, in the order in which they run.
+    pub fn suites(&self) -> impl Iterator<Item = &'static Suite> {
+        SUITES.iter().copied().filter(|suite| self.of_suite(suite).next().is_some())
+    }
+
+    /// The tests of a suite.
+    pub fn of_suite(&self, suite: &Suite) -> impl Iterator<Item = &Selection> {
+        self.selections.iter().filter(move |selection| selection.test.suite == suite)
     }
 }

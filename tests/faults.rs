@@ -184,7 +184,7 @@ fn tests_are_started_as_kselftest_starts_them() {
         ],
         30,
     );
-    let place = Path::new(&scripts.orders.directory).to_owned();
+    let place = scripts.orders.directory_of(&vmptcp::suite::selftests::SUITE);
     let mode = |name: &str, mode| {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
         fs::set_permissions(place.join(name), mode).expect("a mode");

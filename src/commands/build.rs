@@ -5,7 +5,10 @@ use super::flags::BuildFlags;
 use super::inputs;
 use super::pipeline::Target;
 use crate::error::Result;
+use crate::event::DEFAULT_SUITE;
+use crate::kernel::kconfig::Source;
 use crate::plan::{Plan, Step};
+use crate::suite::{Suite, find};
 
 /// Build the kernel, its modules, headers and the MPTCP selftests
 ///
@@ -24,17 +27,24 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<u8> {
     let target = Target::open(context, args.flags.overrides())?;
-    let plan = plan(context, &target, args.flags.sources()?)?;
+    let suites: Vec<&'static Suite> = find(DEFAULT_SUITE).into_iter().collect();
+    let plan = plan(context, &target, &suites, args.flags.sources()?)?;
     target.carry_out(&plan, &target.sessions(), context)?.into_result()
 }
 
-/// The plan: configure, build.
-pub fn plan(context: &Context, target: &Target, asked: Vec<crate::kernel::kconfig::Source>) -> Result<Plan> {
+/// The plan: configure, build, with what these suites need.
+pub fn plan(
+    context: &Context,
+    target: &Target,
+    suites: &[&'static Suite],
+    asked: Vec<Source>,
+) -> Result<Plan> {
+    let Target { tree, work, loaded, .. } = target;
     Ok(Plan {
         notes: Vec::new(),
         steps: vec![
-            Step::Configure(inputs::configure(context, &target.tree, &target.work, &target.loaded, asked)?),
-            Step::Build(inputs::build(context, &target.tree, &target.work, &target.loaded)?),
+            Step::Configure(inputs::configure(context, tree, work, loaded, suites, asked)?),
+            Step::Build(inputs::build(context, tree, work, loaded, suites)?),
         ],
     })
 }

@@ -38,7 +38,7 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<u8> {
     let target = Target::open(context, args.flags.overrides())?;
     let request =
-        inputs::configure(context, &target.tree, &target.work, &target.loaded, args.flags.sources()?)?;
+        inputs::configure(context, &target.tree, &target.work, &target.loaded, &[], args.flags.sources()?)?;
     let mut proved = None;
     let ended = target.journaled(
         vec!["configure".to_owned()],

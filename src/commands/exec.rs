@@ -121,7 +121,7 @@ pub(super) fn kernel(
 }
 
 fn build_it(context: &Context, target: &Target, flags: &GuestFlags, journal: &mut Journal) -> Result<Built> {
-    let plan = super::build::plan(context, target, flags.sources()?)?;
+    let plan = super::build::plan(context, target, &[], flags.sources()?)?;
     steps::prepare(&plan, journal)
 }
 

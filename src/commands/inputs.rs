@@ -10,6 +10,7 @@ use crate::kernel::kconfig::{self, Asker, ConfigureRequest, Fragment, Source, Va
 use crate::kernel::{Flavour, Tree, Variant, WorkDir};
 use crate::process::identity;
 use crate::settings::{Base, Ccache, Loaded, Origin, Settings, Variant as Named};
+use crate::suite::Suite;
 use crate::text::decode;
 use crate::text::{file, hash};
 use std::num::NonZero;
@@ -73,12 +74,13 @@ pub fn ask_for(variant: Variant, settings: &mut Settings) {
     kernel.uml = variant.uml;
 }
 
-/// How the kernel of `tree` is to be configured. `asked` are the symbols of the command line.
+/// How the kernel of `tree` is to be configured, so that these suites can run. `asked` are the symbols of the command line.
 pub fn configure(
     context: &Context,
     tree: &Tree,
     work: &WorkDir,
     loaded: &Loaded,
+    suites: &[&'static Suite],
     asked: Vec<Source>,
 ) -> Result<ConfigureRequest> {
     let settings = &loaded.settings;
@@ -93,6 +95,11 @@ pub fn configure(
     required.extend(essential(&required));
     let mut fragments = vec![selftests];
     fragments.extend(own_names(variant, tree, &settings.kernel.base).into_iter().filter_map(own_fragment));
+    for name in suites.iter().flat_map(|suite| suite.needs.fragments) {
+        let Some(fragment) = own_fragment(name) else { continue };
+        required.extend(not_waived(&fragment)?);
+        fragments.push(fragment);
+    }
     if variant.uml {
         fragments = fragments.into_iter().map(Fragment::built_in).collect();
     } else {
@@ -141,6 +148,15 @@ fn own_names(variant: Variant, tree: &Tree, base: &Base) -> Vec<&'static str> {
     own
 }
 
+/// The symbols that a suite's fragment sets and does not waive: without them the suite cannot run.
+fn not_waived(fragment: &Fragment) -> Result<Vec<kconfig::Request>> {
+    let parsed = fragment.parse()?;
+    let waived = |request: &kconfig::Request| {
+        request.value == Value::No || parsed.excuses.iter().any(|excuse| excuse.symbol == request.symbol)
+    };
+    Ok(parsed.requests.iter().filter(|request| !waived(request)).cloned().collect())
+}
+
 /// The name of a fragment in the settings as it was written, if it was a name and no path, and no file has it: settings make
 /// paths of names.
 fn bare_name<'p>(context: &Context, loaded: &Loaded, path: &'p Path) -> Option<&'p Path> {
@@ -166,8 +182,18 @@ fn essential(asked: &[kconfig::Request]) -> Vec<kconfig::Request> {
     missing.map(request).collect()
 }
 
-/// How it is to be built.
-pub fn build(context: &Context, tree: &Tree, work: &WorkDir, loaded: &Loaded) -> Result<BuildRequest> {
+/// How it is to be built, with what these suites need.
+pub fn build(
+    context: &Context,
+    tree: &Tree,
+    work: &WorkDir,
+    loaded: &Loaded,
+    suites: &[&'static Suite],
+) -> Result<BuildRequest> {
+    let mut collections: Vec<String> =
+        suites.iter().filter_map(|suite| suite.needs.collection).map(str::to_owned).collect();
+    collections.sort();
+    collections.dedup();
     let kernel = &loaded.settings.kernel;
     let variant = variant(&loaded.settings);
     let out = work.build_dir(&variant.to_string());
@@ -183,7 +209,7 @@ pub fn build(context: &Context, tree: &Tree, work: &WorkDir, loaded: &Loaded) ->
         variant,
         jobs: kernel.jobs.map_or_else(doctor::cores, NonZero::get) as usize,
         ccache: build::use_ccache(ccache, &out)?,
-        selftests: true,
+        collections,
         make_variables: if variant.gcov { counted_files(tree, variant)? } else { Vec::new() },
         environment: context.make_environment()?,
         out,

@@ -22,6 +22,7 @@ pub mod settings;
 pub mod shell;
 pub mod source;
 pub mod stop;
+mod suites;
 pub mod test;
 pub mod topology;
 pub mod validate;

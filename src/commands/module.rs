@@ -10,7 +10,7 @@ use crate::plan::Step;
 use crate::plan::play::{Kind, Modules, Piece};
 use crate::report::console;
 use crate::report::text::clean;
-use crate::suite::Suite;
+use crate::suite::module;
 use crate::suite::module::Param;
 use crate::suite::sample::{Expect, USUAL_SECONDS};
 use crate::text::decode;
@@ -100,8 +100,8 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
             modules.params.extend(params.clone());
         }
     }
-    let mut plan = super::build::plan(context, &target, args.guest.sources()?)?;
-    plan.steps.push(Step::Play(play(context, &target, Suite::Modules, pieces)?));
+    let mut plan = super::build::plan(context, &target, &[&module::SUITE], args.guest.sources()?)?;
+    plan.steps.push(Step::Play(play(context, &target, &module::SUITE, pieces)?));
     if args.dry_run {
         console::out(&plan.render())?;
         return Ok(ExitCode::Passed as u8);
@@ -117,7 +117,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
 
 /// The step for the project's own modules.
 pub(super) fn step(context: &Context, target: &Target) -> Result<Step> {
-    play(context, target, Suite::Modules, own_pieces(context, target)?).map(Step::Play)
+    play(context, target, &module::SUITE, own_pieces(context, target)?).map(Step::Play)
 }
 
 fn own_pieces(context: &Context, target: &Target) -> Result<Vec<Piece>> {

@@ -3,14 +3,14 @@
 use super::context::Context;
 use super::flags::{Asked, RunFlags};
 use super::pipeline::Target;
-use super::{module, sample, source, test};
+use super::{build, module, sample, source, suites, test};
 use crate::error::{ExitCode, Result};
-use crate::plan::Step;
+use crate::plan::{Plan, Step};
 use crate::process::Cmd;
 use crate::report::console;
 use crate::report::text::clean;
 use crate::settings;
-use crate::suite::Suite;
+use crate::suite::{Lab, SUITES, Selection, Suite, Tests, find};
 
 /// Go from a tree to a verdict
 ///
@@ -30,10 +30,10 @@ pub struct Args {
     dry_run: bool,
     /// Run only these suites: selftests, samples, modules
     #[arg(long, value_name = "SUITE", value_delimiter = ',', value_parser = suite)]
-    only: Vec<Suite>,
+    only: Vec<&'static Suite>,
     /// Leave these suites out
     #[arg(long, value_name = "SUITE", value_delimiter = ',', value_parser = suite, conflicts_with = "only")]
-    skip: Vec<Suite>,
+    skip: Vec<&'static Suite>,
     #[command(flatten)]
     flags: RunFlags,
     #[command(flatten)]
@@ -52,30 +52,63 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
         None => source::obtain_for_run(context)?,
     };
     let target = Target::of(context, tree, flags()?)?;
-    let mut plan = test::plan(context, &target, &[], &[], args.asked.sources()?)?;
-    if !args.wants(Suite::Selftests) {
-        plan.steps.retain(|step| !matches!(step, Step::Test(_)));
-    }
-    if args.wants(Suite::Samples) {
-        plan.steps.push(sample::step(context, &target)?);
-    }
-    if args.wants(Suite::Modules) {
-        plan.steps.push(module::step(context, &target)?);
-    }
+    let plan = plan(args, context, &target)?;
     sample::finish(context, &target, &plan, args.dry_run, args.flags.tests.json)
 }
 
+/// The plan: configure, build, test, and the labs.
+fn plan(args: &Args, context: &Context, target: &Target) -> Result<Plan> {
+    let wanted: Vec<&'static Suite> = SUITES.iter().copied().filter(|suite| args.wants(suite)).collect();
+    let (mut suites, mut steps, mut notes) = (Vec::new(), Vec::new(), Vec::new());
+    if wanted.iter().any(|suite| suite.is_listed()) {
+        let (selections, choice, said) = selections(args, target)?;
+        let tests = test::tests(context, target, selections, choice)?;
+        suites.extend(tests.suites());
+        steps.push(Step::Test(Box::new(tests)));
+        notes = said;
+    }
+    for suite in wanted {
+        match suite.tests {
+            Tests::Listed { .. } => continue,
+            Tests::Lab(Lab::Samples) => steps.push(sample::step(context, target)?),
+            Tests::Lab(Lab::Modules) => steps.push(module::step(context, target)?),
+        }
+        suites.push(suite);
+    }
+    let mut plan = build::plan(context, target, &suites, args.asked.sources()?)?;
+    plan.notes = notes;
+    plan.steps.extend(steps);
+    Ok(plan)
+}
+
+/// The tests of the profile that are of the suites that are wanted, and all of a suite that is named and not in the profile;
+/// what chose them, unless it is the profile; and what the user should know.
+fn selections(args: &Args, target: &Target) -> Result<(Vec<Selection>, Option<&'static str>, Vec<String>)> {
+    let (mut selections, mut notes) = suites::selections(target, &[])?;
+    selections.retain(|selection| args.wants(selection.test.suite));
+    let mut choice = None;
+    for suite in args.only.iter().filter(|suite| suite.is_listed()) {
+        if !selections.iter().any(|selection| selection.test.suite == *suite) {
+            let (more, said) = suites::selections(target, &[suite.id.to_owned()])?;
+            selections.extend(more);
+            notes.extend(said);
+            choice = Some("tests");
+        }
+    }
+    Ok((selections, choice, notes))
+}
+
 impl Args {
-    fn wants(&self, suite: Suite) -> bool {
-        (self.only.is_empty() || self.only.contains(&suite)) && !self.skip.contains(&suite)
+    fn wants(&self, suite: &Suite) -> bool {
+        let named = |suites: &[&'static Suite]| suites.contains(&suite);
+        (self.only.is_empty() || named(&self.only)) && !named(&self.skip)
     }
 }
 
 /// Reads the name of a suite, for clap.
-fn suite(text: &str) -> Result<Suite, String> {
-    let names = Suite::ALL.map(Suite::as_str).join(", ");
-    let known = Suite::ALL.into_iter().find(|suite| suite.as_str() == text);
-    known.ok_or_else(|| format!("there is no suite of this name: {names}"))
+fn suite(text: &str) -> Result<&'static Suite, String> {
+    let names = || SUITES.iter().map(|suite| suite.id).collect::<Vec<_>>().join(", ");
+    find(text).ok_or_else(|| format!("there is no suite of this name: {}", names()))
 }
 
 /// The plan as far as it is known before there is a tree.

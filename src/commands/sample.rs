@@ -10,6 +10,7 @@ use crate::plan::{Plan, Step};
 use crate::report::console;
 use crate::report::text::clean;
 use crate::settings::{self, Loaded, SampleFile};
+use crate::suite::sample;
 use crate::suite::sample::{Declared, Expect, USUAL_SECONDS};
 use crate::suite::{Pattern, Suite};
 use crate::topology::{CLIENT, Realisation, SERVER, Topology};
@@ -102,9 +103,9 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
         .into_iter()
         .map(|chosen| piece(chosen, &args.expect, how, &target.loaded))
         .collect::<Result<_>>()?;
-    let mut plan = super::build::plan(context, &target, args.guest.sources()?)?;
+    let mut plan = super::build::plan(context, &target, &[&sample::SUITE], args.guest.sources()?)?;
     plan.steps
-        .push(Step::Play(PlayPlan { pcap: args.pcap, ..play(context, &target, Suite::Samples, pieces)? }));
+        .push(Step::Play(PlayPlan { pcap: args.pcap, ..play(context, &target, &sample::SUITE, pieces)? }));
     finish(context, &target, &plan, args.dry_run, args.json)
 }
 
@@ -140,11 +141,16 @@ pub(super) fn step(context: &Context, target: &Target) -> Result<Step> {
     let known = all(&own_dir(target), &target.loaded)?;
     let piece = |sample| piece(Chosen::known(sample), &[], Realisation::Namespaces, &target.loaded);
     let pieces = known.into_iter().map(piece).collect::<Result<_>>()?;
-    play(context, target, Suite::Samples, pieces).map(Step::Play)
+    play(context, target, &sample::SUITE, pieces).map(Step::Play)
 }
 
 /// What is played, with the guests of the settings.
-pub(super) fn play(context: &Context, target: &Target, suite: Suite, pieces: Vec<Piece>) -> Result<PlayPlan> {
+pub(super) fn play(
+    context: &Context,
+    target: &Target,
+    suite: &'static Suite,
+    pieces: Vec<Piece>,
+) -> Result<PlayPlan> {
     let guest = target.guest(context)?.with_steady_files();
     let cpus = target.loaded.settings.vm.cpus.map(std::num::NonZero::get).into();
     let test = &target.loaded.settings.test;

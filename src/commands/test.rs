@@ -2,21 +2,18 @@
 
 use super::context::Context;
 use super::flags::{Asked, RunFlags};
-use super::inputs;
 use super::pipeline::{Ended, Target};
-use crate::error::{Error, ExitCode, IoContext, Result};
+use super::suites;
+use crate::error::{Error, ExitCode, Result};
+use crate::event::DEFAULT_SUITE;
 use crate::kernel::kconfig::Source;
-use crate::plan::{FleetPlan, KnownSubtests, Plan, Step, TestPlan};
+use crate::plan::{FleetPlan, Plan, Step, TestPlan};
 use crate::report::{console, json, text};
 use crate::runner::remembered;
-use crate::settings::{self, Auto, Slow};
-use crate::suite::selftests::{self, Listing};
-use crate::suite::{Profile, Selection, Timeouts, select, shard};
-use crate::text::decode;
-use crate::text::hash::Key;
+use crate::settings::{Auto, Slow};
+use crate::suite::{Conditions, Listing, SUITES, Selection, Suite, TestCase, Timeouts};
 use std::fmt::Write as _;
 use std::num::NonZero;
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// How long a test may take that its suite does not limit.
@@ -70,88 +67,92 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
 pub fn plan(
     context: &Context,
     target: &Target,
-    filters: &[String],
+    words: &[String],
     arguments: &[String],
     asked: Vec<Source>,
 ) -> Result<Plan> {
-    let settings = &target.loaded.settings;
-    let (selections, notes) = selections(target, filters, arguments)?;
-    let env = variables(&settings.test);
-    let known = known_subtests(target, &env)?;
-    remembered::read(&known.path).check(&selections, &known.key)?;
-    let explicit = match settings.test.timeout {
+    let (mut selections, notes) = suites::selections(target, words)?;
+    give(&mut selections, arguments)?;
+    let choice = if words.is_empty() { None } else { Some("tests") };
+    let tests = tests(context, target, selections, choice)?;
+    let suites: Vec<&'static Suite> = tests.suites().collect();
+    let mut plan = super::build::plan(context, target, &suites, asked)?;
+    plan.notes = notes;
+    plan.steps.push(Step::Test(Box::new(tests)));
+    Ok(plan)
+}
+
+/// How these tests are run. `choice` is what chose them; none for the profile.
+pub(super) fn tests(
+    context: &Context,
+    target: &Target,
+    selections: Vec<Selection>,
+    choice: Option<&str>,
+) -> Result<TestPlan> {
+    let settings = &target.loaded.settings.test;
+    let env: Vec<(String, String)> =
+        settings.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    let conditions = Conditions {
+        flaky_counts: !settings.ignore_flaky,
+        all_features: settings.all_features,
+        ..Conditions::default()
+    };
+    let known = suites::known_subtests(target, &selections, conditions, &env)?;
+    remembered::read(&known.path).check(&selections, |suite| known.key_of(suite))?;
+    let explicit = match settings.timeout {
         Auto::Auto => None,
         Auto::Given(time) => Some(time.as_secs()),
     };
-    let choice =
-        if filters.is_empty() { format!("profile {}", profile(target)?.name) } else { "tests".to_owned() };
-    let tests = TestPlan {
+    let choice = match choice {
+        Some(choice) => choice.to_owned(),
+        None => format!("profile {}", target.loaded.profile()?.0),
+    };
+    Ok(TestPlan {
         selections,
         choice,
         timeouts: Timeouts::of_suite(CAP).or_explicit(explicit)?,
-        repeat: settings.test.repeat.get(),
-        fail_fast: settings.test.fail_fast,
-        all_features: settings.test.all_features,
-        slow: match settings.test.slow {
+        repeat: settings.repeat.get(),
+        fail_fast: settings.fail_fast,
+        conditions,
+        slow: match settings.slow {
             Slow::Auto => Auto::Auto,
             Slow::Yes => Auto::Given(true),
             Slow::No => Auto::Given(false),
         },
         env,
         guest: target.guest(context)?.with_steady_files(),
-        fleet: FleetPlan {
-            vms: settings.vm.count.map(NonZero::get).into(),
-            cpus: settings.vm.cpus.map(NonZero::get).into(),
-            shards: settings.test.shards,
-            fresh: settings.test.fresh_vm,
-            confirm: settings.test.confirm,
-            until_fail: settings.test.until_fail,
-            stress: settings.test.stress,
-        },
+        fleet: fleet(target),
         history: target.work.root().join("durations.json"),
         known,
-    };
-    Ok(Plan {
-        notes,
-        steps: vec![
-            Step::Configure(inputs::configure(context, &target.tree, &target.work, &target.loaded, asked)?),
-            Step::Build(inputs::build(context, &target.tree, &target.work, &target.loaded)?),
-            Step::Test(Box::new(tests)),
-        ],
     })
 }
 
-/// The variables that the tests are given: what the user sets wins.
-fn variables(settings: &settings::Test) -> Vec<(String, String)> {
-    let mut env: Vec<(String, String)> =
-        settings.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-    let ours = [
-        ("SELFTESTS_MPTCP_LIB_OVERRIDE_FLAKY", !settings.ignore_flaky),
-        ("SELFTESTS_MPTCP_LIB_EXPECT_ALL_FEATURES", settings.all_features),
-    ];
-    for (name, _) in ours.into_iter().filter(|(_, wanted)| *wanted) {
-        if !env.iter().any(|(known, _)| known == name) {
-            env.push((name.to_owned(), "1".to_owned()));
-        }
+/// How many guests, and what each of them is for.
+fn fleet(target: &Target) -> FleetPlan {
+    let (vm, test) = (&target.loaded.settings.vm, &target.loaded.settings.test);
+    FleetPlan {
+        vms: vm.count.map(NonZero::get).into(),
+        cpus: vm.cpus.map(NonZero::get).into(),
+        shards: test.shards,
+        fresh: test.fresh_vm,
+        confirm: test.confirm,
+        until_fail: test.until_fail,
+        stress: test.stress,
     }
-    env
 }
 
-/// Where the subtests of the tree's selftests, as they are now, are remembered.
-fn known_subtests(target: &Target, env: &[(String, String)]) -> Result<KnownSubtests> {
-    let dir = target.tree.root().join("tools/testing/selftests").join(selftests::COLLECTION);
-    let mut files: Vec<PathBuf> =
-        std::fs::read_dir(&dir).doing("read", &dir)?.flatten().map(|entry| entry.path()).collect();
-    files.sort();
-    let mut key = Key::new("subtests");
-    for (name, value) in env {
-        key = key.field(name).field(value);
+/// Gives arguments to the one test that is chosen.
+fn give(selections: &mut [Selection], arguments: &[String]) -> Result<()> {
+    if arguments.is_empty() {
+        return Ok(());
     }
-    for file in files.iter().filter(|file| file.is_file()) {
-        let content = std::fs::read(file).doing("read", file)?;
-        key = key.field(file.file_name().unwrap_or_default().as_encoded_bytes()).field(content);
-    }
-    Ok(KnownSubtests { path: target.work.root().join("subtests.json"), key: key.digest().to_string() })
+    let [selection] = selections else {
+        let names: Vec<&str> = selections.iter().map(|selection| &selection.test.name[..]).collect();
+        let wrong = format!("arguments for a script, but {} tests: {}", names.len(), names.join(", "));
+        return Err(Error::usage(wrong).hint("choose one: vmptcp test NAME -- ARGS"));
+    };
+    selection.test.args = arguments.to_vec();
+    Ok(())
 }
 
 /// Carries the plan out, shows the verdict, and returns the exit code.
@@ -171,84 +172,43 @@ pub(super) fn show(context: &Context, ended: &Ended, as_json: bool) -> Result<()
     console::out(&ending)
 }
 
-/// The tests of the tree, as its Makefile and its files have them.
-pub fn listing(target: &Target) -> Result<Listing> {
-    let dir = target.tree.root().join("tools/testing/selftests").join(selftests::COLLECTION);
-    let read = |name: &str| std::fs::read(dir.join(name)).map(|bytes| decode(&bytes).into_owned());
-    let makefile = read("Makefile").doing("read", dir.join("Makefile"))?;
-    let settings = read("settings").ok();
-    let files: Vec<String> = std::fs::read_dir(&dir)
-        .doing("read", &dir)?
-        .flatten()
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .collect();
-    let mut listing = selftests::list(&makefile, settings.as_deref(), &files)?;
-    for test in &mut listing.tests {
-        // A program that is no script has no source of its name here; then it has no groups either.
-        let text = read(&test.program).unwrap_or_default();
-        test.groups = shard::groups(&text);
-        test.captures = selftests::captures(&text, |other| read(other).ok());
-    }
-    Ok(listing)
-}
-
-/// The tests that were asked for, and what the user should know about that.
-fn selections(
-    target: &Target,
-    filters: &[String],
-    arguments: &[String],
-) -> Result<(Vec<Selection>, Vec<String>)> {
-    let Listing { tests, mut notes } = listing(target)?;
-    let mut selections = if filters.is_empty() {
-        let (selections, more) = profile(target)?.select(&tests)?;
-        notes.extend(more);
-        selections
-    } else {
-        select(filters, &tests)?
-    };
-    if !arguments.is_empty() {
-        let [selection] = &mut selections[..] else {
-            let names: Vec<&str> = selections.iter().map(|selection| &selection.test.name[..]).collect();
-            return Err(Error::usage(format!(
-                "arguments for a script, but {} tests: {}",
-                names.len(),
-                names.join(", ")
-            ))
-            .hint("choose one: vmptcp test NAME -- ARGS"));
-        };
-        selection.test.args = arguments.to_vec();
-    }
-    Ok((selections, notes))
-}
-
-fn profile(target: &Target) -> Result<Profile> {
-    let (name, profile) = target.loaded.profile()?;
-    let filters: Vec<&str> = profile.tests.iter().map(String::as_str).collect();
-    Ok(Profile::new(name, &filters))
-}
-
+/// The tests that there are, or that are asked for, and which of them are in the profile.
 fn list(target: &Target, args: &Args) -> Result<String> {
-    let listing = listing(target)?;
-    let chosen = if args.filters.is_empty() {
-        listing.tests.clone()
+    let mut notes = Vec::new();
+    let chosen: Vec<TestCase> = if args.filters.is_empty() {
+        let mut all = Vec::new();
+        for suite in SUITES {
+            match suites::listing(target, suite) {
+                // A tree need not have all of them.
+                Err(_) if suite.id != DEFAULT_SUITE => {}
+                listing => {
+                    let Listing { tests, notes: more } = listing?;
+                    all.extend(tests);
+                    notes.extend(more);
+                }
+            }
+        }
+        all
     } else {
-        select(&args.filters, &listing.tests)?.into_iter().map(|selection| selection.test).collect()
+        let (selections, more) = suites::selections(target, &args.filters)?;
+        notes = more;
+        selections.into_iter().map(|selection| selection.test).collect()
     };
-    let in_profile: Vec<String> = profile(target)?
-        .select(&listing.tests)
-        .map(|(selections, _)| selections.into_iter().map(|selection| selection.test.name).collect())
-        .unwrap_or_default();
+    let profile = suites::selections(target, &[]).map(|(selections, _)| selections).unwrap_or_default();
+    let in_profile: Vec<&TestCase> = profile.iter().map(|selection| &selection.test).collect();
     if args.flags.tests.json {
-        let names: Vec<&str> = chosen.iter().map(|test| &test.name[..]).collect();
-        let listed = serde_json::json!({ "tests": names, "profile": in_profile });
+        let names: Vec<String> = chosen.iter().map(TestCase::label).collect();
+        let profile: Vec<String> = in_profile.iter().map(|test| test.label()).collect();
+        let listed = serde_json::json!({ "tests": names, "profile": profile });
         return Ok(crate::text::json(&listed.to_string()) + "\n");
     }
     let mut text = String::new();
     for test in &chosen {
-        let mark = if in_profile.contains(&test.name) { "  (in the profile)" } else { "" };
-        let _ = writeln!(text, "{}{mark}", test.name);
+        let is_in = in_profile.iter().any(|other| other.label() == test.label());
+        let mark = if is_in { "  (in the profile)" } else { "" };
+        let _ = writeln!(text, "{}{mark}", test.words());
     }
-    for note in &listing.notes {
+    for note in &notes {
         let _ = writeln!(text, "note: {note}");
     }
     Ok(text)

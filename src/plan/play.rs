@@ -16,7 +16,7 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 pub struct PlayPlan {
     /// What they are.
-    pub suite: Suite,
+    pub suite: &'static Suite,
     /// In order.
     pub pieces: Vec<Piece>,
     /// The guests.

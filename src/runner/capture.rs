@@ -1,12 +1,11 @@
 //! The output of one test: raw to disk, TAP to a file of its own, results to whoever wants them.
 
 use super::log::CappedLog;
-use super::skips::{self, Skips};
 use crate::error::Result;
 use crate::event::{Outcome, Subtest};
 use crate::process::LINE_LIMIT;
-use crate::suite::Selection;
 use crate::suite::known::nearest_first;
+use crate::suite::{self, Ended, Remarks, Selection, Suite};
 use crate::text::decode;
 use ktap::{Parser, Paths, TestResult};
 use std::path::Path;
@@ -51,7 +50,7 @@ pub(super) struct Capture {
     /// The names of the subtests that ran and were not asked for.
     left_out: Vec<String>,
     /// What it said of what it skipped.
-    skips: Skips,
+    remarks: Remarks,
     /// Nothing may be skipped.
     all_features: bool,
     /// What is left of [`RESULTS`]; none once it is used up: from there on results are only in the raw output.
@@ -60,7 +59,7 @@ pub(super) struct Capture {
 
 impl Capture {
     /// `raw` and `tap` are the files to write; with `all_features` a skip is a failure.
-    pub fn create(raw: &Path, tap: &Path, all_features: bool) -> Result<Self> {
+    pub fn create(suite: &Suite, raw: &Path, tap: &Path, all_features: bool) -> Result<Self> {
         Ok(Self {
             raw: CappedLog::create(raw)?,
             tap: CappedLog::create(tap)?,
@@ -74,7 +73,7 @@ impl Capture {
             last_line: String::new(),
             counted: Vec::new(),
             left_out: Vec::new(),
-            skips: Skips::default(),
+            remarks: Remarks::new(suite.output.marks),
             all_features,
             budget: Some(RESULTS),
         })
@@ -107,7 +106,7 @@ impl Capture {
             let text = decode(&line[..line.len().min(120)]);
             text.trim().clone_into(&mut self.last_line);
         }
-        self.skips.see(&decode(&line[..line.len().min(1000)]));
+        self.remarks.see(&decode(&line[..line.len().min(1000)]));
         if self.budget.is_none() {
             return Ok(());
         }
@@ -196,19 +195,19 @@ impl Capture {
             self.waiting.extract_if(.., |result| all || paths.is_final(result.group)).collect::<Vec<_>>();
         for result in ready {
             let printed = self.paths.label(&result);
-            let name = selection.test.subtest_name(&printed).to_owned();
+            let name = (selection.test.suite.output.subtest)(&selection.test, &printed).to_owned();
             if !selection.counts(&name) {
                 self.left_out.push(name);
                 continue;
             }
             let (mut outcome, mut reason) = (Outcome::from(result.outcome), result.reason);
             if outcome == Outcome::Fail {
-                reason = reason.or_else(|| self.skips.of_failed(&name));
+                reason = reason.or_else(|| self.remarks.of_failed(&name));
             }
             if outcome == Outcome::Skip {
-                reason = reason.or_else(|| self.skips.of_subtest(&name));
+                reason = reason.or_else(|| self.remarks.of_subtest(&name));
                 if self.all_features {
-                    (outcome, reason) = skips::not_allowed(outcome, reason);
+                    (outcome, reason) = suite::not_allowed(outcome, reason);
                 }
             }
             self.counted.push((name.clone(), outcome, result.flaky_ignored));
@@ -241,37 +240,20 @@ impl Capture {
     /// The verdict on a test that ended by itself with `exit_code`, and the reason where it is not plain.
     pub fn verdict(&self, exit_code: i32, selection: &Selection) -> (Outcome, Option<String>) {
         let bad = self.counted.iter().filter(|(_, outcome, flaky)| !outcome.is_ok() && !flaky).count();
-        let skipped = |why: Option<String>| {
-            let why = why.filter(|why| !why.is_empty()).or_else(|| self.skips.of_the_test());
-            if self.all_features { skips::not_allowed(Outcome::Skip, why) } else { (Outcome::Skip, why) }
-        };
-        match exit_code {
-            4 if bad == 0 => return skipped(self.skipped.clone()),
-            126 | 127 => {
-                let why =
-                    format!("exit code {exit_code}: it, or a program that it needs, could not be started");
-                return (Outcome::Error, Some(why));
-            }
-            _ => {}
-        }
-        if selection.subtests.is_some() {
-            return self.verdict_on_some(bad, selection);
-        }
-        // A shell exits with 2 on an error of syntax: only what is no script means the rest of kselftest's exit codes.
-        let script = Path::new(&selection.test.program).extension().is_some_and(|kind| kind == "sh");
-        match exit_code {
-            0 if self.counted.is_empty() && self.skipped.is_some() => skipped(self.skipped.clone()),
-            0 if bad > 0 => (Outcome::Fail, Some(format!("exit code 0, but {bad} of its subtests failed"))),
-            0 if self.serious => {
-                (Outcome::Fail, Some(format!("exit code 0, but {}", self.problems.join("; "))))
-            }
-            0 => (Outcome::Pass, None),
-            // Exit codes of kselftest: tools/testing/selftests/kselftest.h
-            1 if bad > 0 => (Outcome::Fail, None),
-            1 => (Outcome::Fail, self.skips.missing().or_else(|| Some("exit code 1".to_owned()))),
-            2 if bad == 0 && !script => (Outcome::Xfail, Some("exit code 2".to_owned())),
-            3 if bad == 0 && !script => (Outcome::Xpass, Some("exit code 3".to_owned())),
-            _ => (Outcome::Fail, Some(format!("exit code {exit_code}"))),
+        let (outcome, reason) = (selection.test.suite.judge)(&Ended {
+            test: &selection.test,
+            exit_code,
+            results: self.counted.len(),
+            failed: bad,
+            broken: self.serious.then(|| self.problems.join("; ")),
+            skipped: self.skipped.as_deref(),
+            remarks: &self.remarks,
+        });
+        match outcome {
+            Outcome::Skip if self.all_features => suite::not_allowed(outcome, reason),
+            Outcome::Skip | Outcome::Error => (outcome, reason),
+            _ if selection.subtests.is_some() => self.verdict_on_some(bad, selection),
+            _ => (outcome, reason),
         }
     }
 
@@ -294,7 +276,7 @@ impl Capture {
     fn in_vain(&self, pattern: &str, counted: &[&str]) -> String {
         let names: Vec<&str> =
             counted.iter().copied().chain(self.left_out.iter().map(String::as_str)).collect();
-        if let Some(missing) = self.skips.missing().filter(|_| names.is_empty()) {
+        if let Some(missing) = self.remarks.missing().filter(|_| names.is_empty()) {
             return missing;
         }
         if names.is_empty() {
@@ -313,18 +295,10 @@ impl Capture {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::suite::{Limit, Suite, TestCase, select};
+    use crate::suite::{TestCase, select, selftests};
 
     fn case() -> TestCase {
-        TestCase {
-            suite: Suite::Selftests,
-            name: "diag".into(),
-            program: "diag.sh".into(),
-            args: vec![],
-            limit: Limit::Unspecified,
-            groups: Vec::new(),
-            captures: false,
-        }
+        TestCase::new(&selftests::SUITE, "diag", "diag.sh")
     }
 
     fn run(output: &[u8], exit_code: i32, filters: &[&str]) -> (Vec<Subtest>, Outcome, Option<String>) {
@@ -339,8 +313,13 @@ mod tests {
     ) -> (Vec<Subtest>, Outcome, Option<String>) {
         let dir = tempfile::tempdir().unwrap();
         let selection = select(filters, &[case()]).unwrap().remove(0);
-        let mut capture =
-            Capture::create(&dir.path().join("raw"), &dir.path().join("tap"), all_features).unwrap();
+        let mut capture = Capture::create(
+            &selftests::SUITE,
+            &dir.path().join("raw"),
+            &dir.path().join("tap"),
+            all_features,
+        )
+        .unwrap();
         let mut found = Vec::new();
         // One byte at a time: the network does not respect lines either.
         for byte in output {
@@ -454,7 +433,9 @@ mod tests {
     fn endless_results_cost_bounded_memory() {
         let dir = tempfile::tempdir().unwrap();
         let selection = select(&[""; 0], &[case()]).unwrap().remove(0);
-        let mut capture = Capture::create(&dir.path().join("raw"), &dir.path().join("tap"), false).unwrap();
+        let mut capture =
+            Capture::create(&selftests::SUITE, &dir.path().join("raw"), &dir.path().join("tap"), false)
+                .unwrap();
         let name = "x".repeat(1000);
         let mut found = 0;
         for number in 1..=5000 {

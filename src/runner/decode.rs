@@ -6,7 +6,7 @@ use crate::event::Event;
 use crate::kernel::build::Built;
 use crate::process::Cmd;
 use crate::results::Splat;
-use crate::suite::Suite;
+use crate::suite::SUITES;
 use crate::suite::module::in_kernel;
 use std::path::{Path, PathBuf};
 
@@ -56,13 +56,14 @@ pub(super) fn splats(tree: &Path, built: &Built, journal: &mut Journal) -> Resul
     Ok(())
 }
 
-/// The modules that the run built itself.
+/// The modules that the run built itself, in its labs.
 fn own_modules(run: &Path) -> Result<Vec<PathBuf>> {
-    let dir = run.join(Suite::Modules.as_str());
-    if !dir.is_dir() {
+    let labs = SUITES.iter().filter(|suite| !suite.is_listed()).map(|suite| run.join(suite.id));
+    let labs: Vec<PathBuf> = labs.filter(|dir| dir.is_dir()).collect();
+    if labs.is_empty() {
         return Ok(Vec::new());
     }
-    let found = Cmd::new("find").arg(&dir).args(["-name", "*.ko"]).read()?;
+    let found = Cmd::new("find").args(&labs).args(["-name", "*.ko"]).read()?;
     Ok(found.lines().map(PathBuf::from).collect())
 }
 

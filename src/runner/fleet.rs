@@ -8,7 +8,7 @@ use crate::event::{Event, Outcome, TestId};
 use crate::plan::{Boots, Decision, GuestRules};
 use crate::process::interrupt;
 use crate::results::Test;
-use crate::suite::Selection;
+use crate::suite::{Conditions, Selection, Suite};
 use crate::vm::session::VmId;
 use crate::vm::{Message, Session, Spec};
 use std::collections::{BTreeMap, VecDeque};
@@ -63,14 +63,22 @@ pub struct Orders {
     pub boot_timeout: Duration,
     /// What becomes of one whose kernel is not well.
     pub rules: GuestRules,
-    /// Where the tests are, as the guest sees it.
-    pub directory: String,
-    /// Variables for the tests.
+    /// Where the tree's selftests are installed, as the guest sees it; none if no suite needs them.
+    pub installed: Option<PathBuf>,
+    /// Under which conditions the tests run.
+    pub conditions: Conditions,
+    /// Variables for the tests, which the user set.
     pub env: Vec<(String, String)>,
     /// Start nothing more after the first test that fails.
     pub fail_fast: bool,
-    /// What is skipped fails.
-    pub all_features: bool,
+}
+
+impl Orders {
+    /// Where the tests of a suite are started.
+    pub fn directory_of(&self, suite: &Suite) -> PathBuf {
+        let installed = self.installed.as_ref().zip(suite.needs.collection);
+        installed.map_or_else(|| PathBuf::from("/"), |(dir, collection)| dir.join(collection))
+    }
 }
 
 /// A guest that has the host for itself.

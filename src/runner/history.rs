@@ -10,14 +10,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long a test takes that nobody knows, and one that is known to be long, on a machine of normal speed.
-const GUESS: Duration = Duration::from_secs(20);
-const GUESSES: [(&str, Duration); 3] = [
-    ("mptcp_connect", Duration::from_secs(300)),
-    ("simult_flows", Duration::from_secs(200)),
-    ("userspace_pm", Duration::from_secs(30)),
-];
-
 /// How long a group of subtests takes that nobody knows.
 const GROUP_GUESS: Duration = Duration::from_secs(45);
 
@@ -69,7 +61,7 @@ impl History {
 
     /// How long a whole test takes, or may take.
     pub fn test(&self, selection: &Selection) -> Duration {
-        let TestCase { name, groups, args, .. } = &selection.test;
+        let TestCase { guess, groups, args, .. } = &selection.test;
         let label = selection.test.label();
         let known = self.all.get(&self.key).and_then(|times| times.tests.get(&label));
         let known =
@@ -84,8 +76,7 @@ impl History {
                 let asked = |group: &&Group| args.is_empty() || args.concat().contains(group.flag);
                 return groups.iter().filter(asked).map(group).sum();
             }
-            let guess = GUESSES.iter().find(|(known, _)| name.starts_with(known)).map(|(_, guess)| *guess);
-            guess.unwrap_or(GUESS) * self.slowdown
+            *guess * self.slowdown
         })
     }
 
@@ -143,6 +134,8 @@ fn is_telling(attempt: &Attempt) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const GUESS: Duration = Duration::from_secs(20);
     use crate::event::{Event, Record, Subtest, TestId};
     use crate::suite::tests::named;
 

@@ -23,11 +23,11 @@ pub(super) fn learn(place: &KnownSubtests, selections: &[Selection], summary: &S
     file::update(&place.path, |before| {
         let mut known = parsed(before.unwrap_or_default());
         for test in &summary.tests {
-            let selection = selections.iter().find(|selection| {
-                selection.test.suite.as_str() == test.suite && selection.test.name == test.name
-            });
+            let selection = selections
+                .iter()
+                .find(|selection| selection.test.suite.id == test.suite && selection.test.name == test.name);
             if let Some(selection) = selection.filter(|_| is_whole(test)) {
-                known.learn(&selection.test, &place.key, names(&test.result));
+                known.learn(&selection.test, place.key_of(selection.test.suite), names(&test.result));
             }
         }
         serde_json::to_vec_pretty(&known).unwrap_or_default()
@@ -58,6 +58,7 @@ mod tests {
     use crate::event::{Event, Record, Subtest, TestId};
     use crate::suite::select;
     use crate::suite::tests::named;
+    use std::collections::BTreeMap;
 
     fn ended(name: &str, exit_code: i32, subtests: &[&str]) -> Vec<Event> {
         let test = TestId::new("selftests", name, 1);
@@ -88,14 +89,17 @@ mod tests {
     #[test]
     fn what_a_run_had_is_known_to_the_next_and_a_filter_in_vain_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let place = KnownSubtests { path: dir.path().join("subtests.json"), key: "6.12".into() };
+        let place = KnownSubtests {
+            path: dir.path().join("subtests.json"),
+            keys: BTreeMap::from([("selftests", "6.12".into())]),
+        };
         let tests = named(&["diag", "cut"]);
         let events: Vec<Event> = [ended("diag", 0, &["in use"]), ended("cut", 2, &["a"])].concat();
         let record = |event| Record { time: jiff::Timestamp::UNIX_EPOCH, at_ms: 0, event };
         let summary = Summary::of(&events.into_iter().map(record).collect::<Vec<_>>());
         learn(&place, &select(&[""; 0], &tests).unwrap(), &summary).unwrap();
         let known = read(&place.path);
-        let refused = |filter: &str| known.check(&select(&[filter], &tests).unwrap(), "6.12").is_err();
+        let refused = |filter: &str| known.check(&select(&[filter], &tests).unwrap(), |_| "6.12").is_err();
         assert!(refused("diag/inuse"));
         assert!(!refused("diag/in use") && !refused("diag/not asked"), "one of them is there");
         assert!(!refused("cut/b"), "it broke off: it may have more");

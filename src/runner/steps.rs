@@ -1,6 +1,6 @@
 //! Carries out the steps of a plan, one after the other.
 
-use super::{Host, Journal, decode, testing};
+use super::{Host, Journal, decode, programs, testing};
 use crate::doctor;
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, StepStatus};
@@ -72,6 +72,7 @@ fn one_after_the_other(
     built: &mut Option<Built>,
     journal: &mut Journal,
 ) -> Result<()> {
+    programs::require_host(plan.suites())?;
     for step in &plan.steps {
         match (step, &mut current) {
             (Step::Configure(_), Some(current)) => {

@@ -1,37 +1,31 @@
-//! The step in which selftests run: how large the fleet is, what each guest gets, and in which parts.
+//! The step in which tests run that are commands: how large the fleet is, what each guest gets, and in which parts.
 
 use super::fleet::{self, Alone, Job, Orders};
 use super::history::History;
-use super::{Host, Journal, guest, remembered, steps};
+use super::{Host, Journal, guest, programs, remembered, steps};
 use crate::doctor;
 use crate::error::{Error, IoContext, Result};
 use crate::event::{StepStatus, TestId};
 use crate::kernel::build::Built;
 use crate::plan::{Capacity, Engine, GuestPlan, TestPlan, share_of_cores};
 use crate::process::{Child, Cmd, Stdio};
-use crate::suite::selftests::COLLECTION;
-use crate::suite::{Selection, Timeouts, shard};
+use crate::suite::{Conditions, Selection, Shard, Timeouts};
 use crate::vm::root::has_program;
 use std::time::Duration;
 
 /// Carries out the test step. Outcomes are in the journal; an error means that not all tests could be run.
 pub(super) fn run(tests: &TestPlan, built: &Built, host: &Host, journal: &mut Journal) -> Result<()> {
     journal.step("test", |journal| {
-        let installed =
-            built.kselftest_dir.as_ref().map(|dir| dir.join(COLLECTION)).filter(|dir| dir.is_dir());
-        let Some(directory) = installed else {
-            return Err(Error::cannot_run(format!("the selftests of {COLLECTION} are not installed")));
-        };
+        installed(tests, built)?;
+        for suite in tests.suites() {
+            programs::warn_of_guest(suite, &tests.guest.root.dir, journal)?;
+        }
         let config = journal.path().join(".config");
         std::fs::copy(&built.config, &config)
             .map_err(|error| Error::io("copy the configuration to", &config, &error))?;
         let engine = guest::engine(&tests.guest, &built.image, host, journal)?;
         let pace = tests.guest.pace(engine);
         let slow = tests.slow.unwrap_or_else(|| pace.is_slow());
-        let mut env = tests.env.clone();
-        if slow && !env.iter().any(|(name, _)| name == "KSFT_MACHINE_SLOW") {
-            env.push(("KSFT_MACHINE_SLOW".to_owned(), "yes".to_owned()));
-        }
         let slowdown = pace.of_tests();
         let kind = format!("{} {engine}", built.out_dir.file_name().unwrap_or_default().display());
         let history = History::read(&tests.history, &kind, slowdown);
@@ -52,10 +46,10 @@ pub(super) fn run(tests: &TestPlan, built: &Built, host: &Host, journal: &mut Jo
             until_fail: tests.fleet.until_fail,
             boot_timeout: pace.boot_timeout(wanted.boot_timeout),
             rules: wanted.rules,
-            directory: directory.display().to_string(),
-            env,
+            installed: built.selftests.clone(),
+            conditions: Conditions { slow, ..tests.conditions },
+            env: tests.env.clone(),
             fail_fast: tests.fail_fast,
-            all_features: tests.all_features,
         };
         let load = if tests.fleet.stress { stress()? } else { Vec::new() };
         let outcome = fleet::run(jobs(tests, vms, slowdown, &history), &orders, journal);
@@ -79,6 +73,16 @@ pub(super) fn run(tests: &TestPlan, built: &Built, host: &Host, journal: &mut Jo
         let passed = summary.tests.iter().filter(|test| test.result.outcome.is_ok()).count();
         Ok(((), StepStatus::Done, format!("{passed} of {} passed", summary.tests.len())))
     })
+}
+
+/// Fails unless all collections that the suites need are installed.
+fn installed(tests: &TestPlan, built: &Built) -> Result<()> {
+    for collection in tests.suites().filter_map(|suite| suite.needs.collection) {
+        if !built.selftests.as_ref().is_some_and(|dir| dir.join(collection).is_dir()) {
+            return Err(Error::cannot_run(format!("the selftests of {collection} are not installed")));
+        }
+    }
+    Ok(())
 }
 
 /// The guest in which a test is run again: it has all cores, and may write captures to the host if a test makes some.
@@ -143,15 +147,15 @@ fn split(
 ) -> Vec<Job> {
     let timeout = timeouts.for_test(&selection.test);
     let label = selection.test.label();
-    let whole = TestId::new(selection.test.suite.as_str(), selection.test.name.clone(), 1);
-    let parts = target.map_or_else(Vec::new, |target| {
-        shard::shards(selection, |group| history.group(&label, group), target)
-    });
+    let suite = selection.test.suite;
+    let whole = TestId::new(suite.id, selection.test.name.clone(), 1);
+    let known = |group: &str| history.group(&label, group);
+    let parts = target.map_or_else(Vec::new, |target| (suite.divide)(selection, &known, target));
     if parts.is_empty() {
         let expected = history.test(selection);
         return vec![Job { id: whole, selection: selection.clone(), shard: None, timeout, expected }];
     }
-    let part = |(number, shard): (u32, shard::Shard)| {
+    let part = |(number, shard): (u32, Shard)| {
         let mut selection = selection.clone();
         selection.test.args = shard.args;
         Job {

@@ -1,7 +1,6 @@
 //! Which tests were asked for: the FILTERs of a command line.
 
-use super::selftests::COLLECTION;
-use super::{Group, Pattern, TestCase};
+use super::{Group, Pattern, Suite, TestCase};
 use crate::error::{Error, Result};
 
 /// A test to run, and which of its subtests count.
@@ -19,7 +18,7 @@ impl Selection {
         Self { test, subtests: None }
     }
 
-    /// Whether the subtest of this name, see [`TestCase::subtest_name`], counts.
+    /// Whether the subtest of this name, see [`Output::subtest`](super::Output), counts.
     pub fn counts(&self, subtest: &str) -> bool {
         self.subtests.as_ref().is_none_or(|subtests| subtests.matches(subtest))
     }
@@ -73,17 +72,20 @@ impl Subtests {
     }
 }
 
-/// Chooses the tests that any of the filters asks for, in the order of `tests`; without filters, all.
+/// Chooses the tests of one suite that any of the filters asks for, in the order of `tests`; without filters, all.
 ///
 /// A filter is `test` or `test/subtest`, and both parts are a glob or a part of the name. A test of exactly that name is
-/// preferred to those that contain it. `test:group` chooses a group of a script that has some. `test.sh`, `net/mptcp:test.sh` and the path in the tree are understood too.
+/// preferred to those that contain it. `test:group` chooses a group of a script that has some. The name of
+/// its program, and other spellings that its suite knows, are understood too.
 ///
 /// A filter that chooses nothing is an error of usage, which lists the tests that exist.
 pub fn select(filters: &[impl AsRef<str>], tests: &[TestCase]) -> Result<Vec<Selection>> {
     if filters.is_empty() {
         return Ok(tests.iter().cloned().map(Selection::whole).collect());
     }
-    let filters = filters.iter().map(|filter| Filter::new(filter.as_ref())).collect::<Result<Vec<_>>>()?;
+    let spelling = tests.first().map_or(Suite::PLAIN.spelling, |test| test.suite.spelling);
+    let filter = |given: &str| Filter::new(given, spelling(given.trim()));
+    let filters = filters.iter().map(|given| filter(given.as_ref())).collect::<Result<Vec<_>>>()?;
     let mut chosen: Vec<Option<Selection>> = vec![None; tests.len()];
     for filter in filters {
         let matches = filter.matches(tests);
@@ -109,7 +111,7 @@ pub fn select(filters: &[impl AsRef<str>], tests: &[TestCase]) -> Result<Vec<Sel
 
 /// Whether a filter is well-formed, in any tree. If not, it is an error of usage.
 pub fn check(filter: &str) -> Result<()> {
-    Filter::new(filter).map(drop)
+    Filter::new(filter, filter.trim()).map(drop)
 }
 
 /// Makes a selection include one more pattern of subtests, or all.
@@ -142,11 +144,12 @@ struct Filter {
 }
 
 impl Filter {
-    fn new(given: &str) -> Result<Self> {
+    /// From what was given, and what is left of that without other ways to spell it.
+    fn new(given: &str, plain: &str) -> Result<Self> {
         if given.trim().is_empty() {
             return Err(Error::usage("a filter is empty").hint("leave it out to run all tests"));
         }
-        let (test, subtest) = split(without_collection(given.trim()));
+        let (test, subtest) = split(plain);
         let subtest = subtest.filter(|subtest| !subtest.is_empty());
         let (test, group) = test.split_once(':').map_or((test, None), |(test, group)| (test, Some(group)));
         let in_filter = |wrong: Error| wrong.context(format_args!("filter {given:?}"));
@@ -188,19 +191,6 @@ impl Filter {
     }
 }
 
-/// Takes off how kselftest and the tree spell where a test is.
-fn without_collection(filter: &str) -> &str {
-    let filter = filter.strip_prefix("./").unwrap_or(filter);
-    let filter = filter.strip_prefix("selftests: ").unwrap_or(filter);
-    match filter.split_once(COLLECTION) {
-        Some((before, after)) if before.is_empty() || before.ends_with("selftests/") => {
-            let rest = after.strip_prefix([':', '/']);
-            rest.map_or(filter, str::trim_start)
-        }
-        _ => filter,
-    }
-}
-
 /// Splits at the first `/` that is not inside `[…]` or `{…}`.
 fn split(filter: &str) -> (&str, Option<&str>) {
     let mut depth = 0_usize;
@@ -222,7 +212,9 @@ fn nothing_matches(filter: &Filter, tests: &[TestCase]) -> Error {
     let wanted = filter.test.as_str();
     match nearest(wanted.strip_suffix(".sh").unwrap_or(wanted), &names) {
         Some(name) if !filter.test.is_glob() => {
-            wrong.hint(format!("did you mean {name}? vmptcp test {name}"))
+            let near = tests.iter().find(|test| test.name == name);
+            let words = near.map_or_else(|| name.to_owned(), TestCase::words);
+            wrong.hint(format!("did you mean {name}? vmptcp test {words}"))
         }
         _ => {
             wrong.hint("give the name of a test, a part of it or a glob, and that of a subtest after a slash")

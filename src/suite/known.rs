@@ -1,6 +1,6 @@
 //! The subtests that earlier runs had: a filter in vain is refused before anything is built or booted.
 
-use super::{Selection, TestCase};
+use super::{Selection, Suite, TestCase};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,7 +29,7 @@ impl Known {
     /// Remembers the subtests of a test that ran to its end. `key` is what they depend on: with another one what was known
     /// before is forgotten, with the same one names only become more, as a script may leave out what a kernel lacks.
     pub fn learn<'a>(&mut self, test: &TestCase, key: &str, names: impl IntoIterator<Item = &'a str>) {
-        let known = self.tests.entry(entry(&test.name, &test.args)).or_default();
+        let known = self.tests.entry(entry(&test.label(), &test.args)).or_default();
         if known.key != key {
             *known = Names { key: key.to_owned(), names: Vec::new() };
         }
@@ -41,28 +41,31 @@ impl Known {
     /// all groups will do.
     fn of(&self, test: &TestCase, key: &str) -> Option<Vec<&str>> {
         let same =
-            |args: &[String]| self.tests.get(&entry(&test.name, args)).filter(|known| known.key == key);
+            |args: &[String]| self.tests.get(&entry(&test.label(), args)).filter(|known| known.key == key);
         let known = same(&test.args).or_else(|| same(&[]))?;
         Some(known.names.iter().map(String::as_str).collect())
     }
 
-    /// Fails where a filter is known to match no subtest: these files ran before, and had none of that name.
-    pub fn check(&self, selections: &[Selection], key: &str) -> Result<()> {
+    /// Fails where a filter is known to match no subtest: these files ran before, and had none of that name. `key` is what the
+    /// names of a suite's subtests depend on.
+    pub fn check<'k>(&self, selections: &[Selection], key: impl Fn(&Suite) -> &'k str) -> Result<()> {
         for selection in selections {
-            let (Some(subtests), Some(names)) = (&selection.subtests, self.of(&selection.test, key)) else {
+            let (Some(subtests), Some(names)) =
+                (&selection.subtests, self.of(&selection.test, key(selection.test.suite)))
+            else {
                 continue;
             };
             let elsewhere = |pattern: &str| {
                 let has = |other: &Selection| {
                     let asked = other.subtests.as_ref().is_some_and(|subtests| subtests.asks_for(pattern));
-                    let known = self.of(&other.test, key);
+                    let known = self.of(&other.test, key(other.test.suite));
                     asked && known.is_none_or(|names| subtests.one_of(pattern, &names))
                 };
                 selections.iter().any(has)
             };
             if let Some(pattern) = subtests.unmatched(&names).into_iter().find(|pattern| !elsewhere(pattern))
             {
-                return Err(in_vain(&selection.test.name, pattern, &names));
+                return Err(in_vain(&selection.test, pattern, &names));
             }
         }
         Ok(())
@@ -73,12 +76,13 @@ fn entry(test: &str, args: &[String]) -> String {
     std::iter::once(test).chain(args.iter().map(String::as_str)).collect::<Vec<_>>().join(" ")
 }
 
-fn in_vain(test: &str, pattern: &str, names: &[&str]) -> Error {
+fn in_vain(test: &TestCase, pattern: &str, names: &[&str]) -> Error {
+    let (test, words) = (test.label(), test.words());
     if names.is_empty() {
         return Error::usage(format!(
             "no subtest of {test} matches {pattern:?}: the {test} of this tree has none"
         ))
-        .hint(format!("run all of it: vmptcp test {test}"));
+        .hint(format!("run all of it: vmptcp test {words}"));
     }
     let names = nearest_first(pattern, names);
     let text = format!("no subtest of {test} matches {pattern:?}; it had these when it ran last:");
@@ -86,7 +90,7 @@ fn in_vain(test: &str, pattern: &str, names: &[&str]) -> Error {
     let more = names.len().checked_sub(MAX_LISTED).filter(|&more| more > 0);
     let more = more.map(|more| format!("\n  … and {more} more"));
     Error::usage(std::iter::once(text).chain(listed).chain(more).collect::<String>()).hint(format!(
-        "name one of these, a part of it or a glob after the slash, or run all of it: vmptcp test {test}"
+        "name one of these, a part of it or a glob after the slash, or run all of it: vmptcp test {words}"
     ))
 }
 
@@ -117,7 +121,7 @@ mod tests {
 
     fn checked(known: &Known, key: &str, filters: &[&str]) -> String {
         let tests = named(&["diag", "pm_netlink", "mptcp_sockopt"]);
-        match known.check(&select(filters, &tests).unwrap(), key) {
+        match known.check(&select(filters, &tests).unwrap(), |_| key) {
             Ok(()) => "passes".to_owned(),
             Err(wrong) => format!("{wrong}\n{}", wrong.remedy().unwrap_or_default()),
         }

@@ -1,6 +1,16 @@
 //! Kernel modules that are built out of the tree: their parameters, and the order in which they are loaded.
 
+use super::{Lab, Needs, Suite, Tests};
 use crate::text::is_hidden;
+
+/// The row.
+pub const SUITE: Suite = Suite {
+    id: "modules",
+    about: "kernel modules: loaded, watched, and unloaded",
+    needs: Needs { guest_programs: &["insmod", "rmmod", "ip", "ss"], ..Suite::PLAIN.needs },
+    tests: Tests::Lab(Lab::Modules),
+    ..Suite::PLAIN
+};
 
 /// A name that can be joined to a path, and be an argument.
 fn is_plain(name: &str) -> bool {

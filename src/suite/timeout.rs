@@ -4,17 +4,12 @@ use super::TestCase;
 use crate::error::{Error, Result};
 use std::time::Duration;
 
-/// kselftest's default where a suite has no `settings`: `kselftest_default_timeout` in `kselftest/runner.sh`.
-pub const KSELFTEST_DEFAULT: Duration = Duration::from_secs(45);
-
 /// No test runs for longer, whatever was asked for: a week. It keeps arithmetic with clocks safe.
 pub const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What a suite says about the time of a test, on a machine of normal speed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
-    /// Nothing.
-    Unspecified,
     /// Take the time that is needed.
     Unlimited,
     /// Not longer than this.
@@ -57,7 +52,6 @@ impl Timeouts {
         let scale = |limit: Duration| limit.saturating_mul(self.factor);
         let time = self.explicit.unwrap_or_else(|| {
             scale(match test.limit {
-                Limit::Unspecified => KSELFTEST_DEFAULT,
                 Limit::Unlimited => self.cap,
                 Limit::Within(limit) => limit,
             })
@@ -82,7 +76,6 @@ mod tests {
     fn the_suite_decides_and_slow_machines_get_more() {
         let slow = Timeouts::of_suite(HOUR).scaled(3).scaled(2).scaled(0);
         assert_eq!(seconds(slow, Limit::Within(Duration::from_secs(1800))), 6 * 1800);
-        assert_eq!(seconds(slow, Limit::Unspecified), 6 * 45);
         assert_eq!(seconds(slow, Limit::Unlimited), 6 * 3600);
     }
 

@@ -3,12 +3,11 @@
 use crate::lab::{lab, ran};
 use crate::scripts::Scripts;
 use std::fs;
-use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 use vmptcp::event::{Outcome, TestId};
 use vmptcp::runner::fleet::{Alone, Job};
-use vmptcp::suite::shard;
+use vmptcp::suite::selftests;
 
 /// A script with groups, made like `mptcp_join.sh`.
 const GROUPS: &str = r#"
@@ -44,7 +43,7 @@ END
 /// The whole test of the first script as the parts that it offers.
 fn in_parts(scripts: &mut Scripts) {
     let whole = scripts.jobs.remove(0);
-    let parts = shard::shards(&whole.selection, |_| Vec::new(), Duration::from_secs(60));
+    let parts = (selftests::SUITE.divide)(&whole.selection, &|_| Vec::new(), Duration::from_secs(60));
     assert_eq!(parts.len(), 3, "it has three groups");
     for (number, part) in (1..).zip(parts) {
         let mut job = Job { shard: Some(part.name), ..whole.clone() };
@@ -94,7 +93,7 @@ fn a_failure_that_does_not_come_again_is_a_flake() {
     };
     let (memory, captures) = (shared("memory"), shared("captures"));
     let flaky = format!("cd {}; [ -e failed ] || {{ touch failed; exit 1; }}", memory.host.display());
-    let program = Path::new(&scripts.orders.directory).join("flaky.sh");
+    let program = scripts.orders.directory_of(&selftests::SUITE).join("flaky.sh");
     fs::write(program, format!("#!/bin/sh\n{flaky}\n")).expect("a script");
     scripts.orders.spec.machine.root.shares.push(memory);
     let mut alone = scripts.orders.spec.clone();

@@ -14,7 +14,7 @@ use vmptcp::runner::Journal;
 use vmptcp::runner::fleet::{self, Job, Orders};
 use vmptcp::settings::Environment;
 use vmptcp::store::RunDir;
-use vmptcp::suite::{Limit, Selection, Suite, TestCase, selftests, shard};
+use vmptcp::suite::{Conditions, Files, Selection, Tests, selftests};
 use vmptcp::vm::accel::Accelerator;
 use vmptcp::vm::backend::virtme::{Filesystem, Virtme};
 use vmptcp::vm::machine::Machine;
@@ -59,7 +59,8 @@ impl Scripts {
             fn progress(&mut self, _: &Progress) {}
         }
         let dir = tempfile::tempdir().expect("a directory");
-        let suite = dir.path().join("suite").join(selftests::COLLECTION);
+        let installed = dir.path().join("suite");
+        let suite = installed.join(selftests::SUITE.needs.collection.expect("a collection"));
         fs::create_dir_all(&suite).expect("a directory");
         let jobs = scripts.iter().map(|(name, script)| job(&suite, name, script, timeout)).collect();
         let run = RunDir::create(&dir.path().join("runs")).expect("a run directory");
@@ -84,10 +85,10 @@ impl Scripts {
             until_fail: false,
             boot_timeout: Duration::from_secs(180),
             rules: GuestRules::default(),
-            directory: suite.display().to_string(),
+            installed: Some(installed),
+            conditions: Conditions::default(),
             env: vec![],
             fail_fast: false,
-            all_features: false,
         };
         Self { dir, jobs, orders, journal }
     }
@@ -113,21 +114,34 @@ fn job(dir: &Path, name: &str, script: &str, timeout: u64) -> Job {
     let path = dir.join(&program);
     fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("a script");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("executable");
-    let test = TestCase {
-        suite: Suite::Selftests,
-        name: name.to_owned(),
-        program,
-        args: vec![],
-        limit: Limit::Unspecified,
-        groups: shard::groups(script),
-        captures: selftests::captures(script, |_| None),
-    };
+    let Tests::Listed { list, .. } = selftests::SUITE.tests else { panic!("a suite that is listed") };
+    let test = list(&OneScript { program, text: script.to_owned() }).expect("a test").tests.remove(0);
     Job {
         id: TestId::new("selftests", name, 1),
         shard: None,
         timeout: Duration::from_secs(timeout),
         expected: Duration::ZERO,
         selection: Selection::whole(test),
+    }
+}
+
+/// A collection with one script in it.
+struct OneScript {
+    program: String,
+    text: String,
+}
+
+impl Files for OneScript {
+    fn text(&self, path: &str) -> vmptcp::error::Result<String> {
+        match path.rsplit('/').next() {
+            Some("Makefile") => Ok(format!("TEST_PROGS := {}\n", self.program)),
+            Some(name) if name == self.program => Ok(self.text.clone()),
+            _ => Err(vmptcp::error::Error::usage(format!("no {path}"))),
+        }
+    }
+
+    fn names(&self, _: &str) -> vmptcp::error::Result<Vec<String>> {
+        Ok(vec![self.program.clone()])
     }
 }
 

@@ -4,7 +4,7 @@ use super::outcomes::{KERNEL_LOG, failed_scripts, outcomes, reruns, scripts_of, 
 use super::{Args, Place, run_tests};
 use crate::commands::context::Context;
 use crate::commands::pipeline::Target;
-use crate::commands::test;
+use crate::commands::suites;
 use crate::error::{Kind, Result};
 use crate::event::Outcome;
 use crate::kernel::Variant;
@@ -79,7 +79,8 @@ impl Lab<'_, '_> {
         let series = &self.loaded.series;
         let tip = load::tip(series, self.loaded.applied);
         let target = self.place.check_out(self.context, &tip, self.variant)?;
-        let scripts: Vec<String> = test::listing(&target)?.tests.into_iter().map(|test| test.name).collect();
+        let scripts: Vec<String> =
+            suites::of_default(&target)?.tests.into_iter().map(|test| test.name).collect();
         let filters = match tests(series.files(), &scripts) {
             _ if full => vec!["*".to_owned()],
             Tests::None => return Ok(Judgement::moot("nothing that a guest would notice is touched")),
@@ -127,7 +128,8 @@ impl Lab<'_, '_> {
         }
         let base = self.loaded.series.base.clone();
         let target = self.place.check_out(self.context, &base, self.variant)?;
-        let there: Vec<String> = test::listing(&target)?.tests.into_iter().map(|test| test.name).collect();
+        let there: Vec<String> =
+            suites::of_default(&target)?.tests.into_iter().map(|test| test.name).collect();
         // A test that the series brings has nothing to be compared with.
         let filters: Vec<String> = unknown.iter().filter(|name| there.contains(name)).cloned().collect();
         let mut outcomes = match self.run_some(&target, &filters) {

@@ -1,8 +1,9 @@
-//! Builds a configured kernel out of its tree: image, modules, exported headers, and the MPTCP selftests.
+//! Builds a configured kernel out of its tree: image, modules, exported headers, and collections of selftests.
 //!
-//! A build is three commands, [`commands_of`] a request: that is what `--dry-run` prints and what [`build`] runs. If
+//! A build is a few commands, [`commands_of`] a request: that is what `--dry-run` prints and what [`build`] runs. If
 //! nothing changed since the last one that succeeded, none of them is run.
 
+mod collection;
 pub mod failure;
 mod fingerprint;
 mod stamp;
@@ -17,6 +18,7 @@ use crate::event::{Progress, Unit};
 use crate::process::{self, Cmd, find};
 use crate::text::Shown;
 use crate::text::hash::{self, Digest, Key};
+use collection::install_dir;
 use failure::Watch;
 use stamp::{Done, Stamp};
 use std::fs::{self, File};
@@ -45,8 +47,8 @@ pub struct BuildRequest {
     pub jobs: usize,
     /// Compile through ccache: see [`use_ccache`].
     pub ccache: bool,
-    /// Also build and install the MPTCP selftests.
-    pub selftests: bool,
+    /// Collections of selftests that are built and installed as well: `net/mptcp`.
+    pub collections: Vec<String>,
     /// More variables for make, as `NAME=VALUE`.
     pub make_variables: Vec<String>,
     /// What make gets of the environment.
@@ -60,8 +62,8 @@ pub struct Built {
     pub image: PathBuf,
     /// The build directory.
     pub out_dir: PathBuf,
-    /// Where the selftests were installed, as `net/mptcp/…` below it, if they were asked for.
-    pub kselftest_dir: Option<PathBuf>,
+    /// Where selftests are installed, as `net/mptcp/…` below it; none if there are none.
+    pub selftests: Option<PathBuf>,
     /// What `uname -r` will say.
     pub kernel_release: String,
     /// The configuration that was built.
@@ -131,9 +133,16 @@ impl BuildRequest {
     }
 }
 
-/// The commands of a build, in order: kernel with modules and headers, selftests (if asked for), and the question which file
-/// the image is.
+/// The commands of a build, in order: kernel with modules and headers, collections of selftests, and the question which file the
+/// image is.
 pub fn commands_of(request: &BuildRequest) -> Vec<Cmd> {
+    let (kernel, image) = kernel_commands(request);
+    let collections = request.collections.iter().map(|collection| collection::command(request, collection));
+    kernel.into_iter().chain(collections).chain([image]).collect()
+}
+
+/// The commands that build the kernel, and the one that tells which file its image is.
+fn kernel_commands(request: &BuildRequest) -> (Vec<Cmd>, Cmd) {
     let mut kernel = request.make_kernel();
     if request.ccache {
         let compiler = request.variant.compiler();
@@ -142,79 +151,78 @@ pub fn commands_of(request: &BuildRequest) -> Vec<Cmd> {
         kernel = kernel.env("CCACHE_BASEDIR", request.alias.path(&request.tree)).env("CCACHE_NOHASHDIR", "1");
     }
     let kernel = kernel.args(&request.make_variables);
-    let mut commands = if request.variant.uml {
+    let commands = if request.variant.uml {
         // "Headers not exportable for UML": they are the host's.
         vec![kernel.arg("all"), request.make_user(&request.tree).arg("headers")]
     } else {
         vec![kernel.args(["all", "headers"])]
     };
-    if request.selftests {
-        // FORCE_TARGETS: a test program that does not compile is an error, not a test less.
-        let mut install = std::ffi::OsString::from("KSFT_INSTALL_PATH=");
-        install.push(request.alias.path(&install_dir(&request.out)));
-        let selftests = request.make_user(&request.tree.join("tools/testing/selftests"));
-        let selftests = selftests.args(["TARGETS=net/mptcp", "FORCE_TARGETS=1"]).arg(install);
-        commands.push(selftests.args(&request.make_variables).arg("install"));
-    }
     let image = request.make_kernel().arg("--silent").args(&request.make_variables);
-    commands.push(image.arg("image_name"));
-    commands
+    (commands, image.arg("image_name"))
 }
 
-/// Builds what `request` asks for. A failed build ends with an error of kind [`Build`](crate::error::Kind::Build) that
-/// shows the first real error; one that was interrupted can be gone on with.
+/// Builds what `request` asks for, as far as it is not there already. A failed build ends with an error of kind
+/// [`Build`](crate::error::Kind::Build) that shows the first real error; one that was interrupted can be gone on with.
 pub fn build(request: &BuildRequest, progress: &mut dyn FnMut(Progress)) -> Result<Built> {
-    let started = Instant::now();
     check(request)?;
-    let old = Stamp::read(&request.out);
+    let mut stamp = Stamp::read(&request.out);
     // Before anything is built: what is edited meanwhile makes the next build look again.
     let tree = fingerprint::tree(&request.tree, &request.out, request.jobs)?;
     let asked = request_fingerprint(request)?;
-    if let Some(done) = still_holds(request, &old, asked, tree)? {
+    let holds = still_holds(request, &stamp, asked, tree)?.cloned();
+    let stale = collection::stale(request, &stamp, tree)?;
+    if let Some(done) = holds.as_ref().filter(|_| stale.is_empty()) {
         return Ok(built(request, done, true));
     }
+    let mut run = Run { log: log(&request.log)?, request, steps: 0, total: None, progress };
+    let done = match holds {
+        Some(done) => done,
+        None => kernel(&mut run, &mut stamp, asked, tree)?,
+    };
+    for (name, asked) in stale {
+        // Until it is whole again, it is not the last build's any more.
+        stamp.collections.remove(name);
+        stamp.write(&request.out)?;
+        collection::clear(request, name)?;
+        run.make(&collection::command(request, name), "selftests do")?;
+        stamp.collections.insert(name.to_owned(), collection::installed(&request.out, name, asked, tree)?);
+        stamp.write(&request.out)?;
+    }
+    Ok(built(request, &done, false))
+}
 
+/// Builds the kernel, its modules and headers.
+fn kernel(run: &mut Run, stamp: &mut Stamp, asked: Digest, tree: Digest) -> Result<Done> {
+    let (started, request) = (Instant::now(), run.request);
     // modpost is among the first things that every build makes, and not made by configuring.
     let first = !request.out.join("scripts/mod/modpost").exists();
     if first {
         space::require(&request.out, SPACE, "a build of the kernel")?;
     }
     // Until it is whole again, the directory is not the last build's any more.
-    let mut stamp = Stamp { done: None, ccache: Some(request.ccache), ..old };
+    (stamp.done, stamp.ccache) = (None, Some(request.ccache));
     stamp.write(&request.out)?;
     // How much an incremental build has to do nobody knows before make.
-    let total = first.then(|| {
+    run.total = first.then(|| {
         let config = || fs::read_to_string(request.out.join(".config")).unwrap_or_default();
         stamp.full_steps.unwrap_or_else(|| steps::estimate(&config()))
     });
-    let mut run = Run { log: log(&request.log)?, request, steps: 0, total, progress };
-    if request.selftests {
-        // Their makefiles do not know which headers a program was made from, and keep what a tree no longer has.
-        for stale in [request.user_dir().join("kselftest/net/mptcp"), install_dir(&request.out)] {
-            if stale.exists() {
-                fs::remove_dir_all(&stale).doing("remove", &stale)?;
-            }
-        }
-    }
-    let mut commands = commands_of(request);
-    let question = commands.pop();
     let user_dir = request.user_dir();
     fs::create_dir_all(&user_dir).doing("create", &user_dir)?;
-    let kernel = commands.len() - usize::from(request.selftests);
-    for (at, cmd) in commands.iter().enumerate() {
-        run.make(cmd, if at < kernel { "kernel does" } else { "selftests do" })?;
+    let (commands, question) = kernel_commands(request);
+    for command in &commands {
+        run.make(command, "kernel does")?;
     }
-    let image = question.map(|cmd| image_name(&cmd)).transpose()?.unwrap_or_default();
-    let steps = run.steps;
+    let image = image_name(&question)?;
     let release = request.out.join("include/config/kernel.release");
     let done = Done {
         request: asked,
         tree,
         config: config_fingerprint(request)?,
-        products: products(request, &image)?,
+        products: products(request, &image),
         release: fs::read_to_string(&release).doing("read", &release)?.trim().to_owned(),
         image,
-        steps,
+        steps: run.steps,
         seconds: started.elapsed().as_secs_f64(),
     };
     let built = built(request, &done, false);
@@ -223,10 +231,10 @@ pub fn build(request: &BuildRequest, progress: &mut dyn FnMut(Progress)) -> Resu
         return Err(Error::build(format!("the build succeeded, and yet there is no {image}"))
             .hint(format!("see the log: {}", request.log.display())));
     }
-    stamp.full_steps = stamp.full_steps.max(first.then_some(steps));
-    stamp.done = Some(done);
+    stamp.full_steps = stamp.full_steps.max(first.then_some(run.steps));
+    stamp.done = Some(done.clone());
     stamp.write(&request.out)?;
-    Ok(built)
+    Ok(done)
 }
 
 fn still_holds<'a>(
@@ -238,8 +246,7 @@ fn still_holds<'a>(
     let Some(done) = old.done.as_ref().filter(|done| (done.request, done.tree) == (asked, tree)) else {
         return Ok(None);
     };
-    let same =
-        (done.config, done.products) == (config_fingerprint(request)?, products(request, &done.image)?);
+    let same = (done.config, done.products) == (config_fingerprint(request)?, products(request, &done.image));
     Ok(same.then_some(done))
 }
 
@@ -252,6 +259,7 @@ pub fn current(request: &BuildRequest) -> Result<Option<Built>> {
     check(request)?;
     let tree = fingerprint::tree(&request.tree, &request.out, request.jobs)?;
     let done = still_holds(request, &old, request_fingerprint(request)?, tree)?;
+    let done = if collection::stale(request, &old, tree)?.is_empty() { done } else { None };
     Ok(done.map(|done| built(request, done, true)))
 }
 
@@ -289,26 +297,21 @@ fn check(request: &BuildRequest) -> Result<()> {
 }
 
 fn built(request: &BuildRequest, done: &Done, up_to_date: bool) -> Built {
-    let built = built_in(&request.out, done, up_to_date);
-    Built { kselftest_dir: built.kselftest_dir.filter(|_| request.selftests), ..built }
+    let selftests = (!request.collections.is_empty()).then(|| install_dir(&request.out));
+    Built { selftests, ..built_in(&request.out, done, up_to_date) }
 }
 
 fn built_in(out: &Path, done: &Done, up_to_date: bool) -> Built {
     Built {
         image: out.join(&done.image),
         out_dir: out.to_owned(),
-        kselftest_dir: Some(install_dir(out)),
+        selftests: Some(install_dir(out)).filter(|dir| dir.is_dir()),
         kernel_release: done.release.clone(),
         config: out.join(".config"),
         steps: done.steps,
         seconds: done.seconds,
         up_to_date,
     }
-}
-
-/// Where the selftests of a build directory are installed.
-fn install_dir(out: &Path) -> PathBuf {
-    out.join("kselftest_install")
 }
 
 fn log(path: &Path) -> Result<LineWriter<File>> {
@@ -386,16 +389,11 @@ fn failed(what: &str, excerpt: &[String], how: &str, request: &BuildRequest) -> 
     }
 }
 
-/// Over all that makes a build another one, besides the files: commands, environment, tools, and the commit, where that is
-/// part of the kernel's version.
+/// Over all that makes the build of a kernel another one, besides the files: commands, environment, tools, and the commit, where
+/// that is part of the kernel's version.
 fn request_fingerprint(request: &BuildRequest) -> Result<Digest> {
-    let commands: Vec<String> = commands_of(request).iter().map(ToString::to_string).collect();
-    // The number of jobs does not change what is built.
-    let jobs = format!(" -j{} ", request.jobs.max(1));
-    let commands: Vec<String> = commands.iter().map(|command| command.replacen(&jobs, " ", 1)).collect();
-    let linker = if request.variant.clang { "ld.lld" } else { "ld" };
-    let tools = [request.variant.compiler(), linker, "as", "make", "pahole", "rsync"];
-    let tools: Vec<PathBuf> = tools.iter().filter_map(|tool| Some(find(tool).ok()?.path)).collect();
+    let (mut commands, question) = kernel_commands(request);
+    commands.push(question);
     let config = request.out.join(".config");
     let text = fs::read_to_string(&config).doing("read", &config)?;
     let commit = if text.contains("\nCONFIG_LOCALVERSION_AUTO=y\n") {
@@ -404,9 +402,19 @@ fn request_fingerprint(request: &BuildRequest) -> Result<Digest> {
     } else {
         String::new()
     };
+    Ok(fingerprint_of(request, "build", &commands).field(commit).digest())
+}
+
+/// Over commands, what they get of the environment, and the tools that they run.
+fn fingerprint_of(request: &BuildRequest, kind: &'static str, commands: &[Cmd]) -> Key {
+    // The number of jobs does not change what is built.
+    let jobs = format!(" -j{} ", request.jobs.max(1));
+    let commands = commands.iter().map(|command| command.to_string().replacen(&jobs, " ", 1));
+    let linker = if request.variant.clang { "ld.lld" } else { "ld" };
+    let tools = [request.variant.compiler(), linker, "as", "make", "pahole", "rsync"];
+    let tools: Vec<PathBuf> = tools.iter().filter_map(|tool| Some(find(tool).ok()?.path)).collect();
     let environment = request.environment.kept.iter().flat_map(|(name, value)| [name, value]);
-    let key = Key::new("build").list(commands).list(environment);
-    Ok(key.field(fingerprint::files(&tools)).field(commit).digest())
+    Key::new(kind).list(commands).list(environment).field(fingerprint::files(&tools))
 }
 
 fn config_fingerprint(request: &BuildRequest) -> Result<Digest> {
@@ -414,8 +422,8 @@ fn config_fingerprint(request: &BuildRequest) -> Result<Digest> {
     Ok(hash::of(&fs::read(&path).doing("read", &path)?))
 }
 
-/// Over what a build leaves for others: if any of it is gone or was made anew, make is asked again.
-fn products(request: &BuildRequest, image: &str) -> Result<Digest> {
+/// Over what the build of a kernel leaves for others: if any of it is gone or was made anew, make is asked again.
+fn products(request: &BuildRequest, image: &str) -> Digest {
     let out = &request.out;
     let mut files: Vec<PathBuf> = [image, "vmlinux", "Module.symvers", "modules.order", "modules.builtin"]
         .iter()
@@ -423,10 +431,7 @@ fn products(request: &BuildRequest, image: &str) -> Result<Digest> {
         .collect();
     let order = fs::read_to_string(out.join("modules.order")).unwrap_or_default();
     files.extend(order.lines().map(|line| out.join(line).with_extension("ko")));
-    let install = install_dir(&request.out);
-    let selftests =
-        if request.selftests && install.is_dir() { Some(fingerprint::tree(&install, out, 1)?) } else { None };
-    Ok(Key::new("products").field(fingerprint::files(&files)).list(selftests).digest())
+    Key::new("products").field(fingerprint::files(&files)).digest()
 }
 
 #[cfg(test)]

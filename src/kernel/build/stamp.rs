@@ -1,9 +1,11 @@
 //! What is remembered of a build directory: `OUT/.vmptcp-build.json`.
 
+use super::collection::Installed;
 use crate::error::Result;
 use crate::text::file;
 use crate::text::hash::Digest;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The file's name in the build directory.
@@ -18,6 +20,9 @@ pub(super) struct Stamp {
     pub(super) full_steps: Option<u64>,
     /// Whether the objects were compiled through ccache. Another answer would compile all of them again.
     pub(super) ccache: Option<bool>,
+    /// The collections of selftests that are installed, by name.
+    #[serde(default)]
+    pub(super) collections: BTreeMap<String, Installed>,
 }
 
 /// A build that succeeded.
@@ -74,7 +79,8 @@ mod tests {
             steps: 4,
             seconds: 1.5,
         };
-        let stamp = Stamp { done: Some(done), full_steps: Some(3200), ccache: Some(true) };
+        let stamp =
+            Stamp { done: Some(done), full_steps: Some(3200), ccache: Some(true), ..Stamp::default() };
         stamp.write(dir.path()).unwrap();
         assert_eq!(Stamp::read(dir.path()), stamp);
         let text = std::fs::read_to_string(dir.path().join(NAME)).unwrap();

@@ -12,7 +12,7 @@ fn request(dir: &Path) -> BuildRequest {
         variant: Variant::default(),
         jobs: 2,
         ccache: false,
-        selftests: true,
+        collections: vec!["net/mptcp".to_owned()],
         make_variables: Vec::new(),
         environment: MakeEnvironment::default(),
     }
@@ -36,7 +36,7 @@ fn variants_ccache_and_variables_show_in_the_commands() {
     let mut request = request(Path::new("/x"));
     request.variant = Variant::parse("debug-clang").unwrap();
     request.ccache = true;
-    request.selftests = false;
+    request.collections.clear();
     request.make_variables = vec!["KCFLAGS=-O1 -g".to_owned()];
     insta::assert_snapshot!(shown(&request), @r"
     LC_ALL=C LC_MESSAGES=C CCACHE_BASEDIR=/x/tree CCACHE_NOHASHDIR=1 make -C /x/tree O=/x/out -j2 --no-print-directory --output-sync=target LLVM=1 'CC=ccache clang' 'HOSTCC=ccache clang' 'KCFLAGS=-O1 -g' all headers
@@ -69,7 +69,7 @@ fn little_tree(dir: &Path) -> BuildRequest {
         \t@cp x.c $@; cp x.c $(O)/vmlinux; echo 6.12.7 >$(O)/include/config/kernel.release\n\
         \t@echo '  GEN     image'\nheaders:\n\t@echo x >>$(O)/asked\nimage_name:\n\t@echo image\n";
     fs::write(request.tree.join("Makefile"), makefile).unwrap();
-    let makefile = "install:\n\tmkdir -p $(KSFT_INSTALL_PATH)\n\techo x >$(KSFT_INSTALL_PATH)/test.sh\n";
+    let makefile = "install:\n\tmkdir -p $(KSFT_INSTALL_PATH)/$(TARGETS)\n\techo x >$(KSFT_INSTALL_PATH)/$(TARGETS)/test.sh\n\t@echo x >>$(O)/installed\n";
     fs::write(selftests.join("Makefile"), makefile).unwrap();
     request
 }
@@ -87,7 +87,7 @@ fn nothing_is_built_twice_and_every_change_is_noticed() {
     let first = build(&request, &mut record).unwrap();
     assert_eq!(*steps.borrow(), [(1, "CC x.o".to_owned()), (2, "GEN image".to_owned())]);
     assert_eq!((first.up_to_date, first.steps, first.kernel_release.as_str()), (false, 2, "6.12.7"));
-    assert!(first.image.is_file() && first.kselftest_dir.unwrap().join("test.sh").is_file());
+    assert!(first.image.is_file() && first.selftests.unwrap().join("net/mptcp/test.sh").is_file());
 
     let again = |request: &BuildRequest, expected: usize, why: &str| {
         build(request, &mut |_| ()).unwrap();
@@ -108,8 +108,33 @@ fn nothing_is_built_twice_and_every_change_is_noticed() {
     again(&request, 5, "the environment changed");
     fs::remove_file(request.out.join("image")).unwrap();
     again(&request, 6, "the image is gone");
-    fs::remove_file(request.out.join("kselftest_install/test.sh")).unwrap();
-    again(&request, 7, "a selftest is gone");
+}
+
+#[test]
+fn selftests_are_built_for_those_who_need_them_and_only_then() {
+    let dir = tempfile::tempdir().unwrap();
+    let with = little_tree(dir.path());
+    let without = BuildRequest { collections: Vec::new(), ..with.clone() };
+    let counts = || {
+        let lines = |name| fs::read_to_string(with.out.join(name)).unwrap_or_default().lines().count();
+        (lines("asked"), lines("installed"))
+    };
+    let built = |request: &BuildRequest| build(request, &mut |_| ()).unwrap();
+    assert_eq!(built(&without).selftests, None);
+    assert_eq!(counts(), (1, 0));
+    let installed = built(&with).selftests.unwrap().join("net/mptcp/test.sh");
+    assert!(installed.is_file());
+    assert_eq!(counts(), (1, 1), "the kernel stays as it is");
+    assert!(built(&without).up_to_date && built(&with).up_to_date, "neither undoes what the other built");
+    fs::remove_file(installed).unwrap();
+    assert!(current(&with).unwrap().is_none() && current(&without).unwrap().is_some());
+    built(&with);
+    assert_eq!(counts(), (1, 2), "a selftest is gone");
+    fs::write(with.tree.join("x.c"), "int y;\n").unwrap();
+    built(&without);
+    assert_eq!(counts(), (2, 2));
+    built(&with);
+    assert_eq!(counts(), (2, 3), "those of another tree are none of this one");
 }
 
 #[test]

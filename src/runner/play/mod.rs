@@ -15,7 +15,7 @@ pub use show::{HostState, show};
 use super::fleet::{BOOT_SPLAT_HINT, did_not_come_up, splats_at_every_boot};
 use super::stage::{End, Stage, Trouble};
 use super::worker::AFTER_SPLAT;
-use super::{Host, Journal, guest, skips, steps};
+use super::{Host, Journal, guest, programs, steps};
 use crate::doctor;
 use crate::error::{IoContext, Kind as ErrorKind, Result};
 use crate::event::{Event, Outcome, StepStatus, TestId};
@@ -23,7 +23,7 @@ use crate::kernel::build::Built;
 use crate::plan::play::{Kind, Piece, PlayPlan};
 use crate::plan::{BackendPlan, Boots, Decision, Engine, GuestPlan, share_of_cores};
 use crate::process::Confinement;
-use crate::suite::selftests::COLLECTION;
+use crate::suite;
 use crate::topology::Realisation;
 use crate::topology::realise::cards;
 use crate::vm::Spec;
@@ -87,14 +87,15 @@ struct Guests {
 
 /// Plays all pieces. Their outcomes are in the journal; an error means that not all could be played.
 pub fn run(plan: &PlayPlan, built: &Built, host: &Host, journal: &mut Journal) -> Result<()> {
-    journal.step(plan.suite.as_str(), |journal| {
+    journal.step(plan.suite.id, |journal| {
+        programs::warn_of_guest(plan.suite, &plan.guest.root.dir, journal)?;
         let engine = guest::engine(&plan.guest, &built.image, host, journal)?;
         let spec = guest::spec(&plan.guest, engine, &journal.tmp()?, host)?;
         let vms = plan.pieces.iter().map(Piece::guests).max().and_then(|most| u32::try_from(most).ok());
-        steps::provenance(plan.suite.as_str(), &spec, vms.unwrap_or(1), built, host, journal)?;
+        steps::provenance(plan.suite.id, &spec, vms.unwrap_or(1), built, host, journal)?;
         let config = journal.path().join(".config");
         std::fs::copy(&built.config, &config).doing("copy the configuration to", &config)?;
-        let files = journal.path().join(plan.suite.as_str());
+        let files = journal.path().join(plan.suite.id);
         std::fs::create_dir_all(&files).doing("create", &files)?;
         let confinement = Confinement::probe(&plan.guest.root.agent, &files).unwrap_or_default();
         if !confinement.holds() && !journal.summary().warnings.iter().any(|said| said.text == UNCONFINED) {
@@ -113,7 +114,7 @@ pub fn run(plan: &PlayPlan, built: &Built, host: &Host, journal: &mut Journal) -
 
 impl Theatre<'_> {
     fn play_all(&self, journal: &mut Journal) -> Result<()> {
-        let id = |piece: &Piece| TestId::new(self.plan.suite.as_str(), &*piece.name, 1);
+        let id = |piece: &Piece| TestId::new(self.plan.suite.id, &*piece.name, 1);
         journal.add(Event::TestsPlanned { tests: self.plan.pieces.iter().map(id).collect() })?;
         let mut guests = Guests { open: None, boots: Boots::new(self.plan.guest.rules) };
         for piece in &self.plan.pieces {
@@ -129,7 +130,7 @@ impl Theatre<'_> {
             };
             let Verdict { mut outcome, mut reason, exit_code, .. } = verdict;
             if self.plan.all_features {
-                (outcome, reason) = skips::not_allowed(outcome, reason);
+                (outcome, reason) = suite::not_allowed(outcome, reason);
             }
             let failed = !outcome.is_ok();
             let seconds = began.elapsed().as_secs_f64();
@@ -276,8 +277,8 @@ impl Theatre<'_> {
         let log = journal.path().join(&output);
         journal.add(Event::TestStarted { test: test.clone(), vm, timeout: time.as_secs(), output })?;
         stage.begin(test, &log)?;
-        let selftests =
-            self.built.kselftest_dir.as_ref().map(|dir| dir.join(COLLECTION).display().to_string());
+        let installed = self.built.selftests.as_ref().zip(self.plan.suite.needs.collection);
+        let selftests = installed.map(|(dir, collection)| dir.join(collection).display().to_string());
         let selftests = selftests.unwrap_or_default();
         let scene = network::Scene { piece, test, time, pcap: self.plan.pcap, files: &self.files, selftests };
         let verdict = match prepared {

@@ -10,22 +10,20 @@ use super::capture::Capture;
 use super::evidence::{self, Evidence};
 use super::fleet::{Job, Orders};
 use super::journal::Journal;
-use super::launch;
 use super::leaks;
-use super::packets::Place;
 use super::running::{Ended, Running, Stop, begin_mark, end_mark};
+use super::start::{self, Prepared};
 use super::watch::{About, Watch};
 use crate::error::Result;
 use crate::event::{Event, Outcome, TestId};
 use crate::guest::protocol;
 use crate::guest::protocol::{Exit, FromGuest, Io, JobId, ToGuest};
 use crate::plan::GuestRules;
-use crate::suite::selftests::COLLECTION;
 use crate::text::decode;
 use crate::vm::console::Splat;
 use crate::vm::session::VmId;
 use crate::vm::{Message, Session, Spec};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How long the console may lag behind the agent.
@@ -191,20 +189,9 @@ impl Worker {
         let stem = format!("tests/{}", job.id.stem());
         let output = format!("{stem}.log");
         let tap = journal.path().join(format!("{stem}.tap"));
-        let capture = Capture::create(&journal.path().join(&output), &tap, orders.all_features)?;
-        let test = &job.selection.test;
-        let mut argv = launch::words(Path::new(&orders.directory), test, journal)?;
-        let (mut cwd, mut env, mut place) = (orders.directory.clone(), orders.env.clone(), None);
-        let captures = orders.alone.as_ref().and_then(|alone| alone.captures.as_ref());
-        if let Some(captures) = captures.filter(|_| job.id.rerun > 0 && test.captures) {
-            let made = Place::furnish(captures, &job.id, Path::new(&orders.directory), COLLECTION)?;
-            cwd = made.cwd().display().to_string();
-            argv.push("-c".to_owned());
-            // The scripts let tcpdump write as this user; without it, it may not write here.
-            env.push(("SUDO_USER".to_owned(), "root".to_owned()));
-            place = Some(made);
-        }
-        argv.extend(test.args.iter().cloned());
+        let (suite, all_features) = (job.selection.test.suite, orders.conditions.all_features);
+        let capture = Capture::create(suite, &journal.path().join(&output), &tap, all_features)?;
+        let Prepared { argv, cwd, env, place } = start::prepare(&job, orders, journal)?;
         self.session.send(ToGuest::Run(protocol::Job { id: self.jobs, argv, cwd, env, io: Io::Merged }));
         let mut evidence = None;
         if job.id.rerun > 0 {

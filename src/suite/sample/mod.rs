@@ -7,11 +7,21 @@ pub mod literal;
 
 pub use expect::Expect;
 
+use super::{Lab, Needs, Suite, Tests};
 use serde::Deserialize;
 use std::path::PathBuf;
 
 /// How long a sample's client may run where nobody says otherwise, in seconds, on a machine of normal speed.
 pub const USUAL_SECONDS: u32 = 5;
+
+/// The row. The samples find the programs of the selftests at `VMPTCP_SELFTESTS`.
+pub const SUITE: Suite = Suite {
+    id: "samples",
+    about: "sample programs in a network",
+    needs: Needs { collection: Some("net/mptcp"), guest_programs: &["ip", "ss"], ..Suite::PLAIN.needs },
+    tests: Tests::Lab(Lab::Samples),
+    ..Suite::PLAIN
+};
 
 /// A sample as `[[sample]]` declares it. What is left out is found by convention.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]

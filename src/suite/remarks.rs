@@ -5,19 +5,26 @@ use crate::event::Outcome;
 /// How many of these lines are remembered: more tell nobody anything.
 const MAX_LINES: usize = 200;
 
-/// What precedes the name of a feature that `mptcp_lib.sh` was told to expect (`mptcp_lib_fail_if_expected_feature`).
-const MISSING: &str = "missing feature: ";
+/// How lines say it: what comes before the reason, or the name of the feature.
+#[derive(Debug, Clone, Copy)]
+pub struct Marks {
+    /// Something is skipped.
+    pub skipped: &'static [&'static str],
+    /// Something failed.
+    pub failed: &'static [&'static str],
+    /// A feature is missing that the test was told to expect; empty where nothing says so.
+    pub missing: &'static str,
+}
 
-/// What a line that says that something is skipped has before the reason: `mptcp_lib_pr_skip`, `ktap_helpers.sh`, and what
-/// the older scripts print.
-const MARKS: [&str; 4] = ["[SKIP]", "[ SKIP ]", "[skip]", "SKIP: "];
-
-/// The same of what failed: `mptcp_lib_pr_fail` and its like.
-const FAILED: [&str; 3] = ["[FAIL]", "[ FAIL ]", "[fail]"];
+impl Marks {
+    /// Of a suite whose tests say all that they have to say in their results.
+    pub const NONE: Self = Self { skipped: &[], failed: &[], missing: "" };
+}
 
 /// What a test said about it, line by line.
-#[derive(Debug, Default)]
-pub(super) struct Skips {
+#[derive(Debug)]
+pub struct Remarks {
+    marks: Marks,
     /// What was skipped, as the line names it, and why; either may be empty.
     lines: Vec<(String, String)>,
     /// What failed, likewise.
@@ -27,13 +34,19 @@ pub(super) struct Skips {
     before: String,
 }
 
-impl Skips {
+impl Remarks {
+    /// Nothing yet, of a suite with these marks.
+    pub fn new(marks: Marks) -> Self {
+        Self { marks, lines: Vec::new(), failed: Vec::new(), missing: None, before: String::new() }
+    }
+
     /// Takes a line that is no TAP.
     pub fn see(&mut self, line: &str) {
-        if let Some((_, feature)) = line.split_once(MISSING) {
+        let Marks { skipped, failed, missing } = self.marks;
+        if let Some((_, feature)) = line.split_once(missing).filter(|_| !missing.is_empty()) {
             self.missing = Some(feature.trim().to_owned());
         }
-        for (marks, lines) in [(&MARKS[..], &mut self.lines), (&FAILED[..], &mut self.failed)] {
+        for (marks, lines) in [(skipped, &mut self.lines), (failed, &mut self.failed)] {
             let found = marks.iter().find_map(|mark| line.split_once(mark));
             if let Some((what, why)) = found.filter(|_| lines.len() < MAX_LINES) {
                 let what = if what.trim().is_empty() { &self.before } else { what.trim() };
@@ -45,7 +58,7 @@ impl Skips {
 
     /// The feature that the test was told to expect, and that is missing.
     pub fn missing(&self) -> Option<String> {
-        self.missing.as_ref().map(|feature| format!("{MISSING}{feature}"))
+        self.missing.as_ref().map(|feature| format!("{}{feature}", self.marks.missing))
     }
 
     /// Why the test as a whole was skipped: the last that it said.
@@ -71,7 +84,7 @@ fn why(lines: &[(String, String)], name: &str) -> Option<String> {
 }
 
 /// How something ended in a run in which nothing may be skipped.
-pub(super) fn not_allowed(outcome: Outcome, reason: Option<String>) -> (Outcome, Option<String>) {
+pub fn not_allowed(outcome: Outcome, reason: Option<String>) -> (Outcome, Option<String>) {
     if outcome != Outcome::Skip {
         return (outcome, reason);
     }
@@ -83,8 +96,8 @@ pub(super) fn not_allowed(outcome: Outcome, reason: Option<String>) -> (Outcome,
 mod tests {
     use super::*;
 
-    fn of(lines: &[&str]) -> Skips {
-        let mut skips = Skips::default();
+    fn of(lines: &[&str]) -> Remarks {
+        let mut skips = Remarks::new(crate::suite::selftests::SUITE.output.marks);
         for line in lines {
             skips.see(line);
         }

@@ -1,0 +1,116 @@
+//! The tests that a tree has of each suite, and those of them that are asked for.
+
+use super::pipeline::Target;
+use crate::error::{Error, IoContext, Result};
+use crate::event::DEFAULT_SUITE;
+use crate::plan::KnownSubtests;
+use crate::suite::{
+    Conditions, Files, Listing, Profile, Selection, Suite, Tests, Words, chosen, find, select,
+};
+use crate::text::decode;
+use crate::text::hash::Key;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The files of a kernel tree, as suites read them.
+struct TreeFiles<'a>(&'a Path);
+
+impl Files for TreeFiles<'_> {
+    fn text(&self, path: &str) -> Result<String> {
+        let path = self.0.join(path);
+        Ok(decode(&std::fs::read(&path).doing("read", &path)?).into_owned())
+    }
+
+    fn names(&self, dir: &str) -> Result<Vec<String>> {
+        let dir = self.0.join(dir);
+        let entries = std::fs::read_dir(&dir).doing("read", &dir)?;
+        Ok(entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect())
+    }
+}
+
+/// The tests of a suite, as the tree's files have them; none of a suite that no tree lists.
+pub fn listing(target: &Target, suite: &Suite) -> Result<Listing> {
+    match suite.tests {
+        Tests::Listed { list, .. } => list(&TreeFiles(target.tree.root())),
+        Tests::Lab(_) => Ok(Listing { tests: Vec::new(), notes: Vec::new() }),
+    }
+}
+
+/// The tests of the default suite.
+pub fn of_default(target: &Target) -> Result<Listing> {
+    listing(target, find(DEFAULT_SUITE).unwrap_or(&Suite::PLAIN))
+}
+
+/// The tests that `words` ask for, or the profile where there are none, and what the user should know about that.
+pub fn selections(target: &Target, words: &[String]) -> Result<(Vec<Selection>, Vec<String>)> {
+    if words.is_empty() {
+        return of_profile(target);
+    }
+    let (mut selections, mut notes) = (Vec::new(), Vec::new());
+    for Words { suite, filters } in chosen(words)? {
+        let listing = listing(target, suite)?;
+        notes.extend(listing.notes);
+        selections.extend(select(&filters, &listing.tests)?);
+    }
+    Ok((selections, notes))
+}
+
+/// The tests of the profile. What a tree lacks is left out, unless that is all.
+fn of_profile(target: &Target) -> Result<(Vec<Selection>, Vec<String>)> {
+    let (name, profile) = target.loaded.profile()?;
+    let asked = chosen(&profile.tests)?;
+    let (mut selections, mut notes) = (Vec::new(), Vec::new());
+    for Words { suite, filters } in &asked {
+        let listing = match listing(target, suite) {
+            Err(error) if asked.len() > 1 => {
+                notes.push(format!("profile {name}: {error}: left out"));
+                continue;
+            }
+            listing => listing?,
+        };
+        notes.extend(listing.notes);
+        let (chosen, more) = if filters.is_empty() {
+            (select(filters, &listing.tests)?, Vec::new())
+        } else {
+            let filters: Vec<&str> = filters.iter().map(String::as_str).collect();
+            Profile::new(name, &filters).select(&listing.tests)?
+        };
+        selections.extend(chosen);
+        notes.extend(more);
+    }
+    if selections.is_empty() {
+        return Err(Error::usage(format!("profile {name}: this tree has none of its tests"))
+            .hint("name the tests instead: vmptcp test TEST…"));
+    }
+    Ok((selections, notes))
+}
+
+/// Where the subtests of the suites that are chosen, as the tree's files are now, are remembered.
+pub fn known_subtests(
+    target: &Target,
+    selections: &[Selection],
+    conditions: Conditions,
+    env: &[(String, String)],
+) -> Result<KnownSubtests> {
+    let mut keys = BTreeMap::new();
+    for suite in selections.iter().map(|selection| selection.test.suite) {
+        let Tests::Listed { sources, .. } = suite.tests else { continue };
+        if keys.contains_key(suite.id) {
+            continue;
+        }
+        let mut key = Key::new("subtests");
+        for (name, value) in suite.variables(conditions, env) {
+            key = key.field(name).field(value);
+        }
+        let dir = target.tree.root().join(sources);
+        let mut files: Vec<PathBuf> =
+            std::fs::read_dir(&dir).doing("read", &dir)?.flatten().map(|entry| entry.path()).collect();
+        files.sort();
+        for file in files.iter().filter(|file| file.is_file()) {
+            let content = std::fs::read(file).doing("read", file)?;
+            key = key.field(file.file_name().unwrap_or_default().as_encoded_bytes()).field(content);
+        }
+        keys.insert(suite.id, key.digest().to_string());
+    }
+    Ok(KnownSubtests { path: target.work.root().join("subtests.json"), keys })
+}

@@ -1,0 +1,85 @@
+//! Collections of the tree's selftests, such as `net/mptcp`: built and installed beside a kernel, each by itself.
+
+use super::stamp::Stamp;
+use super::{BuildRequest, fingerprint};
+use crate::error::{IoContext, Result};
+use crate::process::Cmd;
+use crate::text::hash::{Digest, Key};
+use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A collection that was built and installed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Installed {
+    /// Over the command, the environment and the tools.
+    request: Digest,
+    /// Over every file of the source tree, from before the build began.
+    tree: Digest,
+    /// Over the files that were installed.
+    files: Digest,
+}
+
+/// Where the selftests of a build directory are installed.
+pub(super) fn install_dir(out: &Path) -> PathBuf {
+    out.join("kselftest_install")
+}
+
+/// The command that builds and installs a collection.
+pub(super) fn command(request: &BuildRequest, collection: &str) -> Cmd {
+    // FORCE_TARGETS: a test program that does not compile is an error, not a test less.
+    let mut install = OsString::from("KSFT_INSTALL_PATH=");
+    install.push(request.alias.path(&install_dir(&request.out)));
+    let make = request.make_user(&request.tree.join("tools/testing/selftests"));
+    let make = make.args([format!("TARGETS={collection}"), "FORCE_TARGETS=1".to_owned()]).arg(install);
+    make.args(&request.make_variables).arg("install")
+}
+
+/// The collections of a request that are not as they would be built now, each with what is to be remembered of it. `tree` is
+/// over every file of the source tree.
+pub(super) fn stale<'a>(
+    request: &'a BuildRequest,
+    stamp: &Stamp,
+    tree: Digest,
+) -> Result<Vec<(&'a str, Digest)>> {
+    let mut stale = Vec::new();
+    for collection in &request.collections {
+        let asked = super::fingerprint_of(request, "collection", &[command(request, collection)]).digest();
+        let installed = stamp.collections.get(collection);
+        let same = match installed {
+            Some(known) if (known.request, known.tree) == (asked, tree) => {
+                files(&request.out, collection)? == Some(known.files)
+            }
+            _ => false,
+        };
+        if !same {
+            stale.push((collection.as_str(), asked));
+        }
+    }
+    Ok(stale)
+}
+
+/// Removes what an earlier build left of a collection: the makefiles do not know which headers a program was made from, and
+/// keep what a tree no longer has.
+pub(super) fn clear(request: &BuildRequest, collection: &str) -> Result<()> {
+    let built = request.user_dir().join("kselftest").join(collection);
+    for stale in [built, install_dir(&request.out).join(collection)] {
+        if stale.exists() {
+            fs::remove_dir_all(&stale).doing("remove", &stale)?;
+        }
+    }
+    Ok(())
+}
+
+/// What is to be remembered of a collection that was just installed.
+pub(super) fn installed(out: &Path, collection: &str, request: Digest, tree: Digest) -> Result<Installed> {
+    let files = files(out, collection)?.unwrap_or_else(|| Key::new("nothing").digest());
+    Ok(Installed { request, tree, files })
+}
+
+/// Over the files of a collection; none if it is not installed.
+fn files(out: &Path, collection: &str) -> Result<Option<Digest>> {
+    let dir = install_dir(out).join(collection);
+    dir.is_dir().then(|| fingerprint::tree(&dir, out, 1)).transpose()
+}
