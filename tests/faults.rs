@@ -184,7 +184,7 @@ fn tests_are_started_as_kselftest_starts_them() {
         ],
         30,
     );
-    let place = scripts.orders.directory_of(&vmptcp::suite::selftests::SUITE);
+    let place = scripts.setup.directory_of(&vmptcp::suite::selftests::SUITE);
     let mode = |name: &str, mode| {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
         fs::set_permissions(place.join(name), mode).expect("a mode");
@@ -334,7 +334,7 @@ fn sabotage(what: &'static str) {
 fn sabotage_of(what: &'static str, scripts: Scripts, outcome: Outcome) {
     leaves_nothing(|| {
         let (guests, run) = (
-            scripts.orders.spec.listing.dir.clone(),
+            scripts.setup.spec.listing.dir.clone(),
             scripts.dir.path().join("runs/latest/tests/victim.1.log"),
         );
         let saboteur = std::thread::spawn(move || {
@@ -366,7 +366,7 @@ fn a_virtiofsd_that_is_killed_costs_only_its_test() {
     // What reads a file then waits for ever, and so does the test.
     let script = "echo begun; while :; do ls -lR /usr/share > /dev/null; done";
     let mut scripts = Scripts::new(&[("victim", script), ("after", "exit 0")], 30);
-    scripts.orders.spec.backend = virtme(Filesystem::Virtiofs);
+    scripts.setup.spec.backend = virtme(Filesystem::Virtiofs);
     sabotage_of("virtiofsd", scripts, Outcome::Timeout);
 }
 

@@ -33,6 +33,8 @@ const PURE: &[&str] = &[
     "plan",
     "vm::spec",
     "vm::machine",
+    "vm::message",
+    "vm::link",
     "vm::backend::virtme::command",
     "vm::console",
     "results",

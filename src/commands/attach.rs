@@ -5,7 +5,7 @@ use super::exec::SHELL;
 use super::ps;
 use crate::error::{Error, ExitCode, Result};
 use crate::report::console;
-use crate::runner::attach::{self, Command, News};
+use crate::runner::attach::{self, Command, Streams};
 use std::io::IsTerminal;
 
 /// Open a terminal, or run a command, in a guest that is running
@@ -44,11 +44,10 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
     }
     let argv = if shell { ["sh", "-c", SHELL].map(str::to_owned).to_vec() } else { args.command.clone() };
     let command = Command { argv, cwd: "/".to_owned(), env, terminal: shell };
-    let exit = attach::join(&listed.guest.socket, &command, |news| {
-        if let (News::Up(..), true) = (news, shell) {
+    let exit = attach::join(&listed.guest.socket, &command, Streams::own(), || {
+        if shell {
             console::note("in the guest: leave with Ctrl-D; it goes on without you");
         }
-        Ok(())
     })?;
     Ok(u8::try_from(exit.code()).unwrap_or(ExitCode::CannotRun as u8))
 }

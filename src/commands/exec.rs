@@ -3,15 +3,15 @@
 use super::context::Context;
 use super::flags::{GuestFlags, variable_of};
 use super::pipeline::Target;
-use crate::error::{Error, ExitCode, IoContext, Kind, Result};
+use crate::error::{Error, ExitCode, IoContext, Result};
 use crate::event::{Event, GUEST_STEP, StepStatus};
 use crate::kernel::Lock;
 use crate::kernel::build::{self, Built};
 use crate::plan::GuestPlan;
 use crate::report::console;
-use crate::runner::attach::{self, Command, News};
+use crate::runner::attach::{self, Command, Streams};
 use crate::runner::{Host, Journal, guest, steps};
-use crate::vm::console::Splat;
+use crate::vm::LiveHub;
 use std::io::IsTerminal;
 use std::path::Path;
 
@@ -150,41 +150,13 @@ fn enter(
     let timeout = plan.pace(engine).boot_timeout(plan.boot_timeout);
     let began = std::time::Instant::now();
     journal.add(Event::StepStarted { step: GUEST_STEP.to_owned() })?;
-    let (vm, console) = (1, "console-1.log".to_owned());
-    let log = journal.path().join(&console);
-    journal.add(Event::VmStarted { vm, accelerator: spec.backend.accelerator().to_owned(), console })?;
-    let outcome = attach::run(&spec, timeout, &log, &command, |news| match news {
-        News::Up(kernel, seconds) => {
-            journal.add(Event::VmReady { vm, kernel, seconds })?;
-            journal.hide_progress();
-            if let Some(greeting) = request.greeting {
-                console::note(greeting);
-            }
-            Ok(())
-        }
-        News::Splat(splat) => {
-            let fingerprint = splat.fingerprint();
-            let Splat { title, lines } = splat;
-            let (test, candidates) = (None, Vec::new());
-            journal.add(Event::Splat {
-                vm,
-                test,
-                candidates,
-                boot: false,
-                notice: false,
-                fingerprint,
-                title,
-                lines,
-            })
-        }
-    });
+    let greet = || request.greeting.into_iter().for_each(console::note);
+    let mut hub = LiveHub::default();
+    let outcome = attach::run(&spec, timeout, &command, &mut hub, Streams::own(), journal, greet);
     let (status, detail) = match &outcome {
         Ok(exit) => (StepStatus::Done, format!("exit code {}", exit.code())),
         Err(error) => (StepStatus::Failed, error.to_string().lines().next().unwrap_or_default().to_owned()),
     };
-    // What the error says is shown with it: the console's end need not be told twice.
-    let crashed = outcome.as_ref().is_err_and(|error| error.kind() == Kind::CannotRun);
-    journal.add(Event::VmEnded { vm, crashed, reason: detail.clone(), console_tail: Vec::new() })?;
     let seconds = began.elapsed().as_secs_f64();
     journal.add(Event::StepEnded { step: GUEST_STEP.to_owned(), status, detail, seconds })?;
     Ok(u8::try_from(outcome?.code()).unwrap_or(ExitCode::CannotRun as u8))

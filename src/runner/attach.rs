@@ -1,34 +1,31 @@
 //! One command in a guest, with its standard streams connected to ours.
 
-use super::watch::Watch;
+mod input;
+
+use super::evidence;
+use super::journal::Journal;
+use super::watch::{About, SplatCount};
 use crate::error::{Error, Kind, Result};
-use crate::guest::protocol::{
-    Bytes, Exit, FromGuest, Io, Job, JobId, MESSAGE_LIMIT, STDIN_WINDOW, Size, Stream, ToGuest, encode,
-};
-use crate::process::interrupt;
-use crate::text::{Shown, decode};
-use crate::vm::console::Splat;
-use crate::vm::{Message, Remote, Session, Spec};
-use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
-use std::io::{ErrorKind, Read, Write, stderr, stdin, stdout};
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
-use std::thread;
-use std::time::{Duration, Instant};
+use crate::event::Event;
+use crate::guest::protocol::{Exit, Io, Job, JobId, MESSAGE_LIMIT, Stream, ToGuest, encode};
+use crate::text::Shown;
+use crate::vm::link::{JobEnd, LinkEvent, Loss, Terms};
+use crate::vm::{Guest, Hub, LiveHub, Message, Remote, Spec};
+use input::{Input, Terminal, terminal_size};
+use std::io::{ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-const TICK: Duration = Duration::from_millis(100);
+/// How often clocks, the terminal and our input are looked at.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// How often this byte (Ctrl-]) must come in a row to leave a guest that hangs.
-const ESCAPE: (u8, usize) = (0x1d, 3);
+/// How long a guest of another process may take to come up: its owner knows better.
+const FOREIGN_BOOT_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
 const JOB: JobId = 1;
 
-mod ioctl {
-    #![allow(missing_docs, reason = "the macro leaves no place for them")]
-    nix::ioctl_read_bad!(window_size, nix::libc::TIOCGWINSZ, nix::pty::Winsize);
-}
+/// The number of the guest: there is one.
+const VM: u32 = 1;
 
 /// A command for a guest.
 #[derive(Debug, Clone)]
@@ -43,305 +40,229 @@ pub struct Command {
     pub terminal: bool,
 }
 
-/// What a caller wants to hear.
-#[derive(Debug)]
-pub enum News {
-    /// The guest is up, with this kernel, after so many seconds.
-    Up(String, f64),
-    /// Its kernel printed a splat.
-    Splat(Splat),
+/// What a command's standard streams are connected to.
+pub struct Streams {
+    /// What it reads.
+    pub input: Box<dyn Read + Send>,
+    /// Where its output goes.
+    pub output: Box<dyn Write>,
+    /// Where its errors go, and what we have to say.
+    pub errors: Box<dyn Write>,
 }
 
-/// Boots a guest, runs `command` in it, and stops it.
+impl Streams {
+    /// Those of this process.
+    pub fn own() -> Self {
+        Self {
+            input: Box::new(std::io::stdin()),
+            output: Box::new(std::io::stdout()),
+            errors: Box::new(std::io::stderr()),
+        }
+    }
+}
+
+/// Boots a guest, runs `command` in it, and stops it. What happens to the guest is in the journal; `on_up` is called when it
+/// answers.
 ///
-/// It is an error if the guest does not come up, or goes away before the command ends; its last lines are then in the
-/// message.
+/// It is an error if the guest does not come up, or goes away or hangs before the command ends; its last lines are then in
+/// the message.
 pub fn run(
     spec: &Spec,
     boot_timeout: Duration,
-    console_log: &Path,
     command: &Command,
-    mut tell: impl FnMut(News) -> Result<()>,
+    hub: &mut dyn Hub,
+    streams: Streams,
+    journal: &mut Journal,
+    on_up: impl FnOnce(),
 ) -> Result<Exit> {
-    let (sender, receiver) = mpsc::sync_channel(128);
-    let mut session = Session::start(spec, &[], 1, console_log, sender)?;
-    let mut link = Link::new(boot_timeout, spec.machine.root.binds());
-    let outcome = link.serve(&mut session, &receiver, command, &mut tell);
-    link.give_back_terminal();
-    session.stop();
-    if let Some(splat) = link.watch.flush() {
-        tell(News::Splat(splat))?;
-    }
+    let console = format!("console-{VM}.log");
+    let log = journal.path().join(&console);
+    let accelerator = spec.backend.accelerator().to_owned();
+    journal.add(Event::VmStarted { vm: VM, accelerator, console })?;
+    let guest = Guest::start(hub, spec, VM, boot_timeout, &log)?;
+    let mut witness = Recorded { journal, splats: SplatCount::default(), on_up: Some(on_up) };
+    let mut attachment = Attachment::new(guest, command, streams);
+    let outcome = attachment.serve(hub, &mut witness);
+    let mut guest = attachment.guest;
+    let flushed = guest.flush().map_or(Ok(()), |splat| witness.event(&LinkEvent::Splat(splat), &guest));
+    let tail = guest.link().console_tail();
+    guest.stop();
+    flushed?;
+    let reason = match &outcome {
+        Ok(exit) => format!("exit code {}", exit.code()),
+        Err(error) => error.to_string(),
+    };
+    // What the error says is shown with it: the console's end need not be shown twice.
+    let crashed = outcome.as_ref().is_err_and(|error| error.kind() == Kind::CannotRun);
+    journal.add(Event::VmEnded { vm: VM, crashed, reason, console_tail: Vec::new() })?;
     outcome.map_err(|error| match error.kind() {
         Kind::CannotRun => {
-            let tail = link.watch.tail().fold(String::new(), |all, line| all + "\n  " + line);
-            Error::cannot_run(format!("{error}{tail}")).hint(spec.backend.remedy(console_log))
+            let tail = tail.iter().fold(String::new(), |all, line| all + "\n  " + line);
+            Error::cannot_run(format!("{error}{tail}")).hint(spec.backend.remedy(&log))
         }
         _ => error,
     })
 }
 
 /// Runs `command` in a guest that another process started.
-pub fn join(socket: &str, command: &Command, mut tell: impl FnMut(News) -> Result<()>) -> Result<Exit> {
-    let (sender, receiver) = mpsc::sync_channel(128);
-    let mut remote = Remote::connect(socket, 1, sender)?;
-    // It may still be booting, and its owner knows how long that may take.
-    let mut link = Link::new(Duration::from_secs(24 * 3600), Vec::new());
-    link.serve(&mut remote, &receiver, command, &mut tell)
+pub fn join(socket: &str, command: &Command, streams: Streams, on_up: impl FnOnce()) -> Result<Exit> {
+    let mut hub = LiveHub::default();
+    let remote = Box::new(Remote::connect(socket, VM, &hub)?);
+    let terms = Terms { boot_timeout: FOREIGN_BOOT_TIMEOUT, binds: Vec::new(), answers: true };
+    let guest = Guest::new(VM, remote, terms, PathBuf::new(), hub.now());
+    Attachment::new(guest, command, streams).serve(&mut hub, &mut Unrecorded { on_up: Some(on_up) })
 }
 
-/// What leads to an agent.
-trait Peer {
-    /// Says something to it.
-    fn send(&self, message: ToGuest);
-    /// True once it is known to be gone.
-    fn gone(&mut self) -> Result<bool>;
+/// What happens to a guest beside the command.
+trait Witness {
+    /// Takes note of it.
+    fn event(&mut self, event: &LinkEvent, guest: &Guest) -> Result<()>;
 }
 
-impl Peer for Session {
-    fn send(&self, message: ToGuest) {
-        Session::send(self, message);
-    }
-
-    fn gone(&mut self) -> Result<bool> {
-        self.ended().map(|exit| exit.is_some())
-    }
+/// A guest of ours.
+struct Recorded<'a, F> {
+    journal: &'a mut Journal,
+    splats: SplatCount,
+    on_up: Option<F>,
 }
 
-impl Peer for Remote {
-    fn send(&self, message: ToGuest) {
-        Remote::send(self, &message);
-    }
-
-    fn gone(&mut self) -> Result<bool> {
-        // Its reader says so.
-        Ok(false)
-    }
-}
-
-struct Link {
-    boot_until: Instant,
-    booted: bool,
-    started: Instant,
-    raw: Option<Termios>,
-    resized: Arc<AtomicBool>,
-    taken: Option<mpsc::Sender<()>>,
-    escaped: Arc<AtomicBool>,
-    watch: Watch,
-    binds: Vec<(String, String)>,
-}
-
-impl Link {
-    fn new(boot_timeout: Duration, binds: Vec<(String, String)>) -> Self {
-        let now = Instant::now();
-        Self {
-            boot_until: now + boot_timeout,
-            booted: false,
-            started: now,
-            raw: None,
-            resized: Arc::default(),
-            taken: None,
-            escaped: Arc::default(),
-            watch: Watch::default(),
-            binds,
+impl<F: FnOnce()> Witness for Recorded<'_, F> {
+    fn event(&mut self, event: &LinkEvent, guest: &Guest) -> Result<()> {
+        match event {
+            LinkEvent::Up { kernel, took, .. } => {
+                let (kernel, seconds) = (kernel.clone(), took.as_secs_f64());
+                self.journal.add(Event::VmReady { vm: VM, kernel, seconds })?;
+                self.journal.hide_progress();
+                if let Some(on_up) = self.on_up.take() {
+                    on_up();
+                }
+                Ok(())
+            }
+            LinkEvent::Splat(splat) => self.splats.record(VM, splat.clone(), About::default(), self.journal),
+            LinkEvent::Lost(Loss { hangs: true, .. }) => evidence::registers(guest, None, self.journal),
+            _ => Ok(()),
         }
     }
+}
 
-    fn serve(
-        &mut self,
-        session: &mut impl Peer,
-        receiver: &mpsc::Receiver<(u32, Message)>,
-        command: &Command,
-        tell: &mut dyn FnMut(News) -> Result<()>,
-    ) -> Result<Exit> {
-        let (stdin_sender, stdin_pieces) = mpsc::channel::<Vec<u8>>();
-        let mut gone: Option<Instant> = None;
+/// A guest of another process, which takes note itself.
+struct Unrecorded<F> {
+    on_up: Option<F>,
+}
+
+impl<F: FnOnce()> Witness for Unrecorded<F> {
+    fn event(&mut self, event: &LinkEvent, _guest: &Guest) -> Result<()> {
+        if let (LinkEvent::Up { .. }, Some(on_up)) = (event, self.on_up.take()) {
+            on_up();
+        }
+        Ok(())
+    }
+}
+
+/// A guest with a command in it, and what the command is connected to.
+struct Attachment<'a> {
+    guest: Guest,
+    command: &'a Command,
+    /// Taken when the command begins.
+    source: Option<Box<dyn Read + Send>>,
+    input: Option<Input>,
+    output: Box<dyn Write>,
+    errors: Box<dyn Write>,
+    terminal: Option<Terminal>,
+}
+
+impl<'a> Attachment<'a> {
+    fn new(guest: Guest, command: &'a Command, streams: Streams) -> Self {
+        let Streams { input, output, errors } = streams;
+        Self { guest, command, source: Some(input), input: None, output, errors, terminal: None }
+    }
+
+    /// Serves the command to its end. Our terminal is as it was before when this returns.
+    fn serve(&mut self, hub: &mut dyn Hub, witness: &mut dyn Witness) -> Result<Exit> {
+        let outcome = self.loop_until_end(hub, witness);
+        self.terminal = None;
+        outcome
+    }
+
+    fn loop_until_end(&mut self, hub: &mut dyn Hub, witness: &mut dyn Witness) -> Result<Exit> {
         loop {
-            interrupt::check()?;
-            if self.escaped.load(Ordering::Relaxed) {
+            let heard = hub.next(POLL_INTERVAL)?;
+            let now = hub.now();
+            let mut events =
+                heard.map_or_else(Vec::new, |(_, message): (_, Message)| self.guest.hear(message, now));
+            events.extend(self.guest.tick(now)?);
+            for event in events {
+                witness.event(&event, &self.guest)?;
+                if let Some(exit) = self.event(event)? {
+                    return Ok(exit);
+                }
+            }
+            if self.input.as_ref().is_some_and(Input::escaped) {
                 return Err(Error::interrupted());
             }
-            let mut quiet = false;
-            match receiver.recv_timeout(TICK / if self.booted { 10 } else { 1 }) {
-                Ok((_, Message::Agent(message))) => {
-                    if let Some(exit) = self.agent(message, session, command, &stdin_sender, tell)? {
-                        return Ok(exit);
-                    }
-                }
-                Ok((_, Message::Console(line))) => {
-                    if let Some(splat) = self.console(&line)
-                        && self.watch.is_wanted()
-                    {
-                        tell(News::Splat(splat))?;
-                    }
-                }
-                Ok((_, Message::AgentGone | Message::ConsoleEnded)) => {
-                    gone.get_or_insert_with(|| Instant::now() + Duration::from_secs(1));
-                }
-                Ok((_, Message::ConsoleLost(why) | Message::Noise(why))) => {
-                    self.console(why.as_bytes());
-                }
-                Err(_) => quiet = true,
+            for data in self.input.iter().flat_map(Input::pieces).collect::<Vec<_>>() {
+                self.guest.feed(JOB, data);
             }
-            for data in stdin_pieces.try_iter() {
-                session.send(ToGuest::Stdin { id: JOB, data: Bytes(data) });
-            }
-            if self.resized.swap(false, Ordering::Relaxed) {
-                session.send(ToGuest::Resize { id: JOB, size: terminal_size() });
-            }
-            if gone.is_none() && session.gone()? {
-                gone = Some(Instant::now() + Duration::from_secs(1));
-            }
-            // What it said before waits in the channel, however slow our reader is.
-            if quiet && gone.is_some_and(|at| Instant::now() >= at) {
-                let what = if self.booted { "the guest went away" } else { "the guest did not come up" };
-                return Err(Error::cannot_run(what));
-            }
-            if !self.booted && Instant::now() >= self.boot_until {
-                let waited = self.started.elapsed().as_secs();
-                return Err(Error::cannot_run(format!("the guest did not come up within {waited} s")));
+            if let Some(size) = self.terminal.as_ref().and_then(Terminal::new_size) {
+                self.guest.resize(JOB, size);
             }
         }
     }
 
-    fn agent(
-        &mut self,
-        message: FromGuest,
-        session: &impl Peer,
-        command: &Command,
-        stdin_sender: &mpsc::Sender<Vec<u8>>,
-        tell: &mut dyn FnMut(News) -> Result<()>,
-    ) -> Result<Option<Exit>> {
-        match message {
-            FromGuest::Ready { kernel, .. } => {
-                self.booted = true;
-                tell(News::Up(kernel, self.started.elapsed().as_secs_f64()))?;
-                if !self.binds.is_empty() {
-                    session.send(ToGuest::Bind { mounts: std::mem::take(&mut self.binds) });
-                }
-                self.start(session, command, stdin_sender)?;
-            }
-            FromGuest::Output { stream, data, .. } => {
-                let written = match stream {
-                    Stream::Stdout => stdout().write_all(&data.0).and_then(|()| stdout().flush()),
-                    Stream::Stderr => stderr().write_all(&data.0),
-                };
-                match written {
-                    // Whoever reads us has enough, as in `vmptcp exec -- dmesg | head`.
-                    Err(error) if error.kind() == ErrorKind::BrokenPipe => {
-                        return Ok(Some(Exit::Signal(nix::libc::SIGPIPE)));
-                    }
-                    Err(error) => return Err(Error::io("write", Path::new("standard output"), &error)),
-                    Ok(()) => {}
-                }
-            }
-            FromGuest::StdinTaken { .. } => {
-                if let Some(taken) = &self.taken {
-                    let _ = taken.send(());
-                }
-            }
-            FromGuest::Ended { exit, .. } => return Ok(Some(exit)),
-            FromGuest::Failed { why, code, .. } => {
-                self.give_back_terminal();
-                let _ = writeln!(stderr(), "vmptcp: {}", Shown::line(&why));
+    /// Returns how the command ended, if it did.
+    fn event(&mut self, event: LinkEvent) -> Result<Option<Exit>> {
+        match event {
+            LinkEvent::Up { .. } => self.start()?,
+            LinkEvent::Output { stream, data, .. } => return self.write(stream, &data),
+            LinkEvent::StdinTaken => self.input.iter().for_each(Input::taken),
+            LinkEvent::Ended { id: JOB, end: JobEnd::Exit(exit) } => return Ok(Some(exit)),
+            LinkEvent::Ended { id: JOB, end: JobEnd::Refused { why, code } } => {
+                self.terminal = None;
+                let _ = writeln!(self.errors, "vmptcp: {}", Shown::line(&why));
                 return Ok(Some(Exit::Code(code)));
             }
-            FromGuest::Trouble { text } => {
-                let _ = writeln!(stderr(), "vmptcp: the guest says: {}\r", Shown::line(&text));
+            LinkEvent::Warning(text) => {
+                let _ = writeln!(self.errors, "vmptcp: the guest reports: {}\r", Shown::line(&text));
             }
-            FromGuest::Started { .. } | FromGuest::Pong => {}
+            LinkEvent::Lost(loss) => return Err(Error::cannot_run(loss.reason)),
+            LinkEvent::Ended { .. }
+            | LinkEvent::Console { .. }
+            | LinkEvent::Splat(_)
+            | LinkEvent::Marked
+            | LinkEvent::Stalled(_) => {}
         }
         Ok(None)
     }
 
-    fn start(
-        &mut self,
-        session: &impl Peer,
-        command: &Command,
-        stdin_sender: &mpsc::Sender<Vec<u8>>,
-    ) -> Result<()> {
-        let io = if command.terminal {
-            self.raw = Some(make_raw()?);
-            let _ = signal_hook::flag::register(signal_hook::consts::SIGWINCH, Arc::clone(&self.resized));
+    fn write(&mut self, stream: Stream, data: &[u8]) -> Result<Option<Exit>> {
+        let written = match stream {
+            Stream::Stdout => self.output.write_all(data).and_then(|()| self.output.flush()),
+            Stream::Stderr => self.errors.write_all(data),
+        };
+        match written {
+            // Whoever reads us has enough, as in `vmptcp exec -- dmesg | head`.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Some(Exit::Signal(nix::libc::SIGPIPE))),
+            Err(error) => Err(Error::io("write", Path::new("standard output"), &error)),
+            Ok(()) => Ok(None),
+        }
+    }
+
+    fn start(&mut self) -> Result<()> {
+        let Command { argv, cwd, env, terminal } = self.command.clone();
+        let io = if terminal {
+            self.terminal = Some(Terminal::take_over()?);
             Io::Terminal(terminal_size())
         } else {
             Io::Pipes
         };
-        let message = ToGuest::Run(Job {
-            id: JOB,
-            argv: command.argv.clone(),
-            cwd: command.cwd.clone(),
-            env: command.env.clone(),
-            io,
-        });
-        let length = encode(&message).len();
+        let job = Job { id: JOB, argv, cwd, env, io };
+        let length = encode(&ToGuest::Run(job.clone())).len();
         if length > MESSAGE_LIMIT {
             return Err(Error::usage(format!("the command is too long for a guest: {length} bytes"))
                 .hint("pass what is long by a file, or on standard input"));
         }
-        session.send(message);
-        let (taken_sender, taken) = mpsc::channel();
-        self.taken = Some(taken_sender);
-        let (pieces, escaped, terminal) = (stdin_sender.clone(), Arc::clone(&self.escaped), command.terminal);
-        thread::spawn(move || read_stdin(&pieces, &taken, terminal.then_some(&*escaped)));
+        self.guest.run(job);
+        self.input = self.source.take().map(|source| Input::read(source, terminal));
         Ok(())
-    }
-
-    fn console(&mut self, line: &[u8]) -> Option<Splat> {
-        self.watch.line(decode(line).trim_end())
-    }
-
-    fn give_back_terminal(&mut self) {
-        if let Some(before) = self.raw.take() {
-            let _ = tcsetattr(stdin(), SetArg::TCSADRAIN, &before);
-        }
-    }
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        self.give_back_terminal();
-    }
-}
-
-/// Sends our standard input piece by piece: the next only after the guest took the one before.
-fn read_stdin(pieces: &mpsc::Sender<Vec<u8>>, taken: &mpsc::Receiver<()>, escaped: Option<&AtomicBool>) {
-    let mut buffer = vec![0; STDIN_WINDOW];
-    let mut escapes = 0;
-    loop {
-        let count = stdin().read(&mut buffer).unwrap_or(0);
-        let data = buffer[..count].to_vec();
-        for byte in &data {
-            escapes = if *byte == ESCAPE.0 { escapes + 1 } else { 0 };
-        }
-        if let (Some(escaped), true) = (escaped, escapes >= ESCAPE.1) {
-            escaped.store(true, Ordering::Relaxed);
-        }
-        if pieces.send(data).is_err() || count == 0 {
-            return;
-        }
-        // A terminal is never ahead by much, and what is typed blindly must not wait for an answer.
-        if escaped.is_none() && taken.recv().is_err() {
-            return;
-        }
-    }
-}
-
-fn make_raw() -> Result<Termios> {
-    let failed = |error| Error::cannot_run(format!("standard input is no terminal: {error}"));
-    let before = tcgetattr(stdin()).map_err(failed)?;
-    let mut raw = before.clone();
-    cfmakeraw(&mut raw);
-    tcsetattr(stdin(), SetArg::TCSADRAIN, &raw).map_err(failed)?;
-    Ok(before)
-}
-
-fn terminal_size() -> Size {
-    let mut size = nix::pty::Winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
-    // SAFETY: the pointer is valid for the call; a descriptor that is no terminal is an error, which leaves it as it is.
-    let known = unsafe { ioctl::window_size(nix::libc::STDIN_FILENO, &raw mut size) };
-    match known {
-        Ok(_) if size.ws_row > 0 && size.ws_col > 0 => Size { rows: size.ws_row, cols: size.ws_col },
-        _ => Size { rows: 24, cols: 80 },
     }
 }

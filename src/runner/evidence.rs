@@ -6,24 +6,17 @@ use crate::error::Result;
 use crate::event::{Event, TestId};
 use crate::guest::protocol::{self, Io, JobId};
 use crate::text::file;
-use crate::vm::Session;
-use crate::vm::session::VmId;
-use std::path::Path;
+use crate::vm::Guest;
 use std::time::Duration;
 
 /// How long a guest that answers may take to tell what it knows; under emulation that takes its time.
-pub(super) const TIME: Duration = Duration::from_secs(60);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The number of the agent's job that looks at a hang.
 pub(super) const JOB: JobId = JobId::MAX;
 
 /// The number of the one that watches a rerun: its end is not that of the other.
 pub(super) const WATCH_JOB: JobId = JobId::MAX - 1;
-
-/// What the console shows between these two is asked for, and no splat.
-pub(super) const BEGIN: &str = "vmptcp: begin of a post-mortem";
-/// See [`BEGIN`].
-pub(super) const END: &str = "vmptcp: end of a post-mortem";
 
 /// State of every network namespace: what MPTCP counted, its sockets, its endpoints. Each command is given little time, as
 /// what hangs may be what it asks for.
@@ -118,17 +111,10 @@ impl Evidence {
     }
 }
 
-/// A guest that says nothing any more: QEMU is asked what its CPUs do. `symbols` is its `System.map`.
-pub(super) fn registers(
-    session: &Session,
-    symbols: &Path,
-    vm: VmId,
-    test: Option<TestId>,
-    journal: &mut Journal,
-) -> Result<()> {
-    let symbols = std::fs::read_to_string(symbols).ok();
-    let text = session.examine(symbols.as_deref()).unwrap_or_else(|error| format!("{error}\n"));
-    let name = format!("vm-{vm}.registers.txt");
+/// A guest that says nothing any more is looked at from outside: what its CPUs do.
+pub(super) fn registers(guest: &Guest, test: Option<TestId>, journal: &mut Journal) -> Result<()> {
+    let text = guest.examine().unwrap_or_else(|error| format!("{error}\n"));
+    let name = format!("vm-{}.registers.txt", guest.id());
     file::replace(&journal.path().join(&name), text.as_bytes())?;
     journal.add(Event::Evidence { test, what: "CPUs".to_owned(), file: name })
 }

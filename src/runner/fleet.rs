@@ -2,31 +2,22 @@
 
 use super::assemble;
 use super::journal::Journal;
-use super::worker::{AFTER_SPLAT, Done, Wish, Worker};
+use super::worker::{AFTER_SPLAT, Done, Request, Worker};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Outcome, TestId};
 use crate::plan::{Boots, Decision, GuestRules};
-use crate::process::interrupt;
 use crate::results::Test;
 use crate::suite::{Conditions, Selection, Suite};
-use crate::vm::session::VmId;
-use crate::vm::{Message, Session, Spec};
+use crate::vm::{Guest, Hub, MESSAGES_LIMIT, Spec, VmId};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
-use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::time::{Duration, Instant};
-
-/// How many messages may wait: what bounds our memory, whatever the guests print.
-const MESSAGES: usize = 128;
+use std::time::Duration;
 
 /// How often clocks are looked at.
-const TICK: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// We were stopped, or our terminal was, if a round took longer: that is not the guests' time.
-const STALL: Duration = Duration::from_secs(10);
-
-/// So many times a test is repeated at most until it fails: each of them costs a little memory.
-const REPEATS: u32 = 10_000;
+/// How often a test is repeated at most until it fails: each time costs a little memory.
+const MAX_REPEATS: u32 = 10_000;
 
 /// A test to run, or a part of one.
 #[derive(Debug, Clone)]
@@ -46,7 +37,7 @@ pub struct Job {
 /// What holds for all tests.
 #[derive(Debug, Clone)]
 #[allow(clippy::struct_excessive_bools, reason = "they are independent of each other")]
-pub struct Orders {
+pub struct Setup {
     /// The guests.
     pub spec: Spec,
     /// The one in which a test is run again; none for one like the others.
@@ -73,7 +64,7 @@ pub struct Orders {
     pub fail_fast: bool,
 }
 
-impl Orders {
+impl Setup {
     /// Where the tests of a suite are started.
     pub fn directory_of(&self, suite: &Suite) -> PathBuf {
         let installed = self.installed.as_ref().zip(suite.needs.collection);
@@ -90,24 +81,23 @@ pub struct Alone {
     pub captures: Option<PathBuf>,
 }
 
-/// Runs `jobs`. Their outcomes are in the journal; an error means that not all of them could be run.
-pub fn run(jobs: Vec<Job>, orders: &Orders, journal: &mut Journal) -> Result<()> {
-    let (sender, receiver) = mpsc::sync_channel(MESSAGES);
+/// Runs `jobs` in guests of `hub`. Their outcomes are in the journal; an error means that not all of them could be run.
+pub fn run(jobs: Vec<Job>, setup: &Setup, hub: &mut dyn Hub, journal: &mut Journal) -> Result<()> {
     let mut fleet = Fleet {
-        orders,
+        setup,
+        hub,
         attempts: jobs.iter().map(|job| job.id.attempt).max().unwrap_or(0),
         round: jobs.iter().filter(|job| job.id.attempt == 1).cloned().collect(),
         queue: VecDeque::new(),
-        doubtful: VecDeque::new(),
+        rerun_queue: VecDeque::new(),
         workers: Vec::new(),
-        sender,
         started: 0,
         alone: None,
-        boots: Boots::new(orders.rules),
+        boots: Boots::new(setup.rules),
     };
     fleet.plan(jobs, journal)?;
-    let outcome = fleet.serve(&receiver, journal);
-    fleet.close(&outcome, &receiver, journal)?;
+    let outcome = fleet.serve(journal);
+    fleet.close(&outcome, journal)?;
     for test in journal.summary().tests.iter().filter(|test| !test.shards.is_empty()) {
         assemble::whole(journal.path(), test)?;
     }
@@ -115,42 +105,39 @@ pub fn run(jobs: Vec<Job>, orders: &Orders, journal: &mut Journal) -> Result<()>
 }
 
 struct Fleet<'a> {
-    orders: &'a Orders,
+    setup: &'a Setup,
+    hub: &'a mut dyn Hub,
     /// All tests, once.
     round: Vec<Job>,
     /// How many times they were planned.
     attempts: u32,
     queue: VecDeque<Job>,
     /// Tests that failed, and are run again when all others are over.
-    doubtful: VecDeque<Job>,
+    rerun_queue: VecDeque<Job>,
     workers: Vec<Worker>,
-    sender: SyncSender<(VmId, Message)>,
     started: VmId,
-    /// The guest that was started for a test that failed, as [`Orders::alone`] says.
+    /// The guest that was started for a test that failed, as [`Setup::alone`] says.
     alone: Option<VmId>,
     boots: Boots,
 }
 
 impl Fleet<'_> {
     /// Stops the guests. Where the work was ended early, what their tests said so far is kept.
-    fn close(
-        &mut self,
-        outcome: &Result<()>,
-        receiver: &Receiver<(VmId, Message)>,
-        journal: &mut Journal,
-    ) -> Result<()> {
+    fn close(&mut self, outcome: &Result<()>, journal: &mut Journal) -> Result<()> {
         let Err(error) = outcome else {
             self.workers.drain(..).for_each(Worker::stop);
             return Ok(());
         };
+        let now = self.hub.now();
         // What is on its way, and no more: a guest may print without an end.
-        for (vm, message) in receiver.try_iter().take(MESSAGES) {
+        for _ in 0..MESSAGES_LIMIT {
+            let Some((vm, message)) = self.hub.pending() else { break };
             if let Some(worker) = self.workers.iter_mut().find(|worker| worker.id() == vm) {
-                worker.hear(message, journal)?;
+                worker.hear(message, now, journal)?;
             }
         }
         let reason = if error.kind() == Kind::Interrupted { "interrupted" } else { "the run ended early" };
-        self.workers.drain(..).try_for_each(|worker| worker.abandon(reason, journal))
+        self.workers.drain(..).try_for_each(|worker| worker.abandon(reason, now, journal))
     }
 
     /// Puts jobs into the queue.
@@ -170,7 +157,7 @@ impl Fleet<'_> {
         for (test, shards) in parts {
             journal.add(Event::TestSharded { test, shards })?;
         }
-        if self.orders.vms > 1 {
+        if self.setup.vms > 1 {
             // The longest first: nobody waits in the end for one that began late.
             jobs.sort_by_key(|job| (job.id.attempt, std::cmp::Reverse(job.expected)));
         }
@@ -178,75 +165,74 @@ impl Fleet<'_> {
         Ok(())
     }
 
-    fn serve(&mut self, receiver: &Receiver<(VmId, Message)>, journal: &mut Journal) -> Result<()> {
-        let mut looked = Instant::now();
+    fn serve(&mut self, journal: &mut Journal) -> Result<()> {
         loop {
-            interrupt::check()?;
-            self.muster(journal)?;
+            self.plan_next_round(journal)?;
+            self.start_guests(journal)?;
             if self.workers.is_empty() {
                 return Ok(());
             }
-            if let Ok((vm, message)) = receiver.recv_timeout(TICK) {
-                // A VM that was replaced may have had the last word: nobody waits for it any more.
+            let heard = self.hub.next(POLL_INTERVAL)?;
+            let now = self.hub.now();
+            if let Some((vm, message)) = heard {
+                // A guest that was replaced may have had the last word: nothing depends on it any more.
                 if let Some(at) = self.workers.iter().position(|worker| worker.id() == vm) {
-                    let wish = self.workers[at].hear(message, journal)?;
+                    let request = self.workers[at].hear(message, now, journal)?;
                     self.settle(at);
-                    self.grant(at, &wish, journal)?;
+                    self.dispatch(at, &request, journal)?;
                 }
             }
-            let stall = looked.elapsed();
-            looked += stall;
-            if stall > STALL {
-                self.workers.iter_mut().for_each(|worker| worker.forgive(stall));
-            }
             for at in (0..self.workers.len()).rev() {
-                let wish = self.workers[at].tick(journal)?;
+                let request = self.workers[at].tick(now, journal)?;
                 self.settle(at);
-                self.grant(at, &wish, journal)?;
+                self.dispatch(at, &request, journal)?;
             }
         }
     }
 
-    /// A test that failed is run again later: a splat or a crash is none that may be a flake.
+    /// A test that failed is run again later, and one that did not begin as soon as there is a guest for it. A splat or a
+    /// crash is none that may be a flake.
     fn settle(&mut self, at: usize) {
-        if let Some(job) = self.workers[at].take_back() {
-            let queue = if job.id.rerun > 0 { &mut self.doubtful } else { &mut self.queue };
+        if let Some(job) = self.workers[at].take_returned() {
+            let queue = if job.id.rerun > 0 { &mut self.rerun_queue } else { &mut self.queue };
             queue.push_front(job);
         }
         let Some(Done { mut job, outcome, splat }) = self.workers[at].take_done() else { return };
-        let doubtful = matches!(outcome, Outcome::Fail | Outcome::Timeout) && !splat;
-        let stops = self.orders.fail_fast || self.orders.until_fail;
-        if doubtful && !stops && job.id.rerun < self.orders.confirm {
+        let may_be_a_flake = matches!(outcome, Outcome::Fail | Outcome::Timeout) && !splat;
+        let stops = self.setup.fail_fast || self.setup.until_fail;
+        if may_be_a_flake && !stops && job.id.rerun < self.setup.confirm {
             job.id.rerun += 1;
-            self.doubtful.push_back(job);
+            self.rerun_queue.push_back(job);
         }
     }
 
-    /// Starts VMs while there is work for them.
-    fn muster(&mut self, journal: &mut Journal) -> Result<()> {
+    /// Repeats all tests if that is wanted, and none failed.
+    fn plan_next_round(&mut self, journal: &mut Journal) -> Result<()> {
         self.give_up_after_a_failure(journal);
-        if self.queue.is_empty()
-            && self.orders.until_fail
-            && self.attempts < REPEATS
-            && !a_test_failed(journal)
-        {
-            self.attempts += 1;
-            let mut round = self.round.clone();
-            for job in &mut round {
-                job.id.attempt = self.attempts;
-            }
-            self.plan(round, journal)?;
+        let goes_on = self.setup.until_fail && self.attempts < MAX_REPEATS;
+        if !goes_on || !self.queue.is_empty() || a_test_failed(journal) {
+            return Ok(());
         }
-        if self.queue.is_empty() && self.workers.is_empty() && !self.doubtful.is_empty() {
+        self.attempts += 1;
+        let mut round = self.round.clone();
+        for job in &mut round {
+            job.id.attempt = self.attempts;
+        }
+        self.plan(round, journal)
+    }
+
+    /// Starts guests while there is work for them.
+    fn start_guests(&mut self, journal: &mut Journal) -> Result<()> {
+        if self.queue.is_empty() && self.workers.is_empty() && !self.rerun_queue.is_empty() {
             // Alone, in a fresh guest, on a host that has nothing else to do.
-            let spec = self.orders.alone.as_ref().map_or(&self.orders.spec, |alone| &alone.spec);
-            self.start(spec, journal)?;
+            let setup = self.setup;
+            self.start(setup.alone.as_ref().map_or(&setup.spec, |alone| &alone.spec), journal)?;
             self.alone = Some(self.started);
             return Ok(());
         }
         let busy = self.workers.iter().filter(|worker| !worker.is_idle()).count();
-        while self.workers.len() < self.orders.vms.max(1) && self.workers.len() - busy < self.queue.len() {
-            self.start(&self.orders.spec, journal)?;
+        while self.workers.len() < self.setup.vms.max(1) && self.workers.len() - busy < self.queue.len() {
+            self.start(&self.setup.spec, journal)?;
         }
         Ok(())
     }
@@ -257,41 +243,39 @@ impl Fleet<'_> {
         let log = journal.path().join(&console);
         let accelerator = spec.backend.accelerator().to_owned();
         journal.add(Event::VmStarted { vm: self.started, accelerator, console })?;
-        let session = Session::start(spec, &[], self.started, &log, self.sender.clone())?;
-        let Orders { boot_timeout, rules, .. } = *self.orders;
-        self.workers.push(Worker::new(self.started, session, boot_timeout, rules, spec));
+        let Setup { boot_timeout, rules, .. } = *self.setup;
+        let guest = Guest::start(self.hub, spec, self.started, boot_timeout, &log)?;
+        self.workers.push(Worker::new(guest, rules));
         Ok(())
     }
 
     fn give_up_after_a_failure(&mut self, journal: &Journal) {
-        if (self.orders.fail_fast || self.orders.until_fail) && a_test_failed(journal) {
+        if (self.setup.fail_fast || self.setup.until_fail) && a_test_failed(journal) {
             self.queue.clear();
         }
     }
 
-    fn grant(&mut self, at: usize, wish: &Wish, journal: &mut Journal) -> Result<()> {
-        match *wish {
-            Wish::Nothing => Ok(()),
-            Wish::Work => match self.next_job(at, journal) {
+    fn dispatch(&mut self, at: usize, request: &Request, journal: &mut Journal) -> Result<()> {
+        match *request {
+            Request::Nothing => Ok(()),
+            Request::Work => match self.next_job(at, journal) {
                 Some(job) => {
-                    self.workers[at].give(job);
+                    let now = self.hub.now();
+                    self.workers[at].give(job, now);
                     Ok(())
                 }
                 None => self.leave(at, "done", journal),
             },
-            Wish::Begin => self.begin(at, journal),
-            Wish::Retire => {
+            Request::Begin => self.begin(at, journal),
+            Request::Retire => {
                 self.workers.remove(at).stop();
                 Ok(())
             }
-            Wish::Lost { served } => {
+            Request::Replace { served } => {
                 let worker = self.workers.remove(at);
                 let vm = worker.id();
                 worker.stop();
-                if !served {
-                    return self.boot_failed(vm, journal);
-                }
-                Ok(())
+                if served { Ok(()) } else { self.boot_failed(vm, journal) }
             }
         }
     }
@@ -304,8 +288,8 @@ impl Fleet<'_> {
         let alone = self.alone == Some(self.workers[at].id());
         match self.queue.is_empty() {
             true if used || !alone => None,
-            true => self.doubtful.pop_front(),
-            false if used && self.orders.fresh => None,
+            true => self.rerun_queue.pop_front(),
+            false if used && self.setup.fresh => None,
             false => self.queue.pop_front(),
         }
     }
@@ -313,12 +297,13 @@ impl Fleet<'_> {
     /// A test is about to begin: unless the kernel of its guest is not well.
     fn begin(&mut self, at: usize, journal: &mut Journal) -> Result<()> {
         let (fresh, vm) = (!self.workers[at].is_used(), self.workers[at].id());
+        let now = self.hub.now();
         match self.boots.judge(fresh, self.workers[at].splatted()) {
-            Decision::Use => self.workers[at].begin(self.orders, journal),
+            Decision::Use => self.workers[at].begin(self.setup, now, journal),
             Decision::UseAnyway => {
-                let boots = self.orders.rules.boots;
+                let boots = self.setup.rules.boots;
                 journal.warn(splats_at_every_boot(boots), Some(BOOT_SPLAT_HINT.to_owned()))?;
-                self.workers[at].begin(self.orders, journal)
+                self.workers[at].begin(self.setup, now, journal)
             }
             Decision::Replace | Decision::GiveUp if fresh => {
                 journal.note(format!("VM {vm} is replaced: its kernel printed a splat during boot"))?;
@@ -329,17 +314,18 @@ impl Fleet<'_> {
     }
 
     fn leave(&mut self, at: usize, reason: &str, journal: &mut Journal) -> Result<()> {
-        let wish = self.workers[at].leave(reason, journal)?;
+        let now = self.hub.now();
+        let request = self.workers[at].leave(reason, now, journal)?;
         self.settle(at);
-        self.grant(at, &wish, journal)
+        self.dispatch(at, &request, journal)
     }
 
     fn boot_failed(&mut self, vm: VmId, journal: &mut Journal) -> Result<()> {
-        let boots = self.orders.rules.boots;
+        let boots = self.setup.rules.boots;
         match self.boots.failed() {
             Decision::GiveUp => {
                 let log = journal.path().join(format!("console-{vm}.log"));
-                Err(did_not_come_up(boots).hint(self.orders.spec.backend.remedy(&log)))
+                Err(did_not_come_up(boots).hint(self.setup.spec.backend.remedy(&log)))
             }
             _ => journal.note(format!("VM {vm} is replaced: it did not come up")),
         }

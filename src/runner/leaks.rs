@@ -19,7 +19,7 @@ use std::time::Duration;
 pub(super) const JOB: JobId = JobId::MAX - 2;
 
 /// How long a guest may take to answer.
-pub(super) const TIME: Duration = Duration::from_secs(12);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(12);
 
 /// How much of the answer is kept, in bytes.
 const KEPT: usize = 1 << 20;

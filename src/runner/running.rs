@@ -8,6 +8,7 @@ use super::packets::Place;
 use crate::error::Result;
 use crate::event::{Event, Outcome};
 use crate::guest::protocol::{Exit, JobId};
+use crate::vm::link::JobEnd;
 use std::time::{Duration, Instant};
 
 /// A test in a VM.
@@ -24,8 +25,6 @@ pub(super) struct Running {
     pub stop: Stop,
     /// It ended so, and waits for the console to reach the same moment.
     pub ended: Option<Ended>,
-    /// Why it could not be started.
-    pub refused: Option<String>,
     /// The first splat of the kernel since it began.
     pub splat: Option<String>,
     /// What is being collected about it.
@@ -35,14 +34,11 @@ pub(super) struct Running {
 }
 
 /// The end of a test, as the agent tells it.
-#[derive(Clone, Copy)]
 pub(super) struct Ended {
     /// How.
-    pub exit: Exit,
+    pub end: JobEnd,
     /// How long it took.
     pub took: Duration,
-    /// How long its end is waited for on the console.
-    pub lag: Instant,
 }
 
 /// How far the attempt to stop a test is, and when the next step is due.
@@ -65,12 +61,16 @@ impl Running {
     }
 
     /// Sets its clocks back.
-    pub fn forgive(&mut self, stall: Duration) {
+    pub fn shift_deadlines(&mut self, stall: Duration) {
         let (Stop::NotYet(due) | Stop::Examined(due) | Stop::Terminated(due) | Stop::Killed(due)) =
             &mut self.stop;
         *due += stall;
-        if let Some(ended) = &mut self.ended {
-            ended.lag += stall;
+    }
+
+    /// What its guest can tell about it is collected: it need not be waited for.
+    pub fn is_examined(&mut self, now: Instant) {
+        if let Stop::Examined(due) = &mut self.stop {
+            *due = now;
         }
     }
 
@@ -100,17 +100,16 @@ impl Running {
     }
 
     /// How a test ended that came to its end, and why.
-    pub fn verdict(&self, exit: Exit) -> (Outcome, Option<String>) {
+    pub fn verdict(&self, end: &JobEnd) -> (Outcome, Option<String>) {
         if self.timed_out() {
-            (Outcome::Timeout, Some(format!("stopped after {} s", self.job.timeout.as_secs())))
-        } else if let Some(why) = &self.refused {
-            (Outcome::Error, Some(why.clone()))
-        } else if let Some(title) = &self.splat {
-            (Outcome::Fail, Some(format!("kernel splat: {title}")))
-        } else {
-            match exit {
-                Exit::Code(code) => self.capture.verdict(code, &self.job.selection),
-                Exit::Signal(signal) => (Outcome::Fail, Some(format!("ended by signal {signal}"))),
+            return (Outcome::Timeout, Some(format!("stopped after {} s", self.job.timeout.as_secs())));
+        }
+        match (end, &self.splat) {
+            (JobEnd::Refused { why, .. }, _) => (Outcome::Error, Some(why.clone())),
+            (_, Some(title)) => (Outcome::Fail, Some(format!("kernel splat: {title}"))),
+            (JobEnd::Exit(Exit::Code(code)), None) => self.capture.verdict(*code, &self.job.selection),
+            (JobEnd::Exit(Exit::Signal(signal)), None) => {
+                (Outcome::Fail, Some(format!("ended by signal {signal}")))
             }
         }
     }

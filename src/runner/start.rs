@@ -1,6 +1,6 @@
 //! The command that starts a test: what its suite says, for what its installed file is.
 
-use super::fleet::{Job, Orders};
+use super::fleet::{Job, Setup};
 use super::journal::Journal;
 use super::packets::Place;
 use crate::error::Result;
@@ -23,13 +23,13 @@ pub(super) struct Prepared {
     pub place: Option<Place>,
 }
 
-/// Prepares a test of `orders`. A rerun that can capture packets gets a directory of its own. Says once in a run what the user
+/// Prepares a test of `setup`. A rerun that can capture packets gets a directory of its own. Says once in a run what the user
 /// should know of how tests are started.
-pub(super) fn prepare(job: &Job, orders: &Orders, journal: &mut Journal) -> Result<Prepared> {
+pub(super) fn prepare(job: &Job, setup: &Setup, journal: &mut Journal) -> Result<Prepared> {
     let test = &job.selection.test;
     let suite = test.suite;
-    let directory = orders.directory_of(suite);
-    let captures = orders.alone.as_ref().and_then(|alone| alone.captures.as_ref());
+    let directory = setup.directory_of(suite);
+    let captures = setup.alone.as_ref().and_then(|alone| alone.captures.as_ref());
     let place = match (captures, suite.needs.collection) {
         (Some(captures), Some(collection)) if job.id.rerun > 0 && test.captures => {
             Some(Place::furnish(captures, &job.id, &directory, collection)?)
@@ -46,7 +46,7 @@ pub(super) fn prepare(job: &Job, orders: &Orders, journal: &mut Journal) -> Resu
     if let Some(note) = note.filter(|note| !journal.summary().notes.contains(note)) {
         journal.note(note)?;
     }
-    let mut variables = suite.variables(orders.conditions, &orders.env);
+    let mut variables = suite.variables(setup.conditions, &setup.env);
     variables.extend(env.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())));
     let cwd = place.as_ref().map_or(&*directory, Place::cwd).display().to_string();
     Ok(Prepared { argv, cwd, env: variables, place })

@@ -1,6 +1,6 @@
 //! The step in which tests run that are commands: how large the fleet is, what each guest gets, and in which parts.
 
-use super::fleet::{self, Alone, Job, Orders};
+use super::fleet::{self, Alone, Job, Setup};
 use super::history::History;
 use super::{Host, Journal, guest, programs, remembered, steps};
 use crate::doctor;
@@ -10,6 +10,7 @@ use crate::kernel::build::Built;
 use crate::plan::{Capacity, Engine, GuestPlan, TestPlan, share_of_cores};
 use crate::process::{Child, Cmd, Stdio};
 use crate::suite::{Conditions, Selection, Shard, Timeouts};
+use crate::vm::LiveHub;
 use crate::vm::root::has_program;
 use std::time::Duration;
 
@@ -37,7 +38,7 @@ pub(super) fn run(tests: &TestPlan, built: &Built, host: &Host, journal: &mut Jo
         wanted.cpus = cpus;
         let spec = guest::spec(&wanted, engine, &journal.tmp()?, host)?;
         steps::provenance("test", &spec, vms, built, host, journal)?;
-        let orders = Orders {
+        let setup = Setup {
             spec,
             alone: alone(tests, &wanted, engine, host, journal)?,
             vms: vms as usize,
@@ -52,9 +53,10 @@ pub(super) fn run(tests: &TestPlan, built: &Built, host: &Host, journal: &mut Jo
             fail_fast: tests.fail_fast,
         };
         let load = if tests.fleet.stress { stress()? } else { Vec::new() };
-        let outcome = fleet::run(jobs(tests, vms, slowdown, &history), &orders, journal);
+        let outcome =
+            fleet::run(jobs(tests, vms, slowdown, &history), &setup, &mut LiveHub::default(), journal);
         drop(load);
-        if let Some(captures) = orders.alone.as_ref().and_then(|alone| alone.captures.as_ref()) {
+        if let Some(captures) = setup.alone.as_ref().and_then(|alone| alone.captures.as_ref()) {
             // It goes unless something was captured.
             let _ = std::fs::remove_dir(captures);
         }

@@ -21,7 +21,7 @@ const BLOCK: JobId = 0x1_0000;
 const LAST: JobId = 0x7000_0000;
 
 /// How long a client that does not read is waited for: the owner waits with it.
-const PATIENCE: Duration = Duration::from_secs(2);
+const READ_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Those who talk to the agent beside the owner.
 #[derive(Debug, Default)]
@@ -39,6 +39,10 @@ impl Exchange {
     pub fn sort(&self, message: FromGuest) -> Option<FromGuest> {
         if matches!(message, FromGuest::Ready { .. }) {
             *self.ready.lock().unwrap_or_else(PoisonError::into_inner) = Some(message.clone());
+        }
+        if message == FromGuest::Pong {
+            // Whoever asked: it is good news for all.
+            self.clients().retain(|_, client| client.write_all(&encode(&message)).is_ok());
         }
         let Some(base) = message.job().filter(|id| (BLOCK..LAST).contains(id)).map(|id| id / BLOCK * BLOCK)
         else {
@@ -70,7 +74,7 @@ impl Exchange {
             thread::sleep(Duration::from_millis(50));
         }
         let Ok(mut writer) = stream.try_clone() else { return };
-        let greeted = writer.set_write_timeout(Some(PATIENCE)).is_ok()
+        let greeted = writer.set_write_timeout(Some(READ_TIMEOUT)).is_ok()
             && ready().is_some_and(|ready| writer.write_all(&encode(&ready)).is_ok());
         if !greeted {
             return;
@@ -78,10 +82,11 @@ impl Exchange {
         self.clients().insert(base, writer);
         let mut jobs = Vec::new();
         read_messages(stream, |message: Result<ToGuest, _>| {
-            // A client has jobs of its own, and nothing else.
-            if let Ok(message) = message
-                && message.job().is_some_and(|id| id < BLOCK)
-            {
+            let Ok(message) = message else { return true };
+            // A client has jobs of its own, and may ask whether the guest is there.
+            if message == ToGuest::Ping {
+                let _ = outbox.send(message);
+            } else if message.job().is_some_and(|id| id < BLOCK) {
                 let message = message.renumbered(|id| id + base);
                 if let ToGuest::Run(job) = &message {
                     jobs.push(job.id);

@@ -5,11 +5,12 @@
 
 use super::backend::{Channel, Ends, Monitor, Started};
 use super::exchange::Exchange;
+use super::message::{Message, VmId};
 use super::registry::{self, Guest, Registration};
 use super::socket::{Listener, unused_name};
 use super::spec::Spec;
 use crate::error::{Error, IoContext, Result};
-use crate::guest::protocol::{FromGuest, ToGuest, encode};
+use crate::guest::protocol::{ToGuest, encode};
 use crate::guest::stream::read_messages;
 use crate::process::{Child, Process, read_lines};
 use std::fs::File;
@@ -21,26 +22,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::thread;
 use std::time::Duration;
-
-/// Identifies one VM among those of an invocation.
-pub type VmId = u32;
-
-/// What a VM tells its owner.
-#[derive(Debug)]
-pub enum Message {
-    /// A line of the console, without its line feed; at most [`crate::process::LINE_LIMIT`] bytes.
-    Console(Vec<u8>),
-    /// The console log cannot be written any more: the reason.
-    ConsoleLost(String),
-    /// The agent says something.
-    Agent(FromGuest),
-    /// The agent, or the kernel below it, says something that is no message.
-    Noise(String),
-    /// The agent's end of the port is closed: the guest is gone, or going.
-    AgentGone,
-    /// All processes that could write to the console are gone.
-    ConsoleEnded,
-}
 
 /// A running VM. Dropping it stops all of its processes.
 #[derive(Debug)]

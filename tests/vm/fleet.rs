@@ -59,7 +59,7 @@ fn a_test_in_parts_reads_like_the_whole() {
     let whole = Scripts::new(&[("groups", GROUPS)], 60).run();
     let mut scripts = Scripts::new(&[("groups", GROUPS)], 60);
     in_parts(&mut scripts);
-    scripts.orders.vms = 2;
+    scripts.setup.vms = 2;
     let parts = scripts.run();
     assert_eq!(whole.outcomes(), [("groups", Outcome::Pass)]);
     assert_eq!(parts.outcomes(), whole.outcomes());
@@ -93,15 +93,15 @@ fn a_failure_that_does_not_come_again_is_a_flake() {
     };
     let (memory, captures) = (shared("memory"), shared("captures"));
     let flaky = format!("cd {}; [ -e failed ] || {{ touch failed; exit 1; }}", memory.host.display());
-    let program = scripts.orders.directory_of(&selftests::SUITE).join("flaky.sh");
+    let program = scripts.setup.directory_of(&selftests::SUITE).join("flaky.sh");
     fs::write(program, format!("#!/bin/sh\n{flaky}\n")).expect("a script");
-    scripts.orders.spec.machine.root.shares.push(memory);
-    let mut alone = scripts.orders.spec.clone();
+    scripts.setup.spec.machine.root.shares.push(memory);
+    let mut alone = scripts.setup.spec.clone();
     let place = captures.host.clone();
     alone.machine.root.shares.push(captures);
-    scripts.orders.alone = Some(Alone { spec: alone, captures: Some(place.clone()) });
-    scripts.orders.confirm = 2;
-    scripts.orders.vms = 2;
+    scripts.setup.alone = Some(Alone { spec: alone, captures: Some(place.clone()) });
+    scripts.setup.confirm = 2;
+    scripts.setup.vms = 2;
     let done = scripts.run();
     assert_eq!(
         done.outcomes(),

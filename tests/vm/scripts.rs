@@ -11,7 +11,7 @@ use vmptcp::event::{Outcome, Progress, Record, TestId};
 use vmptcp::plan::GuestRules;
 use vmptcp::results::{Observer, Summary};
 use vmptcp::runner::Journal;
-use vmptcp::runner::fleet::{self, Job, Orders};
+use vmptcp::runner::fleet::{self, Job, Setup};
 use vmptcp::settings::Environment;
 use vmptcp::store::RunDir;
 use vmptcp::suite::{Conditions, Files, Selection, Tests, selftests};
@@ -19,14 +19,14 @@ use vmptcp::vm::accel::Accelerator;
 use vmptcp::vm::backend::virtme::{Filesystem, Virtme};
 use vmptcp::vm::machine::Machine;
 use vmptcp::vm::root::Root;
-use vmptcp::vm::{Listing, Spec, registry};
+use vmptcp::vm::{Listing, LiveHub, Spec, registry};
 
 /// Tests of our own, and how they shall run.
 pub struct Scripts {
     /// Where they are, with the run, and the list of guests.
     pub dir: tempfile::TempDir,
     pub jobs: Vec<Job>,
-    pub orders: Orders,
+    pub setup: Setup,
     journal: Journal,
 }
 
@@ -65,7 +65,7 @@ impl Scripts {
         let jobs = scripts.iter().map(|(name, script)| job(&suite, name, script, timeout)).collect();
         let run = RunDir::create(&dir.path().join("runs")).expect("a run directory");
         let journal = Journal::new(run, Box::new(Nobody));
-        let orders = Orders {
+        let setup = Setup {
             spec: Spec {
                 backend: virtme(Filesystem::NineP { cached: false }),
                 machine: Machine {
@@ -90,21 +90,23 @@ impl Scripts {
             env: vec![],
             fail_fast: false,
         };
-        Self { dir, jobs, orders, journal }
+        Self { dir, jobs, setup, journal }
     }
 
     /// Runs them, and is interrupted.
     #[allow(dead_code, reason = "not every test binary does that")]
     pub fn run_interrupted(mut self) -> Done {
-        let error = fleet::run(self.jobs, &self.orders, &mut self.journal).expect_err("it was interrupted");
+        let error = fleet::run(self.jobs, &self.setup, &mut LiveHub::default(), &mut self.journal)
+            .expect_err("it was interrupted");
         assert_eq!(error.kind(), vmptcp::error::Kind::Interrupted, "{error}");
         Done { summary: self.journal.close(), dir: self.dir }
     }
 
     /// Runs them.
     pub fn run(mut self) -> Done {
-        fleet::run(self.jobs, &self.orders, &mut self.journal).expect("all tests were run");
-        assert_eq!(registry::list(&self.orders.spec.listing.dir), [], "guests are still listed");
+        fleet::run(self.jobs, &self.setup, &mut LiveHub::default(), &mut self.journal)
+            .expect("all tests were run");
+        assert_eq!(registry::list(&self.setup.spec.listing.dir), [], "guests are still listed");
         Done { summary: self.journal.close(), dir: self.dir }
     }
 }

@@ -39,7 +39,7 @@ fn a_guest_that_splatted_runs_no_further_test_unless_the_settings_say_so() {
     let of: Vec<&str> = done.summary.splats[0].tests.iter().map(|test| &test.name[..]).collect();
     assert_eq!((done.summary.splats.len(), of), (1, vec!["loud", "again"]), "one cause, in two tests");
     let mut scripts = Scripts::new(&scripts, 30);
-    scripts.orders.rules.replace_after_splat = false;
+    scripts.setup.rules.replace_after_splat = false;
     let reason = done.summary.tests[1].result.reason.as_deref().unwrap_or_default();
     assert!(reason.starts_with("kernel splat: WARNING: CPU: 0"), "{reason}");
     let kept = scripts.run();
@@ -55,8 +55,8 @@ fn boots_oddly(scripts: &mut Scripts, what: &str) {
     fs::write(&agent, format!("#!/bin/sh\ncd \"${{0%/*}}\"\n{what}\nexec {VMPTCP} \"$@\"\n"))
         .expect("a script");
     fs::set_permissions(&agent, fs::Permissions::from_mode(0o755)).expect("executable");
-    scripts.orders.spec.machine.root.agent = agent;
-    scripts.orders.spec.machine.root.shares.push(Share {
+    scripts.setup.spec.machine.root.agent = agent;
+    scripts.setup.spec.machine.root.shares.push(Share {
         host: memory.clone(),
         guest: memory,
         writable: true,
@@ -74,7 +74,7 @@ fn a_splat_during_boot_is_a_notice_and_the_guest_is_replaced() {
     assert!(splat.boot && splat.notice && splat.tests.is_empty(), "{splat:?}");
     assert_eq!((done.summary.vms.len(), done.summary.exit_code_so_far() as u8), (2, 0));
     let mut strict = Scripts::new(&[("one", "exit 0")], 30);
-    strict.orders.rules.boot_splat_counts = true;
+    strict.setup.rules.boot_splat_counts = true;
     boots_oddly(&mut strict, &format!("[ -e one ] || {{ touch one; {WARNING}; }}"));
     assert_eq!(strict.run().summary.exit_code_so_far() as u8, 3);
 }
@@ -83,7 +83,7 @@ fn a_splat_during_boot_is_a_notice_and_the_guest_is_replaced() {
 #[ignore = "boots a kernel several times"]
 fn a_kernel_that_splats_at_every_boot_is_tested_all_the_same_and_that_is_said() {
     let mut scripts = Scripts::new(&[("one", "exit 0"), ("two", "exit 0")], 30);
-    scripts.orders.rules = GuestRules { boots: 3, ..GuestRules::default() };
+    scripts.setup.rules = GuestRules { boots: 3, ..GuestRules::default() };
     boots_oddly(&mut scripts, WARNING);
     let done = scripts.run();
     assert_eq!(done.outcomes(), [("one", Outcome::Pass), ("two", Outcome::Pass)]);
@@ -281,9 +281,9 @@ fn debug_kernel_two_tests_of_one_queue_report_an_inversion_and_an_overrun_each()
     }
     let tests: Vec<(&str, &str)> = names.into_iter().zip(scripts.iter().map(String::as_str)).collect();
     let mut fleet = Scripts::new(&tests, 120);
-    fleet.orders.spec.machine.kernel = out;
-    fleet.orders.spec.machine.memory_mib = 2048;
-    fleet.orders.boot_timeout = std::time::Duration::from_secs(600);
+    fleet.setup.spec.machine.kernel = out;
+    fleet.setup.spec.machine.memory_mib = 2048;
+    fleet.setup.boot_timeout = std::time::Duration::from_secs(600);
     let done = fleet.run();
     assert_eq!(done.outcomes(), names.map(|name| (name, Outcome::Fail)));
     for (test, name) in done.summary.tests.iter().zip(names) {

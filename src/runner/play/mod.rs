@@ -26,8 +26,8 @@ use crate::process::Confinement;
 use crate::suite;
 use crate::topology::Realisation;
 use crate::topology::realise::cards;
-use crate::vm::Spec;
 use crate::vm::cable::Cables;
+use crate::vm::{LiveHub, Spec};
 use build::Builder;
 use prepare::Prepared;
 use std::path::PathBuf;
@@ -329,7 +329,8 @@ impl Theatre<'_> {
             }
             _ => specs.push(spec(&wanted)?),
         }
-        let stage = Stage::open(&specs, boot_timeout, self.plan.guest.rules, journal)?;
+        let stage =
+            Stage::open(Box::new(LiveHub::default()), &specs, boot_timeout, self.plan.guest.rules, journal)?;
         // Where hosts are guests, their network is that of one piece only.
         let spent = (specs.len() > 1).then_some("done");
         Ok(Open { stage, spent, _cables: cables })

@@ -11,7 +11,7 @@ use crate::suite::module::in_kernel;
 use crate::suite::sample::fill;
 use crate::topology::{CLIENT, Realisation, SERVER, adapt};
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a server's module has before a client's is loaded.
 const BETWEEN: Duration = Duration::from_millis(500);
@@ -59,8 +59,8 @@ pub(super) fn play(
     network.begin(scene, stage, journal)?;
     let mut loaded = Vec::new();
     let mut wrong = load_all(modules, &known, &network, &mut loaded, stage, journal)?;
-    let until = Instant::now() + scene.time;
-    while wrong.is_none() && Instant::now() < until {
+    let until = stage.now() + scene.time;
+    while wrong.is_none() && stage.now() < until {
         network.look(LOOK, stage, journal)?;
         stage.pump(Duration::from_millis(200), journal)?;
     }

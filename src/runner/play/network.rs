@@ -164,7 +164,7 @@ impl Network {
 
     /// Looks at the sockets, if that was not done a moment ago.
     pub fn look(&mut self, every: Duration, stage: &mut Stage, journal: &mut Journal) -> Result<(), Trouble> {
-        if self.looked.is_some_and(|last| last.elapsed() < every) {
+        if self.looked.is_some_and(|last| stage.now() - last < every) {
             return Ok(());
         }
         for spot in &self.hosts {
@@ -173,7 +173,7 @@ impl Network {
             let ended = stage.run(spot.task(words(&LISTENERS)), PATIENCE, journal)?;
             self.watch.listeners(&spot.host, read_listeners(&ended.output));
         }
-        self.looked = Some(Instant::now());
+        self.looked = Some(stage.now());
         Ok(())
     }
 

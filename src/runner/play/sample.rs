@@ -11,7 +11,7 @@ use crate::event::Outcome;
 use crate::suite::sample::{Expect, fill};
 use crate::topology::{CLIENT, SERVER, Topology, adapt};
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a server may take until it listens.
 const LISTEN: Duration = Duration::from_secs(20);
@@ -126,8 +126,8 @@ fn act(
         server = Some(key);
     }
     let client = stage.start(task(scene, program, &program.client, client_spot, "client", topology));
-    let until = Instant::now() + scene.time;
-    while stage.ended(client).is_none() && Instant::now() < until {
+    let until = stage.now() + scene.time;
+    while stage.ended(client).is_none() && stage.now() < until {
         stage.pump(Duration::from_millis(200), journal)?;
         network.look(LOOK, stage, journal)?;
     }
@@ -139,8 +139,8 @@ fn act(
     let mut acted =
         Acted { client: ended, server: None, client_said: stage.said(client), server_said: String::new() };
     if let Some(key) = server {
-        let until = Instant::now() + AFTER;
-        while stage.ended(key).is_none() && Instant::now() < until && acted.client.is_some() {
+        let until = stage.now() + AFTER;
+        while stage.ended(key).is_none() && stage.now() < until && acted.client.is_some() {
             stage.pump(Duration::from_millis(100), journal)?;
         }
         acted.server = stage.ended(key);
@@ -161,10 +161,10 @@ fn wait_until_it_listens(
     stage: &mut Stage,
     journal: &mut Journal,
 ) -> Result<Option<Verdict>, Trouble> {
-    let until = Instant::now() + if has_to { LISTEN } else { MAY_LISTEN };
+    let until = stage.now() + if has_to { LISTEN } else { MAY_LISTEN };
     while !network.listens(spot, stage, journal)? {
         let ended = stage.ended(key);
-        if !has_to && (ended.is_some() || Instant::now() >= until) {
+        if !has_to && (ended.is_some() || stage.now() >= until) {
             return Ok(None);
         }
         if let Some(ended) = ended {
@@ -177,7 +177,7 @@ fn wait_until_it_listens(
             };
             return Ok(Some(verdict));
         }
-        if Instant::now() >= until {
+        if stage.now() >= until {
             stage.stop(key, journal)?;
             let why = format!("the server does not listen after {} s", LISTEN.as_secs());
             return Ok(Some(Verdict::fail(with_hint(why, &[&stage.said(key)]))));

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::kernel::build::Built;
 use crate::plan::GuestPlan;
 use crate::topology::{Realisation, Topology};
+use crate::vm::LiveHub;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -42,7 +43,8 @@ pub fn show(
         }
         Trouble::Error(error) => error,
     };
-    let mut stage = Stage::open(&[spec], boot_timeout, wanted.rules, journal).map_err(in_the_end)?;
+    let mut stage = Stage::open(Box::new(LiveHub::default()), &[spec], boot_timeout, wanted.rules, journal)
+        .map_err(in_the_end)?;
     let asked = ask(topology, settings, &mut stage, journal);
     let end = if asked.is_err() { End::Crash("it does not answer") } else { End::Done };
     stage.close(end, journal)?;

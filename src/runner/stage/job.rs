@@ -1,7 +1,9 @@
 //! A command on a stage: what was asked for, and what came of it.
 
-use crate::guest::protocol::{self, Bytes, Exit, Io, Size, ToGuest};
+use crate::guest::protocol::{self, Exit, Io, Size};
 use crate::text::decode;
+use crate::vm::Guest;
+use crate::vm::link::JobEnd;
 
 /// How much of what a command said is kept, in bytes. The test's log has more.
 const KEPT: usize = 256 * 1024;
@@ -48,35 +50,63 @@ pub struct JobKey {
     pub(super) id: u32,
 }
 
+/// How a command ended, and what it said.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// How; none if it could not be started.
+    pub exit: Option<Exit>,
+    /// What it said on both of its streams, the end of it where it was much; or why it could not be started.
+    pub output: String,
+}
+
+impl Ended {
+    /// True if it ended with exit code 0.
+    pub fn is_good(&self) -> bool {
+        self.exit == Some(Exit::Code(0))
+    }
+}
+
 /// A command that was started.
 pub(super) struct Job {
     label: Option<String>,
     output: Vec<u8>,
     line: Vec<u8>,
-    pub exit: Option<Exit>,
-    pub refused: Option<String>,
+    end: Option<JobEnd>,
 }
 
 impl Job {
-    /// The job, and what its guest has to be told.
-    pub fn new(task: Task, id: u32) -> (Self, Vec<ToGuest>) {
+    /// Starts a command in its guest, under this number.
+    pub fn start(task: Task, id: u32, guest: &mut Guest) -> Self {
         let io = match (&task.label, task.input.is_empty()) {
             (Some(_), _) => Io::Terminal(WINDOW),
             (None, true) => Io::Merged,
             (None, false) => Io::Pipes,
         };
-        let mut messages =
-            vec![ToGuest::Run(protocol::Job { id, argv: task.argv, cwd: task.cwd, env: task.env, io })];
+        guest.run(protocol::Job { id, argv: task.argv, cwd: task.cwd, env: task.env, io });
         if io == Io::Pipes {
-            let pieces = [task.input.into_bytes(), Vec::new()];
-            messages.extend(pieces.map(|data| ToGuest::Stdin { id, data: Bytes(data) }));
+            guest.feed(id, task.input.into_bytes());
+            guest.feed(id, Vec::new());
         }
-        let job = Self { label: task.label, output: Vec::new(), line: Vec::new(), exit: None, refused: None };
-        (job, messages)
+        Self::new(task.label)
     }
 
-    pub fn is_over(&self) -> bool {
-        self.exit.is_some() || self.refused.is_some()
+    fn new(label: Option<String>) -> Self {
+        Self { label, output: Vec::new(), line: Vec::new(), end: None }
+    }
+
+    /// It has ended so: returns the last line, if it had no end.
+    pub fn end(&mut self, end: JobEnd) -> Vec<u8> {
+        self.end = Some(end);
+        self.finish()
+    }
+
+    /// How it ended, and what it said; none while it runs.
+    pub fn ended(&self) -> Option<Ended> {
+        let exit = match self.end.as_ref()? {
+            JobEnd::Exit(exit) => Some(*exit),
+            JobEnd::Refused { .. } => None,
+        };
+        Some(Ended { exit, output: self.text() })
     }
 
     /// Takes more output, and returns whole lines for the test's log.
@@ -101,8 +131,7 @@ impl Job {
         lines
     }
 
-    /// The last line, if it had no end.
-    pub fn finish(&mut self) -> Vec<u8> {
+    fn finish(&mut self) -> Vec<u8> {
         if self.line.is_empty() {
             return Vec::new();
         }
@@ -126,7 +155,10 @@ impl Job {
     }
 
     pub fn text(&self) -> String {
-        self.refused.clone().unwrap_or_else(|| decode(&self.output).into_owned())
+        match &self.end {
+            Some(JobEnd::Refused { why, .. }) => why.clone(),
+            _ => decode(&self.output).into_owned(),
+        }
     }
 }
 
@@ -136,9 +168,7 @@ mod tests {
 
     #[test]
     fn output_is_kept_as_it_was_and_logged_with_a_label() {
-        let task = Task { label: Some("server".to_owned()), ..Task::new(0, vec!["x".to_owned()]) };
-        let (mut job, messages) = Job::new(task, 1);
-        assert_eq!(messages.len(), 1);
+        let mut job = Job::new(Some("server".to_owned()));
         assert!(job.take(b"hel").is_empty());
         assert_eq!(job.take(b"lo\r\nyou"), [b"[server] hello\n"]);
         assert_eq!((job.text().as_str(), job.activity().as_deref()), ("hello\nyou", Some("server: you")));
@@ -147,12 +177,5 @@ mod tests {
             job.take(&[b'x'; 10_000]);
         }
         assert!(job.output.len() <= KEPT && job.line.len() <= KEPT + 10_000);
-    }
-
-    #[test]
-    fn what_a_command_reads_is_sent_and_ended() {
-        let (_, messages) = Job::new(Task::new(0, vec!["ip".to_owned()]).reading("link\n".to_owned()), 7);
-        let ended = matches!(&messages[..], [_, ToGuest::Stdin { .. }, ToGuest::Stdin { data, .. }] if data.0.is_empty());
-        assert!(ended, "{messages:?}");
     }
 }

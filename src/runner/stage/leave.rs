@@ -2,12 +2,10 @@
 
 use super::super::journal::Journal;
 use super::super::leaks;
-use super::{Stage, TICK, Trouble};
+use super::{Member, POLL_INTERVAL, Stage, Trouble};
 use crate::error::Result;
 use crate::event::Event;
-use crate::guest::protocol::ToGuest;
 use std::path::Path;
-use std::time::Instant;
 
 /// Why guests end.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +21,7 @@ pub enum End<'a> {
 impl Stage {
     /// True if the kernel of a guest is asked for memory leaks before it ends.
     pub fn asks_for_leaks(&self) -> bool {
-        self.guests.iter().any(|guest| guest.leaks_since.is_some())
+        self.members.iter().any(|member| member.leaks_since.is_some())
     }
 
     /// Takes note of a module that was loaded, so that its functions have names when it is gone; `sections` is what
@@ -39,24 +37,24 @@ impl Stage {
         if !matches!(end, End::Crash(_)) {
             self.ask_for_leaks(journal)?;
         }
-        for guest in self.guests {
+        for Member { guest, .. } in self.members {
             // Of several guests, those that are well did not crash.
             let crash = match end {
-                End::Crash(reason) if !guest.answers() => Some(reason),
+                End::Crash(reason) if !guest.link().answers() => Some(reason),
                 _ => None,
             };
-            let tail = if crash.is_some() { guest.watch.tail().cloned().collect() } else { Vec::new() };
+            let tail = if crash.is_some() { guest.link().console_tail() } else { Vec::new() };
             let reason = match (crash, end) {
                 (Some(reason), _) | (None, End::Replaced(reason)) => reason,
                 (None, _) => "done",
             };
             journal.add(Event::VmEnded {
-                vm: guest.id,
+                vm: guest.id(),
                 crashed: crash.is_some(),
                 reason: reason.to_owned(),
                 console_tail: tail,
             })?;
-            guest.session.stop();
+            guest.stop();
         }
         Ok(())
     }
@@ -65,20 +63,20 @@ impl Stage {
         if self.tests.is_empty() {
             return Ok(());
         }
-        for (at, guest) in self.guests.iter().enumerate() {
-            if guest.answers() && guest.leaks_since.is_some() {
-                guest.session.send(ToGuest::Run(leaks::job()));
+        for (at, member) in self.members.iter_mut().enumerate() {
+            if member.guest.link().answers() && member.leaks_since.is_some() {
+                member.guest.run(leaks::job());
                 self.answers.insert(at, (leaks::Answer::default(), false));
             }
         }
-        let until = Instant::now() + leaks::TIME;
+        let until = self.hub.now() + leaks::TIMEOUT;
         while self.answers.values().any(|(_, done)| !done) {
-            if Instant::now() >= until {
-                let limit = leaks::TIME.as_secs();
+            if self.hub.now() >= until {
+                let limit = leaks::TIMEOUT.as_secs();
                 journal.note(format!("a guest did not say within {limit} s whether memory leaked"))?;
                 break;
             }
-            match self.pump(TICK, journal) {
+            match self.pump(POLL_INTERVAL, journal) {
                 Ok(()) => {}
                 Err(Trouble::Error(error)) => return Err(error),
                 // It is gone, and cannot be asked any more.
@@ -86,10 +84,10 @@ impl Stage {
             }
         }
         for (at, (answer, _)) in std::mem::take(&mut self.answers) {
-            let guest = &mut self.guests[at];
+            let member = &mut self.members[at];
             for leak in answer.leaks(&self.modules) {
-                let about = leak.about(guest.leaks_since, &self.tests, self.rules);
-                guest.watch.record(guest.id, leak.splat, about, journal)?;
+                let about = leak.about(member.leaks_since, &self.tests, self.rules);
+                member.splats.record(member.guest.id(), leak.splat, about, journal)?;
             }
         }
         Ok(())

@@ -5,42 +5,35 @@
 //! plain code, and the stage takes what all guests say while it waits.
 
 mod examine;
-mod guest;
 mod job;
 mod leave;
 
-pub use job::{JobKey, Task};
+pub use job::{Ended, JobKey, Task};
 
 use super::evidence;
 use super::journal::Journal;
 use super::leaks;
 use super::log::CappedLog;
-use super::watch::About;
+use super::watch::{About, SplatCount};
 use crate::error::{Error, Result};
 use crate::event::{Event, TestId};
-use crate::guest::protocol::{Exit, FromGuest, ToGuest};
+use crate::guest::protocol::JobId;
 use crate::plan::GuestRules;
-use crate::process::interrupt;
 use crate::vm::console::Splat;
-use crate::vm::session::VmId;
-use crate::vm::{Message, Session, Spec};
+use crate::vm::link::{JobEnd, LinkEvent, Loss};
+use crate::vm::{Guest, Hub, Spec};
 use examine::Examined;
-use guest::Guest;
 use job::Job;
 pub use leave::End;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-/// How many messages may wait: what bounds our memory, whatever the guests print.
-const MESSAGES: usize = 128;
-
 /// How often clocks are looked at.
-const TICK: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How long the console may lag behind the agent.
-const CONSOLE_LAG: Duration = Duration::from_secs(5);
+/// How long a command may take to end after each of terminate and kill.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why a play cannot go on.
 #[derive(Debug)]
@@ -59,26 +52,10 @@ impl From<Error> for Trouble {
     }
 }
 
-/// How a command ended, and what it said.
-#[derive(Debug, Clone)]
-pub struct Ended {
-    /// How; none if it could not be started.
-    pub exit: Option<Exit>,
-    /// What it said on both of its streams, the end of it where it was much; or why it could not be started.
-    pub output: String,
-}
-
-impl Ended {
-    /// True if it ended with exit code 0.
-    pub fn is_good(&self) -> bool {
-        self.exit == Some(Exit::Code(0))
-    }
-}
-
 /// Guests, and what runs in them.
 pub struct Stage {
-    guests: Vec<Guest>,
-    receiver: Receiver<(VmId, Message)>,
+    hub: Box<dyn Hub>,
+    members: Vec<Member>,
     jobs: BTreeMap<JobKey, Job>,
     count: u32,
     test: Option<TestId>,
@@ -97,28 +74,38 @@ pub struct Stage {
     modules: Vec<leaks::Module>,
 }
 
+/// One guest of a stage.
+struct Member {
+    guest: Guest,
+    splats: SplatCount,
+    /// Since when its kernel is asked for memory leaks, in jiffies; none if it cannot be asked.
+    leaks_since: Option<u64>,
+    /// It is gone, or hangs.
+    loss: Option<Loss>,
+}
+
 impl Stage {
-    /// Boots guests, all at the same time, and waits until the last of them is up.
+    /// Boots guests of `hub`, all at the same time, and waits until the last of them is up.
     pub fn open(
+        mut hub: Box<dyn Hub>,
         specs: &[Spec],
-        patience: Duration,
+        boot_timeout: Duration,
         rules: GuestRules,
         journal: &mut Journal,
     ) -> Result<Self, Trouble> {
-        let (sender, receiver) = mpsc::sync_channel(MESSAGES);
         let first = u32::try_from(journal.summary().vms.len()).unwrap_or(0) + 1;
-        let mut guests = Vec::new();
+        let mut members = Vec::new();
         for (spec, id) in specs.iter().zip(first..) {
             let console = format!("console-{id}.log");
             let accelerator = spec.backend.accelerator().to_owned();
             let log = journal.path().join(&console);
             journal.add(Event::VmStarted { vm: id, accelerator, console })?;
-            let session = Session::start(spec, &[], id, &log, sender.clone())?;
-            guests.push(Guest::new(id, session, spec));
+            let guest = Guest::start(&mut *hub, spec, id, boot_timeout, &log)?;
+            members.push(Member { guest, splats: SplatCount::default(), leaks_since: None, loss: None });
         }
         let mut stage = Self {
-            guests,
-            receiver,
+            hub,
+            members,
             jobs: BTreeMap::new(),
             count: 0,
             test: None,
@@ -131,7 +118,7 @@ impl Stage {
             answers: BTreeMap::new(),
             modules: Vec::new(),
         };
-        match stage.wait_for_all(patience, journal) {
+        match stage.wait_for_all(journal) {
             Ok(()) => Ok(stage),
             Err(trouble) => {
                 let end = if matches!(trouble, Trouble::Guest(_)) {
@@ -145,15 +132,16 @@ impl Stage {
         }
     }
 
-    fn wait_for_all(&mut self, patience: Duration, journal: &mut Journal) -> Result<(), Trouble> {
-        let until = Instant::now() + patience;
-        while self.guests.iter().any(|guest| !guest.up) {
-            if Instant::now() >= until {
-                return Err(Trouble::Guest(format!("it did not come up within {} s", patience.as_secs())));
-            }
-            self.pump(TICK, journal)?;
+    fn wait_for_all(&mut self, journal: &mut Journal) -> Result<(), Trouble> {
+        while self.members.iter().any(|member| !member.guest.link().came_up()) {
+            self.pump(POLL_INTERVAL, journal)?;
         }
         Ok(())
+    }
+
+    /// What time it is.
+    pub fn now(&self) -> Instant {
+        self.hub.now()
     }
 
     /// A test is about to begin: hears all that the consoles showed before. True if a kernel printed a splat since the last
@@ -175,7 +163,7 @@ impl Stage {
     }
 
     fn count_splats(&self) -> u32 {
-        self.guests.iter().map(|guest| guest.watch.splats()).sum()
+        self.members.iter().map(|member| member.splats.get()).sum()
     }
 
     /// From here on, what is said goes to `log`, and splats belong to this test.
@@ -217,19 +205,14 @@ impl Stage {
 
     /// The numbers of the guests, as reports have them.
     pub fn vm(&self, guest: usize) -> u32 {
-        self.guests.get(guest).map_or(0, |guest| guest.id)
+        self.members.get(guest).map_or(0, |member| member.guest.id())
     }
 
     /// Starts a command.
     pub fn start(&mut self, task: Task) -> JobKey {
         self.count += 1;
         let key = JobKey { guest: task.guest, id: self.count };
-        let (job, messages) = Job::new(task, self.count);
-        if let Some(guest) = self.guests.get(key.guest) {
-            for message in messages {
-                guest.session.send(message);
-            }
-        }
+        let job = Job::start(task, key.id, &mut self.members[key.guest].guest);
         self.jobs.insert(key, job);
         key
     }
@@ -238,25 +221,24 @@ impl Stage {
     pub fn run(&mut self, task: Task, limit: Duration, journal: &mut Journal) -> Result<Ended, Trouble> {
         let (what, guest) = (task.argv.join(" "), task.guest);
         let key = self.start(task);
-        let until = Instant::now() + limit;
+        let until = self.hub.now() + limit;
         loop {
             if let Some(ended) = self.ended(key) {
                 self.jobs.remove(&key);
                 return Ok(ended);
             }
-            if Instant::now() >= until {
+            if self.hub.now() >= until {
                 let what: String = what.chars().take(80).collect();
                 let why = format!("{what} did not end within {} s", limit.as_secs());
                 return Err(self.examine(guest, why, journal)?);
             }
-            self.pump(TICK, journal)?;
+            self.pump(POLL_INTERVAL, journal)?;
         }
     }
 
     /// How a command ended; none while it runs.
     pub fn ended(&self, key: JobKey) -> Option<Ended> {
-        let job = self.jobs.get(&key)?;
-        job.is_over().then(|| Ended { exit: job.exit, output: job.text() })
+        self.jobs.get(&key)?.ended()
     }
 
     /// What a command said so far.
@@ -267,15 +249,15 @@ impl Stage {
     /// Ends a command: terminate, then kill. Returns how it ended; none if it could not be ended.
     pub fn stop(&mut self, key: JobKey, journal: &mut Journal) -> Result<Option<Ended>, Trouble> {
         for signal in [nix::libc::SIGTERM, nix::libc::SIGKILL] {
-            if let (None, Some(guest)) = (self.ended(key), self.guests.get(key.guest)) {
-                guest.session.send(ToGuest::Signal { id: key.id, signal });
+            if self.ended(key).is_none() {
+                self.members[key.guest].guest.signal(key.id, signal);
             }
-            let until = Instant::now() + Duration::from_secs(5);
-            while Instant::now() < until {
+            let until = self.hub.now() + STOP_TIMEOUT;
+            while self.hub.now() < until {
                 if let Some(ended) = self.ended(key) {
                     return Ok(Some(ended));
                 }
-                self.pump(TICK, journal)?;
+                self.pump(POLL_INTERVAL, journal)?;
             }
         }
         Ok(None)
@@ -283,115 +265,104 @@ impl Stage {
 
     /// Writes a line into every guest's kernel log, and waits until its console shows it: what was before, was heard.
     fn settle(&mut self, text: &str, journal: &mut Journal) -> Result<(), Trouble> {
-        for guest in &mut self.guests {
-            guest.expect(text);
-        }
-        let until = Instant::now() + CONSOLE_LAG;
-        while self.guests.iter().any(Guest::is_waiting) && Instant::now() < until {
-            self.pump(TICK, journal)?;
+        let now = self.hub.now();
+        self.members.iter_mut().for_each(|member| member.guest.mark(text, now));
+        while self.members.iter().any(|member| member.guest.link().is_marking()) {
+            self.pump(POLL_INTERVAL, journal)?;
         }
         Ok(())
     }
 
-    /// Takes what the guests say for so long.
+    /// Takes what the guests say for so long. An error as soon as one of them is lost.
     pub fn pump(&mut self, time: Duration, journal: &mut Journal) -> Result<(), Trouble> {
-        let until = Instant::now() + time;
+        let until = self.hub.now() + time;
         loop {
-            interrupt::check()?;
-            let left = until.saturating_duration_since(Instant::now());
-            if let Ok((vm, message)) = self.receiver.recv_timeout(left.min(TICK))
-                && let Some(at) = self.guests.iter().position(|guest| guest.id == vm)
+            let left = until.saturating_duration_since(self.hub.now());
+            let heard = self.hub.next(left.min(POLL_INTERVAL))?;
+            let now = self.hub.now();
+            if let Some((vm, message)) = heard
+                && let Some(at) = self.members.iter().position(|member| member.guest.id() == vm)
             {
-                self.hear(at, message, journal)?;
+                let events = self.members[at].guest.hear(message, now);
+                self.take(at, events, journal)?;
             }
-            for guest in &mut self.guests {
-                guest.check()?;
+            for at in 0..self.members.len() {
+                let events = self.members[at].guest.tick(now)?;
+                self.take(at, events, journal)?;
             }
-            if Instant::now() >= until {
+            if let Some(loss) = self.members.iter().find_map(|member| member.loss.as_ref()) {
+                return Err(Trouble::Guest(loss.reason.clone()));
+            }
+            if now >= until {
                 return Ok(());
             }
         }
     }
 
-    fn hear(&mut self, at: usize, message: Message, journal: &mut Journal) -> Result<(), Trouble> {
-        let guest = &mut self.guests[at];
-        let id = guest.id;
-        match message {
-            Message::Console(line) => {
-                let splat = guest.console(&line);
+    fn take(&mut self, at: usize, events: Vec<LinkEvent>, journal: &mut Journal) -> Result<()> {
+        events.into_iter().try_for_each(|event| self.event(at, event, journal))
+    }
+
+    fn event(&mut self, at: usize, event: LinkEvent, journal: &mut Journal) -> Result<()> {
+        let vm = self.members[at].guest.id();
+        match event {
+            LinkEvent::Up { kernel, took, leaks_since } => {
+                self.members[at].leaks_since = leaks_since;
+                journal.add(Event::VmReady { vm, kernel, seconds: took.as_secs_f64() })?;
+            }
+            LinkEvent::Console { line, post_mortem } => {
                 // What was asked for is evidence, and has a file of its own.
-                let wanted = self.test.is_some() && !guest.watch.is_examined();
-                if let (Some(log), true) = (&mut self.log, wanted) {
-                    log.write(
-                        &[format!("[kernel {id}] ").as_bytes(), line.trim_ascii_end(), b"\n"].concat(),
-                    )?;
-                }
-                if let Some(splat) = splat {
-                    self.splat(at, splat, journal)?;
+                if let (Some(log), true) = (&mut self.log, self.test.is_some() && !post_mortem) {
+                    log.write(format!("[kernel {vm}] {line}\n").as_bytes())?;
                 }
             }
-            Message::ConsoleLost(why) => {
-                journal.warn(format!("the console log of VM {id} cannot be written: {why}"), None)?;
+            LinkEvent::Splat(splat) => self.splat(at, splat, journal)?,
+            LinkEvent::Output { id, data, .. } => self.output(at, id, &data, journal)?,
+            LinkEvent::Ended { id, end } => self.job_ended(at, id, end)?,
+            LinkEvent::Warning(text) => journal.warn(format!("VM {vm}: {text}"), None)?,
+            LinkEvent::Lost(loss) => {
+                if loss.hangs {
+                    evidence::registers(&self.members[at].guest, self.test.clone(), journal)?;
+                }
+                self.members[at].loss = Some(loss);
             }
-            Message::Noise(text) => {
-                journal.warn(format!("VM {id} says something that is no message: {text}"), None)?;
-            }
-            Message::Agent(message) => self.agent(at, message, journal)?,
-            Message::AgentGone | Message::ConsoleEnded => guest.is_leaving(),
+            LinkEvent::Marked | LinkEvent::StdinTaken | LinkEvent::Stalled(_) => {}
         }
         Ok(())
     }
 
-    fn agent(&mut self, at: usize, message: FromGuest, journal: &mut Journal) -> Result<()> {
-        let guest = &mut self.guests[at];
-        let vm = guest.id;
-        let key = |id| JobKey { guest: at, id };
-        match message {
-            FromGuest::Ready { kernel, leaks_since, .. } => {
-                let seconds = guest.greet(leaks_since);
-                journal.add(Event::VmReady { vm, kernel, seconds })?;
+    fn output(&mut self, at: usize, id: JobId, data: &[u8], journal: &mut Journal) -> Result<()> {
+        match id {
+            evidence::JOB => self.examined.as_mut().map_or(Ok(()), |examined| examined.take(data)),
+            leaks::JOB => {
+                self.answers.entry(at).or_default().0.take(data);
+                Ok(())
             }
-            FromGuest::Trouble { text } => journal.warn(format!("VM {vm}: {text}"), None)?,
-            FromGuest::Output { id: evidence::JOB, data, .. } => {
-                if let Some(examined) = &mut self.examined {
-                    examined.take(&data.0)?;
+            id => {
+                let Some(job) = self.jobs.get_mut(&JobKey { guest: at, id }) else { return Ok(()) };
+                let lines = job.take(data);
+                if let Some(log) = &mut self.log {
+                    lines.iter().try_for_each(|line| log.write(line))?;
+                }
+                if let Some(line) = job.activity() {
+                    journal.activity(self.members[at].guest.id(), &line);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn job_ended(&mut self, at: usize, id: JobId, end: JobEnd) -> Result<()> {
+        match id {
+            evidence::JOB => self.examined.iter_mut().for_each(|examined| examined.ended = true),
+            leaks::JOB => self.answers.entry(at).or_default().1 = true,
+            id => {
+                let Some(job) = self.jobs.get_mut(&JobKey { guest: at, id }) else { return Ok(()) };
+                let rest = job.end(end);
+                if let Some(log) = &mut self.log {
+                    log.write(&rest)?;
                 }
             }
-            FromGuest::Ended { id: evidence::JOB, .. } | FromGuest::Failed { id: evidence::JOB, .. } => {
-                self.examined.iter_mut().for_each(|examined| examined.ended = true);
-            }
-            FromGuest::Output { id: leaks::JOB, data, .. } => {
-                self.answers.entry(at).or_default().0.take(&data.0);
-            }
-            FromGuest::Ended { id: leaks::JOB, .. } | FromGuest::Failed { id: leaks::JOB, .. } => {
-                self.answers.entry(at).or_default().1 = true;
-            }
-            FromGuest::Output { id, data, .. } => {
-                if let Some(job) = self.jobs.get_mut(&key(id)) {
-                    let lines = job.take(&data.0);
-                    if let Some(log) = &mut self.log {
-                        lines.iter().try_for_each(|line| log.write(line))?;
-                    }
-                    if let Some(line) = job.activity() {
-                        journal.activity(vm, &line);
-                    }
-                }
-            }
-            FromGuest::Ended { id, exit } => {
-                if let Some(job) = self.jobs.get_mut(&key(id)) {
-                    job.exit = Some(exit);
-                    let rest = job.finish();
-                    if let Some(log) = &mut self.log {
-                        log.write(&rest)?;
-                    }
-                }
-            }
-            FromGuest::Failed { id, why, .. } => {
-                if let Some(job) = self.jobs.get_mut(&key(id)) {
-                    job.refused = Some(why);
-                }
-            }
-            FromGuest::Started { .. } | FromGuest::StdinTaken { .. } | FromGuest::Pong => {}
         }
         Ok(())
     }
@@ -399,13 +370,13 @@ impl Stage {
     fn splat(&mut self, at: usize, splat: Splat, journal: &mut Journal) -> Result<()> {
         self.splats.push(splat.title.clone());
         let about = if self.is_fresh() { About::boot(self.rules) } else { About::test(self.test.clone()) };
-        let guest = &mut self.guests[at];
-        guest.watch.record(guest.id, splat, about, journal)
+        let member = &mut self.members[at];
+        member.splats.record(member.guest.id(), splat, about, journal)
     }
 
     fn flush_splats(&mut self, journal: &mut Journal) -> Result<()> {
-        for at in 0..self.guests.len() {
-            if let Some(splat) = self.guests[at].watch.flush() {
+        for at in 0..self.members.len() {
+            if let Some(splat) = self.members[at].guest.flush() {
                 self.splat(at, splat, journal)?;
             }
         }

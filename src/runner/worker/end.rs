@@ -1,126 +1,115 @@
 //! How a test ends, and how a guest does.
 
+use super::super::evidence;
 use super::super::journal::Journal;
 use super::super::running::Ended;
-use super::{Done, State, Wish, Worker};
+use super::{Done, Request, State, Worker};
 use crate::error::Result;
 use crate::event::{Event, Outcome};
-use crate::guest::protocol::Exit;
-use std::time::{Duration, Instant};
+use crate::vm::link::Loss;
+use std::time::Instant;
 
-/// Why a guest goes whose kernel printed a splat.
+/// Why a guest is retired whose kernel printed a splat.
 pub(in super::super) const AFTER_SPLAT: &str = "replaced after a splat";
 
 impl Worker {
-    /// The guest is gone, or as good as. The first reason holds.
-    pub(super) fn die(&mut self, reason: &str, lag: Duration) {
-        if matches!(self.state, State::Dying { .. }) {
-            return;
-        }
-        let until = Instant::now() + lag;
-        let running = match std::mem::replace(&mut self.state, State::Idle) {
-            State::Running(running) => Some(running),
-            State::Waiting { job, .. } => {
-                self.given_back = Some(*job);
-                None
-            }
-            _ => None,
-        };
-        self.state = State::Dying { until, reason: reason.to_owned(), running };
-    }
-
     /// A test is over, and the console too has reached its end.
-    pub(super) fn conclude(&mut self, journal: &mut Journal) -> Result<Wish> {
-        if let Some(splat) = self.watch.flush() {
-            self.splat(splat, journal)?;
-        }
+    pub(super) fn conclude(&mut self, now: Instant, journal: &mut Journal) -> Result<Request> {
         let State::Running(mut running) = std::mem::replace(&mut self.state, State::Idle) else {
-            return Ok(Wish::Nothing);
+            return Ok(Request::Nothing);
         };
-        let Some(Ended { exit, took, .. }) = running.ended else { return Ok(Wish::Nothing) };
+        let Some(Ended { end, took }) = running.ended.take() else { return Ok(Request::Nothing) };
         let results = running.finish(journal)?;
         let seconds = took.as_secs_f64();
         let timed_out = running.timed_out();
-        let (outcome, reason) = running.verdict(exit);
+        let (outcome, reason) = running.verdict(&end);
         if results > 0 && outcome == Outcome::Pass && !running.capture.problems().is_empty() {
             let odd = running.capture.problems().join("; ");
             journal.note(format!("{}: {odd}", running.job.id.label()))?;
         }
-        let exit_code = match exit {
-            Exit::Code(code) => Some(code),
-            Exit::Signal(_) => None,
-        };
+        let exit_code = end.exit_code();
         let test = running.job.id.clone();
         journal.add(Event::TestEnded { test, outcome, reason, exit_code, seconds })?;
         self.done = Some(Done { splat: running.splat.is_some(), job: running.job, outcome });
         if timed_out {
-            // What it left behind, nobody knows: the next test gets a fresh guest.
-            return self.leave("replaced after a timeout", journal);
+            // Nothing is known of what it left behind: the next test gets a fresh guest.
+            return self.leave("replaced after a timeout", now, journal);
         }
         if self.rules.replace_after_splat && self.splatted() {
-            return self.leave(AFTER_SPLAT, journal);
+            return self.leave(AFTER_SPLAT, now, journal);
         }
-        Ok(Wish::Work)
+        Ok(Request::Work)
     }
 
-    /// The guest is gone, and its console is read to the end.
-    pub(super) fn bury(&mut self, journal: &mut Journal) -> Result<Wish> {
-        if let Some(splat) = self.watch.flush() {
-            self.splat(splat, journal)?;
+    /// The guest is gone, or hangs.
+    pub(super) fn lost(&mut self, loss: &Loss, now: Instant, journal: &mut Journal) -> Result<Request> {
+        let state = std::mem::replace(&mut self.state, State::Idle);
+        if loss.hangs {
+            let test = match &state {
+                State::Running(running) => Some(running.job.id.clone()),
+                _ => None,
+            };
+            evidence::registers(&self.guest, test, journal)?;
         }
-        let State::Dying { reason, running, .. } = std::mem::replace(&mut self.state, State::Idle) else {
-            return Ok(Wish::Nothing);
-        };
-        if let Some(mut running) = running {
-            running.finish(journal)?;
-            let seconds = running.began.elapsed().as_secs_f64();
-            let (outcome, why) = running.lost(&reason);
-            let test = running.job.id.clone();
-            journal.add(Event::TestEnded { test, outcome, reason: Some(why), exit_code: None, seconds })?;
-            self.done = Some(Done { splat: running.splat.is_some(), job: running.job, outcome });
+        match state {
+            State::Waiting(job) => self.returned = Some(*job),
+            State::Running(mut running) => {
+                running.finish(journal)?;
+                let seconds = (now - running.began).as_secs_f64();
+                let (outcome, why) = running.lost(&loss.reason);
+                let test = running.job.id.clone();
+                journal.add(Event::TestEnded {
+                    test,
+                    outcome,
+                    reason: Some(why),
+                    exit_code: None,
+                    seconds,
+                })?;
+                self.done = Some(Done { splat: running.splat.is_some(), job: running.job, outcome });
+            }
+            State::Booting | State::Idle | State::Leaving { .. } => {}
         }
-        self.end(true, &reason, journal)?;
-        Ok(Wish::Lost { served: self.jobs > 0 })
+        self.end(true, &loss.reason, journal)?;
+        Ok(Request::Replace { served: self.jobs > 0 })
     }
 
     pub(super) fn end(&mut self, crashed: bool, reason: &str, journal: &mut Journal) -> Result<()> {
-        let console_tail = if crashed { self.watch.tail().cloned().collect() } else { Vec::new() };
-        journal.add(Event::VmEnded { vm: self.id, crashed, reason: reason.to_owned(), console_tail })
+        let console_tail = if crashed { self.guest.link().console_tail() } else { Vec::new() };
+        journal.add(Event::VmEnded { vm: self.id(), crashed, reason: reason.to_owned(), console_tail })
     }
 
-    /// The guest is not needed any more, or not to be trusted: it goes, after it was asked for memory leaks.
-    pub(in super::super) fn leave(&mut self, reason: &str, journal: &mut Journal) -> Result<Wish> {
-        if let State::Waiting { job, .. } = std::mem::replace(&mut self.state, State::Idle) {
-            self.given_back = Some(*job);
+    /// The guest is not needed any more, or not to be trusted: it is retired, after it was asked for memory leaks.
+    pub(in super::super) fn leave(
+        &mut self,
+        reason: &str,
+        now: Instant,
+        journal: &mut Journal,
+    ) -> Result<Request> {
+        if let State::Waiting(job) = std::mem::replace(&mut self.state, State::Idle) {
+            self.returned = Some(*job);
         }
-        if self.ask_for_leaks(reason) {
-            return Ok(Wish::Nothing);
+        if self.ask_for_leaks(reason, now) {
+            return Ok(Request::Nothing);
         }
         self.end(false, reason, journal)?;
-        Ok(Wish::Retire)
+        Ok(Request::Retire)
     }
 
-    /// Stops the VM, and the test that it runs: what that said so far is kept.
-    pub(in super::super) fn abandon(mut self, reason: &str, journal: &mut Journal) -> Result<()> {
-        let (State::Running(running) | State::Dying { running: Some(running), .. }) =
-            std::mem::replace(&mut self.state, State::Idle)
-        else {
-            self.session.stop();
-            return Ok(());
-        };
+    /// Stops the guest, and the test that it runs: what that said so far is kept.
+    pub(in super::super) fn abandon(self, reason: &str, now: Instant, journal: &mut Journal) -> Result<()> {
         // First: it may be in the middle of something for which nobody waits any more.
-        self.session.stop();
-        let mut running = running;
+        self.guest.stop();
+        let State::Running(mut running) = self.state else { return Ok(()) };
         running.capture.cut();
         running.finish(journal)?;
-        let seconds = running.began.elapsed().as_secs_f64();
+        let seconds = (now - running.began).as_secs_f64();
         let reason = Some(format!("{reason} after {seconds:.0} s"));
         let test = running.job.id.clone();
         journal.add(Event::TestEnded { test, outcome: Outcome::NotRun, reason, exit_code: None, seconds })
     }
 
-    /// Stops the VM without a word.
+    /// Stops the guest without a word.
     pub(in super::super) fn stop(self) {
-        self.session.stop();
+        self.guest.stop();
     }
 }

@@ -1,37 +1,36 @@
-//! What a guest is asked before it goes.
+//! What a guest is asked before it is retired.
 
 use super::super::journal::Journal;
 use super::super::leaks;
-use super::{State, Wish, Worker};
+use super::{Request, State, Worker};
 use crate::error::Result;
-use crate::guest::protocol::ToGuest;
 use std::time::Instant;
 
 impl Worker {
     /// Asks for memory leaks; false where there is nothing to ask for.
-    pub(super) fn ask_for_leaks(&mut self, reason: &str) -> bool {
-        if self.leaks_since.is_none() || self.tests.is_empty() {
+    pub(super) fn ask_for_leaks(&mut self, reason: &str, now: Instant) -> bool {
+        if self.leaks_since.is_none() || self.tests.is_empty() || !self.guest.link().answers() {
             return false;
         }
-        self.session.send(ToGuest::Run(leaks::job()));
-        let until = Instant::now() + leaks::TIME;
+        self.guest.run(leaks::job());
+        let until = now + leaks::TIMEOUT;
         self.state = State::Leaving { until, reason: reason.to_owned(), answer: leaks::Answer::default() };
         true
     }
 
-    /// The guest answered, or did not: it can go.
-    pub(super) fn left(&mut self, journal: &mut Journal) -> Result<Wish> {
-        if let Some(splat) = self.watch.flush() {
+    /// The guest answered, or did not: it can be retired.
+    pub(super) fn left(&mut self, journal: &mut Journal) -> Result<Request> {
+        if let Some(splat) = self.guest.flush() {
             self.splat(splat, journal)?;
         }
         let State::Leaving { reason, answer, .. } = std::mem::replace(&mut self.state, State::Idle) else {
-            return Ok(Wish::Nothing);
+            return Ok(Request::Nothing);
         };
         for leak in answer.leaks(&[]) {
             let about = leak.about(self.leaks_since, &self.tests, self.rules);
-            self.watch.record(self.id, leak.splat, about, journal)?;
+            self.splats.record(self.guest.id(), leak.splat, about, journal)?;
         }
         self.end(false, &reason, journal)?;
-        Ok(Wish::Retire)
+        Ok(Request::Retire)
     }
 }
