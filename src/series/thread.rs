@@ -138,11 +138,16 @@ fn left_out(notes: &mut Vec<String>, count: usize, one: &str, many: &str) {
     }
 }
 
-/// A mail that came by two lists is one mail.
+/// A mail that came by two lists is one mail. Where one of them took the patch out of it, the other's counts.
 fn once_each(mails: Vec<Mail>, notes: &mut Vec<String>) -> Vec<Mail> {
     let count = mails.len();
+    let with_patch = mails.iter().filter(|mail| mail.has_patch);
+    let whole: HashSet<String> = with_patch.filter_map(|mail| mail.headers.id.clone()).collect();
     let mut seen = HashSet::new();
-    let new = |mail: &Mail| mail.headers.id.clone().is_none_or(|id| seen.insert(id));
+    let new = |mail: &Mail| {
+        let id = mail.headers.id.clone();
+        id.is_none_or(|id| (mail.has_patch || !whole.contains(&id)) && seen.insert(id))
+    };
     let mails: Vec<Mail> = mails.into_iter().filter(new).collect();
     left_out(notes, count - mails.len(), "mail that is there twice", "mails that are there twice");
     mails
@@ -246,6 +251,15 @@ mod tests {
         lines.extend(series.cover.map(|cover| format!("cover: {}", cover.subject)));
         lines.extend(series.notes);
         lines.join("\n")
+    }
+
+    #[test]
+    fn of_two_copies_of_a_mail_the_one_with_the_patch_is_taken() {
+        let cut = || mail("[PATCH 1/1] a", "a1", "", 1, false);
+        let whole = || mail("[PATCH 1/1] a", "a1", "", 1, true);
+        for copies in [vec![cut(), whole()], vec![whole(), cut()], vec![cut(), whole(), cut()]] {
+            assert!(said(copies).starts_with("a1 Some(1)\nleft out: "));
+        }
     }
 
     #[test]

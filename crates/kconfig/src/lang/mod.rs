@@ -10,4 +10,4 @@ mod reader;
 
 pub use expr::{Expr, Operator, Tristate, Values};
 pub use model::{Choice, Default, Definition, Kconfig, Place, Prompt, Select, Symbol, SymbolType};
-pub use reader::{Architecture, read};
+pub use reader::{Architecture, read, read_from};

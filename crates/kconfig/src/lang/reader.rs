@@ -5,6 +5,7 @@ use super::lexer::{Statements, Token, tokens};
 use super::model::{Choice, Default, Definition, Kconfig, Place, Prompt, Select, SymbolType};
 use shown::decode;
 use std::collections::HashSet;
+use std::io;
 use std::path::{Component, Path};
 use std::sync::Arc;
 
@@ -68,8 +69,13 @@ const TOKEN_LIMIT: usize = 1024;
 /// Reads the Kconfig files of `tree`, beginning with its `Kconfig`. Whatever cannot be read or understood is left out;
 /// files that cannot be read are listed in [`Kconfig::unread`].
 pub fn read(tree: &Path, architecture: &Architecture) -> Kconfig {
+    read_from(&|name| std::fs::read(tree.join(name)), architecture)
+}
+
+/// [`read`], of files that are somewhere else: `content` gives that of each, by its path relative to the tree.
+pub fn read_from(content: &dyn Fn(&Path) -> io::Result<Vec<u8>>, architecture: &Architecture) -> Kconfig {
     let mut reader = Reader {
-        tree,
+        content,
         architecture,
         kconfig: Kconfig::default(),
         frames: Vec::new(),
@@ -103,7 +109,7 @@ enum Entry {
 }
 
 struct Reader<'a> {
-    tree: &'a Path,
+    content: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
     architecture: &'a Architecture,
     kconfig: Kconfig,
     frames: Vec<Frame>,
@@ -124,7 +130,7 @@ impl Reader<'_> {
         } else if looping || self.open.len() >= DEPTH_LIMIT || self.reads > FILE_LIMIT {
             Err("files include each other without end".to_owned())
         } else {
-            std::fs::read(self.tree.join(name)).map_err(|error| error.to_string())
+            (self.content)(Path::new(name)).map_err(|error| error.to_string())
         };
         let bytes = match bytes {
             Ok(bytes) => bytes,
