@@ -188,6 +188,7 @@ mod tests {
             splat("second"),
             ended(id("second"), Outcome::Fail),
             ended(rerun("flaky", 1), Outcome::Timeout),
+            subtest(&rerun("flaky", 2), Outcome::Pass),
             ended(rerun("flaky", 2), Outcome::Pass),
             ended(rerun("bad", 1), Outcome::Fail),
         ]))

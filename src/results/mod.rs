@@ -18,4 +18,6 @@ pub use summary::{Summary, Verdict};
 pub use test::{Shard, Test};
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 pub(crate) mod tests;

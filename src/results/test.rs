@@ -174,9 +174,19 @@ impl Test {
     }
 }
 
+/// True if a rerun shows that what failed first can pass: it passed, and so did each subtest that had failed. One that was
+/// skipped, or did not come again, shows nothing.
+fn disproves(rerun: &Attempt, first: &Attempt) -> bool {
+    let passed = |failed: &Subtest| {
+        let again = rerun.subtests.iter().find(|subtest| subtest.name == failed.name);
+        again.is_some_and(|again| again.outcome.is_ok() && again.outcome != Outcome::Skip)
+    };
+    rerun.ended() && rerun.outcome == Outcome::Pass && first.failed_subtests().all(passed)
+}
+
 /// A failure that did not come again is a flake.
 fn weigh(result: &mut Attempt, reruns: &[Attempt]) {
-    let passed = reruns.iter().any(|rerun| rerun.ended() && rerun.outcome.is_ok());
+    let passed = reruns.iter().any(|rerun| disproves(rerun, result));
     if passed && matches!(result.outcome, Outcome::Fail | Outcome::Timeout) {
         let why = result.reason.take().map(|why| format!(": {why}")).unwrap_or_default();
         result.reason = Some(format!("{} first, passed when it ran again{why}", result.outcome));
@@ -254,6 +264,26 @@ mod tests {
         assert_eq!(test.result.outcome, Outcome::Flaky);
         assert_eq!(test.result.reason.as_deref(), Some("part 1: fail first, passed when it ran again"));
         assert_eq!(test.result.subtests.len(), 2, "a rerun adds no subtests");
+    }
+
+    #[test]
+    fn a_rerun_that_skips_what_failed_shows_nothing() {
+        let first = TestId::new("selftests", "x", 1);
+        let rerun = TestId { rerun: 1, ..first.clone() };
+        let flaky = |again: Option<Outcome>| {
+            let mut test = Test::new(&first);
+            let failed = Subtest { outcome: Outcome::Fail, ..subtest(1, "a") };
+            let attempt =
+                |outcome, subtests| Attempt { outcome, subtests, seconds: 1.0, ..Attempt::default() };
+            *test.attempt_mut(&first) = attempt(Outcome::Fail, vec![failed, subtest(2, "b")]);
+            let again = again.map(|outcome| Subtest { outcome, ..subtest(1, "a") });
+            *test.attempt_mut(&rerun) =
+                attempt(Outcome::Pass, again.into_iter().chain([subtest(2, "b")]).collect());
+            test.conclude();
+            test.result.outcome == Outcome::Flaky
+        };
+        assert!(flaky(Some(Outcome::Pass)) && flaky(Some(Outcome::Xfail)));
+        assert!(!flaky(Some(Outcome::Skip)) && !flaky(None));
     }
 
     #[test]

@@ -129,6 +129,26 @@ mod tests {
             .collect()
     }
 
+    proptest::proptest! {
+        /// Whatever is known of the times, the parts of a group together run each of its subtests once.
+        #[test]
+        fn parts_cover_all_subtests_and_none_twice(
+            times in proptest::collection::vec(0u64..100_000, 1..60),
+            target in 1u64..200_000,
+        ) {
+            let group = Group { flag: 'f', name: "subflows_tests".to_owned() };
+            let parts = parts_of(&group, &times, Duration::from_millis(target));
+            let all = 1..=times.len();
+            let ids = |part: &Shard| match &part.args[1..] {
+                [] => all.clone().collect::<Vec<usize>>(),
+                ids => ids.iter().map(|id| id.parse().unwrap()).filter(|id| all.contains(id)).collect(),
+            };
+            let run: Vec<usize> = parts.iter().flat_map(ids).collect();
+            proptest::prop_assert_eq!(run, all.clone().collect::<Vec<usize>>());
+            proptest::prop_assert!(parts.iter().all(|part| part.args[0] == "-f"));
+        }
+    }
+
     #[test]
     fn the_groups_are_those_of_the_script() {
         let found: Vec<String> =
