@@ -1,9 +1,13 @@
 //! What happens during a run: facts only. `events.jsonl` holds one [`Record`] a line, and every report is made from it.
 
+mod check;
 mod id;
+mod series;
 pub mod wire;
 
+pub use check::{CheckId, CheckOn, CheckResult, Finding, Severity, Status};
 pub use id::{DEFAULT_SUITE, TestId, label};
+pub use series::{GIVEN, PatchInfo, SeriesInfo};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -198,6 +202,31 @@ pub enum Event {
         exit_code: Option<i32>,
         /// How long it took, in seconds.
         seconds: f64,
+    },
+    /// A series is about to be validated.
+    Series {
+        /// What is known of it.
+        #[serde(flatten)]
+        series: SeriesInfo,
+    },
+    /// These checks shall be done, in this order.
+    ChecksPlanned {
+        /// Which, on what.
+        checks: Vec<CheckOn>,
+    },
+    /// A check begins, or its next part does.
+    CheckStarted {
+        /// Which, on what.
+        #[serde(flatten)]
+        on: CheckOn,
+        /// The part; empty if there is only one.
+        detail: String,
+    },
+    /// A check is over.
+    CheckEnded {
+        /// How.
+        #[serde(flatten)]
+        result: CheckResult,
     },
     /// The last event of a run.
     RunEnded {

@@ -55,6 +55,9 @@ pub mod plan;
 // Does it, and keeps the journal.
 pub mod runner;
 
+// A patch series judged: its builds, tools and tests against its base.
+pub mod validate;
+
 // How results are shown; the only room that prints.
 pub mod report;
 

@@ -38,7 +38,7 @@ const PURE: &[&str] = &[
     "vm::backend::virtme::command",
     "vm::console",
     "results",
-    "series::verdict",
+    "series::judgement",
     "series::model",
     "series::diff",
     "series::mail",
@@ -49,8 +49,12 @@ const PURE: &[&str] = &[
     "series::safety",
     "series::check",
     "series::news",
-    "series::compare",
-    "series::impact",
+    "validate::compare",
+    "validate::impact",
+    "validate::outcomes",
+    "validate::blame",
+    "validate::merge",
+    "validate::options",
 ];
 
 /// What a pure module must not name.
@@ -105,13 +109,9 @@ const FEW: &[(&str, &[&str])] = &[
     ("vm", &["error", "text", "event", "process", "guest::protocol", "guest::stream"]),
     ("doctor", &["error", "text", "process", "vm"]),
     ("store", &["error", "text", "event"]),
-    // What the checks of a series found is data, as events are.
-    // What of a splat tells most is known where splats are read.
     ("results", &["error", "event"]),
-    (
-        "report",
-        &["error", "text", "event", "store", "vm::console", "results", "series::verdict", "series::Observer"],
-    ),
+    // What of a splat tells most is known where splats are read.
+    ("report", &["error", "text", "event", "vm::console", "results"]),
     ("settings", &["error", "text", "topology", "suite::sample"]),
     // A value that is left open means the same wherever it is.
     ("plan", &["text", "process", "topology", "suite", "kernel", "vm", "settings::Auto"]),
@@ -133,6 +133,22 @@ const FEW: &[(&str, &[&str])] = &[
             "results",
             "plan",
             "settings::Auto",
+        ],
+    ),
+    // What can be tested is known of a kernel by its variant.
+    (
+        "validate",
+        &[
+            "error",
+            "text",
+            "event",
+            "process",
+            "kernel::Variant",
+            "series",
+            "store",
+            "results",
+            "settings",
+            "runner::Journal",
         ],
     ),
 ];

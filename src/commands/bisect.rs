@@ -2,10 +2,10 @@
 
 use super::context::Context;
 use super::flags::RunFlags;
-use super::validate::{Place, run_tests};
+use super::workspace::{LockedWorkspace, run_tests};
 use crate::error::{Error, ExitCode, Kind, Result};
 use crate::event::Outcome;
-use crate::report::{console, text};
+use crate::report::{clean, console};
 use crate::results::Summary;
 use crate::series::bisect::{Bisection, Question, Standing, Verdict};
 use crate::text::{Shown, file};
@@ -46,7 +46,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<u8> {
-    let place = Place::named(context, &args.flags, "bisect")?;
+    let place = LockedWorkspace::named(context, &args.flags, "bisect")?;
     let (Some(good), Some(bad), false) = (&args.good, &args.bad, args.reset) else {
         let said =
             if Bisection::reset(&place.workspace)? { "it is given up" } else { "no bisection was begun" };
@@ -82,9 +82,9 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
         }
         for commit in &suspects {
             let shown = place.git.read(["show", "-s", "--format=%h %s (%an, %as)", "--abbrev=12", commit])?;
-            let _ = writeln!(said, "{}", text::clean(&shown));
+            let _ = writeln!(said, "{}", clean(&shown));
         }
-        let _ = writeln!(said, "log, for git bisect replay: {}", text::clean(&log.display().to_string()));
+        let _ = writeln!(said, "log, for git bisect replay: {}", clean(&log.display().to_string()));
         console::out(&said)?;
         let code = if suspects.len() == 1 { ExitCode::Passed } else { ExitCode::CannotRun };
         return Ok(code as u8);
@@ -100,7 +100,7 @@ fn word(verdict: Verdict) -> &'static str {
 }
 
 /// Builds a commit, and boots it as often as it has to be.
-fn try_out(args: &Args, context: &Context, place: &Place, commit: &str) -> Result<Verdict> {
+fn try_out(args: &Args, context: &Context, place: &LockedWorkspace, commit: &str) -> Result<Verdict> {
     let skip = |error: Error| match error.kind() {
         Kind::Build | Kind::Usage => {
             console::note(&format!(
@@ -115,9 +115,10 @@ fn try_out(args: &Args, context: &Context, place: &Place, commit: &str) -> Resul
         Ok(target) => target,
         Err(error) => return skip(error),
     };
+    let runs = target.work.root().join("runs");
     for _ in 0..args.boots {
-        match run_tests(context, &target, &args.tests) {
-            Ok(summary) => match verdict(&summary) {
+        match run_tests(context, &target, &args.tests, &runs) {
+            Ok(run) => match verdict(&run.summary) {
                 Verdict::Good => {}
                 other => return Ok(other),
             },

@@ -7,8 +7,8 @@ use super::pipeline::Target;
 use crate::error::{ExitCode, Result};
 use crate::event::StepStatus;
 use crate::kernel::kconfig::{self, Severity};
+use crate::report::clean;
 use crate::report::console;
-use crate::report::text::clean;
 use std::fmt::Write as _;
 
 /// Configure the kernel, and prove that each symbol took

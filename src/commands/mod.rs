@@ -8,6 +8,7 @@ mod context;
 pub mod doctor;
 pub mod exec;
 mod flags;
+mod format;
 pub mod hook;
 mod inputs;
 pub mod module;
@@ -26,5 +27,6 @@ mod suites;
 pub mod test;
 pub mod topology;
 pub mod validate;
+mod workspace;
 
 pub use context::{Color, Context, Global};

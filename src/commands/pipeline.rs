@@ -12,7 +12,7 @@ use crate::plan::{
     BackendPlan, FileServer, GuestPlan, GuestRules, Plan, RootPlan, Step, VirtmePlan, share_of_cores,
 };
 use crate::report;
-use crate::results::Summary;
+use crate::results::{Observer, Summary};
 use crate::runner::{Host, Journal, steps};
 use crate::settings::{Accelerator as Wanted, AfterSplat, Auto, BootSplat, Filesystem, Loaded, Size};
 use crate::store::{self, Keep, RunDir};
@@ -33,6 +33,18 @@ pub struct Target {
     pub work: WorkDir,
     /// The variant that is meant.
     pub variant: Variant,
+}
+
+/// A run that is about to begin.
+pub struct NewRun<'r> {
+    /// The names of its steps.
+    pub steps: Vec<String>,
+    /// What kind of run it is: see [`Event::RunStarted`].
+    pub kind: String,
+    /// The directory that gets its own.
+    pub runs: &'r Path,
+    /// Who watches it.
+    pub observer: Box<dyn Observer>,
 }
 
 /// How a run ended.
@@ -199,8 +211,7 @@ impl Target {
         noted.and(lock)
     }
 
-    /// Does `work` with a journal below `runs`. How it ended is in the journal, on disk and in the result, also where it
-    /// failed; an error of this function itself means that not even that could be written.
+    /// The same as [`Target::observed`], and shows it on the terminal.
     pub fn journaled(
         &self,
         steps: Vec<String>,
@@ -209,10 +220,21 @@ impl Target {
         context: &Context,
         work: impl FnOnce(&mut Journal) -> Result<()>,
     ) -> Result<Ended> {
+        self.observed(NewRun { steps, kind, runs, observer: Box::new(context.terminal()) }, context, work)
+    }
+
+    /// Does `work` with a journal below `runs`. How it ended is in the journal, on disk and in the result, also where it
+    /// failed; an error of this function itself means that not even that could be written.
+    pub fn observed(
+        &self,
+        NewRun { steps, kind, runs, observer }: NewRun<'_>,
+        context: &Context,
+        work: impl FnOnce(&mut Journal) -> Result<()>,
+    ) -> Result<Ended> {
         self.work.create()?;
         let dir = RunDir::create(runs)?;
         let path = dir.path().to_owned();
-        let mut journal = Journal::new(dir, Box::new(context.terminal()));
+        let mut journal = Journal::new(dir, observer);
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let outcome = journal
             .add(Event::RunStarted { schema: SCHEMA, version, argv: Context::argv(), steps, kind })

@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use crate::error::{Error, ExitCode, Result};
-use crate::report::{console, text};
+use crate::report::{clean, console, duration};
 use crate::vm::registry::{self, Listed};
 use std::fmt::Write as _;
 
@@ -53,14 +53,9 @@ fn table(listed: &[Listed]) -> String {
     for Listed { guest, orphan, .. } in listed {
         let age = jiff::Timestamp::now().duration_since(guest.since).as_secs_f64().max(0.0);
         let left = if *orphan { "left behind by " } else { "" };
-        let kernel = text::clean(&guest.kernel.display().to_string());
-        let command = text::clean(&guest.command);
-        let _ = writeln!(
-            table,
-            "{:<12} {:>12}  {kernel:<40}  {left}{command}",
-            guest.name(),
-            text::duration(age)
-        );
+        let kernel = clean(&guest.kernel.display().to_string());
+        let command = clean(&guest.command);
+        let _ = writeln!(table, "{:<12} {:>12}  {kernel:<40}  {left}{command}", guest.name(), duration(age));
     }
     table
 }

@@ -4,10 +4,9 @@ use super::context::Context;
 use super::flags::Overrides;
 use crate::error::{ExitCode, Result};
 use crate::process::Cmd;
-use crate::report::{self, console, json, junit, text};
+use crate::report::{self, Exporter, Format, Text, clean, console};
 use crate::results::Summary;
 use crate::store::{self, LATEST, Replay};
-use clap::ValueEnum;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -32,23 +31,12 @@ pub struct Args {
     /// The same as --format json
     #[arg(long, conflicts_with = "format")]
     json: bool,
-    /// Write results.json, junit.xml and summary.txt into the run's directory again
+    /// Write results.json, junit.xml, summary.md and summary.txt into the run's directory again
     #[arg(long)]
     write: bool,
     /// List the runs that there are
     #[arg(long)]
     list: bool,
-}
-
-/// A form in which a run is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For a person.
-    Text,
-    /// results.json
-    Json,
-    /// junit.xml
-    Junit,
 }
 
 /// Runs the command.
@@ -66,8 +54,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
     let format = if args.json { Format::Json } else { args.format };
     console::out(&match format {
         Format::Text => text(&summary, &replay, context.colour_on_stdout()),
-        Format::Json => json::render(&summary),
-        Format::Junit => junit::render(&summary),
+        format => format.exporter(false).render(&summary),
     })?;
     Ok(summary.exit_code.unwrap_or(ExitCode::Interrupted as u8))
 }
@@ -79,11 +66,11 @@ fn runs(context: &Context) -> Result<PathBuf> {
 }
 
 fn text(summary: &Summary, replay: &Replay, colour: bool) -> String {
-    let mut text = text::render(summary, colour);
+    let mut text = Text { colour }.render(summary);
     for (line, why) in &replay.damaged {
-        let _ = writeln!(text, "events.jsonl:{line}: not an event, left out: {}", text::clean(why));
+        let _ = writeln!(text, "events.jsonl:{line}: not an event, left out: {}", clean(why));
     }
-    let _ = writeln!(text, "results: {}", text::clean(&replay.path.display().to_string()));
+    let _ = writeln!(text, "results: {}", clean(&replay.path.display().to_string()));
     text
 }
 
@@ -93,14 +80,14 @@ fn list(runs: &Path) -> String {
         let (verdict, what) = match store::replay(runs, &name) {
             Ok(replay) => {
                 let summary = Summary::of(&replay.records);
-                (text::verdict(&summary, false), what_ran(&summary))
+                (report::verdict(&summary, false), what_ran(&summary))
             }
-            Err(error) => (text::clean(&error.to_string()), String::new()),
+            Err(error) => (clean(&error.to_string()), String::new()),
         };
-        let _ = writeln!(text, "{}  {verdict}{}", text::clean(&name), text::clean(&what));
+        let _ = writeln!(text, "{}  {verdict}{}", clean(&name), clean(&what));
     }
     if text.is_empty() {
-        let _ = writeln!(text, "there is no run in {} yet", text::clean(&runs.display().to_string()));
+        let _ = writeln!(text, "there is no run in {} yet", clean(&runs.display().to_string()));
     }
     text
 }

@@ -7,8 +7,8 @@ use super::{build, module, sample, source, suites, test};
 use crate::error::{ExitCode, Result};
 use crate::plan::{Plan, Step};
 use crate::process::Cmd;
+use crate::report::clean;
 use crate::report::console;
-use crate::report::text::clean;
 use crate::settings;
 use crate::suite::{Lab, SUITES, Selection, Suite, Tests, find};
 

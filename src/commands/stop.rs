@@ -4,7 +4,7 @@ use super::context::Context;
 use super::ps;
 use crate::error::{Error, ExitCode, Result};
 use crate::process::Process;
-use crate::report::{console, text};
+use crate::report::{clean, console};
 use crate::vm::registry::{self, Listed};
 use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
@@ -70,7 +70,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
         std::thread::sleep(Duration::from_millis(100));
     }
     for listed in &running {
-        let command = text::clean(&listed.guest.command);
+        let command = clean(&listed.guest.command);
         console::note(&format!("stopped {}: {command}", listed.guest.name()));
     }
     Ok(ExitCode::Passed as u8)

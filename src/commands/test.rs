@@ -8,7 +8,7 @@ use crate::error::{Error, ExitCode, Result};
 use crate::event::DEFAULT_SUITE;
 use crate::kernel::kconfig::Source;
 use crate::plan::{FleetPlan, Plan, Step, TestPlan};
-use crate::report::{console, json, text};
+use crate::report::{self, Ending, Exporter, Json, console};
 use crate::runner::remembered;
 use crate::settings::{Auto, Slow};
 use crate::suite::{Conditions, Listing, SUITES, Selection, Suite, TestCase, Timeouts};
@@ -164,12 +164,9 @@ pub fn carry_out(context: &Context, target: &Target, plan: &Plan, as_json: bool)
 
 /// Shows the verdict.
 pub(super) fn show(context: &Context, ended: &Ended, as_json: bool) -> Result<()> {
-    if as_json {
-        return console::out(&json::render(&ended.summary));
-    }
-    let mut ending = text::ending(&ended.summary, context.colour_on_stdout());
-    let _ = writeln!(ending, "results: {}", text::clean(&ended.path.display().to_string()));
-    console::out(&ending)
+    let ending = Ending { colour: context.colour_on_stdout() };
+    let exporter: &dyn Exporter = if as_json { &Json } else { &ending };
+    report::show(&ended.summary, &ended.path, exporter, !as_json)
 }
 
 /// The tests that there are, or that are asked for, and which of them are in the profile.

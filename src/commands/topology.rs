@@ -3,8 +3,8 @@
 use super::context::Context;
 use super::flags::Overrides;
 use crate::error::{Error, ExitCode, Result};
+use crate::report::clean;
 use crate::report::console;
-use crate::report::text::clean;
 use crate::topology::{draw::draw, realise};
 use std::fmt::Write as _;
 

@@ -3,7 +3,7 @@
 //! Standard error may be a pipe that nobody reads any more: what is said there is then lost, and work goes on. That is why
 //! nothing here uses the print macros, which panic.
 
-use super::text::{clean, paint};
+use super::style::{clean, paint};
 use crate::error::{Error, IoContext, Result};
 use std::io::{ErrorKind, Write as _};
 

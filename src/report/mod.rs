@@ -1,21 +1,86 @@
-//! How results are shown: each form is a rendering of the same state.
+//! How results are shown. An [`Exporter`] makes one form of them, the same for runs and for validations, each in a file of
+//! its own; `terminal` shows a run while it goes on.
 
-pub mod checks;
+mod connections;
 pub mod console;
-pub mod json;
-pub mod junit;
+mod findings;
+mod json;
+mod junit;
+mod lines;
+mod markdown;
+mod style;
 pub mod terminal;
-pub mod text;
-pub mod wire;
+mod text;
+
+pub use json::Json;
+pub use junit::Junit;
+pub use lines::Lines;
+pub use markdown::Markdown;
+pub use style::{clean, duration};
+pub use text::{Ending, Text, verdict};
 
 use crate::error::Result;
 use crate::results::Summary;
 use crate::text::file;
+use std::fmt::Write as _;
 use std::path::Path;
+
+/// Makes one form of results.
+pub trait Exporter {
+    /// The results in this form.
+    fn render(&self, summary: &Summary) -> String;
+}
+
+/// A form of results that can be asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Format {
+    /// For a person.
+    #[default]
+    Text,
+    /// For a program.
+    Json,
+    /// For CI systems.
+    Junit,
+    /// To paste into a mail.
+    Markdown,
+    /// A finding a line, for editors.
+    Lines,
+}
+
+impl Format {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Text, Self::Json, Self::Junit, Self::Markdown, Self::Lines];
+
+    /// What makes it. Only text has colours.
+    pub fn exporter(self, colour: bool) -> Box<dyn Exporter> {
+        match self {
+            Self::Text => Box::new(Text { colour }),
+            Self::Json => Box::new(Json),
+            Self::Junit => Box::new(Junit),
+            Self::Markdown => Box::new(Markdown),
+            Self::Lines => Box::new(Lines),
+        }
+    }
+}
 
 /// Writes all files that are made of a summary into the run's directory.
 pub fn write_files(summary: &Summary, run: &Path) -> Result<()> {
-    file::replace(&run.join("results.json"), json::render(summary).as_bytes())?;
-    file::replace(&run.join("junit.xml"), junit::render(summary).as_bytes())?;
-    file::replace(&run.join("summary.txt"), text::render(summary, false).as_bytes())
+    let files: [(&str, &dyn Exporter); 4] = [
+        ("results.json", &Json),
+        ("junit.xml", &Junit),
+        ("summary.md", &Markdown),
+        ("summary.txt", &Text { colour: false }),
+    ];
+    files
+        .iter()
+        .try_for_each(|(name, exporter)| file::replace(&run.join(name), exporter.render(summary).as_bytes()))
+}
+
+/// Prints the results of the run in this directory; to a person also where they are.
+pub fn show(summary: &Summary, run: &Path, exporter: &dyn Exporter, to_a_person: bool) -> Result<()> {
+    let mut text = exporter.render(summary);
+    if to_a_person {
+        let _ = writeln!(text, "results: {}", clean(&run.display().to_string()));
+    }
+    console::out(&text)
 }

@@ -1,13 +1,11 @@
 //! The live view of a run on standard error. The only place that knows indicatif.
 
+mod checks;
 mod size;
-mod table;
 
-pub use table::Table;
-
-use super::console;
-use super::text::{clean, colour_of, duration, paint, subtest_counts};
-use super::wire;
+use super::style::{clean, colour_of, duration, paint};
+use super::text::subtest_counts;
+use super::{connections, console};
 use crate::event::{Event, GUEST_STEP, Outcome, Progress, Record, StepStatus, Unit};
 use crate::results::{Attempt, Observer, Summary};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -146,6 +144,10 @@ impl Terminal {
 
 impl Observer for Terminal {
     fn record(&mut self, record: &Record, summary: &Summary) {
+        if summary.validation.as_ref().is_some_and(|validation| self.record_check(&record.event, validation))
+        {
+            return;
+        }
         match &record.event {
             Event::StepStarted { step } => {
                 step.clone_into(&mut self.step);
@@ -224,13 +226,17 @@ impl Observer for Terminal {
             }
             Event::TestEnded { .. } => self.test_ended(record, summary),
             Event::Wire { wire, .. } => {
-                for line in wire::table(wire).lines() {
+                for line in connections::table(wire).lines() {
                     self.line(Verbosity::Normal, &format!("    {line}"));
                 }
             }
             Event::RunStarted { .. }
             | Event::Provenance { .. }
             | Event::TestsPlanned { .. }
+            | Event::Series { .. }
+            | Event::ChecksPlanned { .. }
+            | Event::CheckStarted { .. }
+            | Event::CheckEnded { .. }
             | Event::Evidence { .. }
             | Event::LeftOut { .. }
             | Event::TestSharded { .. } => {}

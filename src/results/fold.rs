@@ -47,6 +47,10 @@ impl Summary {
                 let count = 1;
                 self.add_splat(Splat { vm, test, tests, boot, notice, count, fingerprint, title, lines });
             }
+            event @ (Event::Series { .. }
+            | Event::ChecksPlanned { .. }
+            | Event::CheckStarted { .. }
+            | Event::CheckEnded { .. }) => self.add_of_validation(event),
             event @ (Event::VmStarted { .. } | Event::VmReady { .. } | Event::VmEnded { .. }) => {
                 self.add_of_vm(event);
             }
@@ -101,6 +105,17 @@ impl Summary {
                     (outcome, reason, exit_code, seconds);
                 known.conclude();
             }
+            _ => {}
+        }
+    }
+
+    fn add_of_validation(&mut self, event: Event) {
+        let validation = self.validation.get_or_insert_default();
+        match event {
+            Event::Series { series } => validation.series = series,
+            Event::ChecksPlanned { checks } => validation.plan(checks),
+            Event::CheckStarted { on, detail } => validation.now = Some((on, detail)),
+            Event::CheckEnded { result } => validation.conclude(result),
             _ => {}
         }
     }

@@ -9,6 +9,7 @@ mod keyed;
 mod observer;
 mod summary;
 mod test;
+mod validation;
 
 pub use attempt::Attempt;
 pub use items::{Evidence, Splat, Step, Vm, Warning};
@@ -16,6 +17,7 @@ pub use keyed::Keyed;
 pub use observer::Observer;
 pub use summary::{Summary, Verdict};
 pub use test::{Shard, Test};
+pub use validation::Validation;
 
 #[cfg(test)]
 mod properties;

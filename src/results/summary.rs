@@ -1,6 +1,6 @@
 //! The state of a run, and what can be asked of it.
 
-use super::{Evidence, Keyed, Splat, Step, Test, Vm, Warning};
+use super::{Evidence, Keyed, Splat, Step, Test, Validation, Vm, Warning};
 use crate::error::ExitCode;
 use crate::event::{Outcome, TestId};
 use serde::Serialize;
@@ -44,6 +44,9 @@ pub struct Summary {
     pub error: Option<Warning>,
     /// The exit code of the invocation, once it ended.
     pub exit_code: Option<u8>,
+    /// What the checks found, where it is a validation.
+    #[serde(flatten)]
+    pub validation: Option<Validation>,
     /// The step that runs, or ran last.
     #[serde(skip)]
     pub(super) runs: Option<String>,
@@ -109,9 +112,11 @@ impl Summary {
         self.has_splat() || (!self.splats.is_empty() && self.vms.iter().all(|vm| vm.crashed))
     }
 
-    /// The exit code that the tests and splats so far call for.
+    /// The exit code that the tests, splats and checks so far call for.
     pub fn exit_code_so_far(&self) -> ExitCode {
-        if self.has_splat() || self.has_crash() {
+        if self.validation.as_ref().is_some_and(|validation| !validation.passed()) {
+            ExitCode::TestsFailed
+        } else if self.has_splat() || self.has_crash() {
             ExitCode::Crashed
         } else if self.tests.iter().all(|test| test.result.outcome.is_ok()) {
             ExitCode::Passed

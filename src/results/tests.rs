@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::error::ExitCode;
-use crate::event::{Event, Outcome, Record, SCHEMA, StepStatus, Subtest, TestId};
+use crate::event::{
+    CheckId, CheckOn, CheckResult, Event, Outcome, Record, SCHEMA, SeriesInfo, Status, StepStatus, Subtest,
+    TestId,
+};
 use std::collections::BTreeMap;
 
 /// A run with something of everything, as events.
@@ -246,4 +249,26 @@ fn further_attempts_stand_behind_their_first() {
     summary.add(&Record { time: jiff::Timestamp::UNIX_EPOCH, at_ms: 1, event });
     let order: Vec<(&str, u32)> = summary.tests.iter().map(|test| (&test.name[..], test.attempt)).collect();
     assert_eq!(order, [("good", 1), ("bad", 1), ("bad", 2), ("ugly", 1), ("late", 1)]);
+}
+
+#[test]
+fn warnings_stand_against_a_series_only_when_strict() {
+    let on = CheckOn::patch(CheckId::Sparse, 2);
+    let exit_code = |strict| {
+        let series = SeriesInfo { strict, ..SeriesInfo::default() };
+        let warned = CheckResult { status: Status::Warn, ..CheckResult::not_run(on) };
+        let events = vec![Event::Series { series }, Event::CheckEnded { result: warned }];
+        Summary::of(&records(events)).exit_code_so_far()
+    };
+    assert_eq!((exit_code(false), exit_code(true)), (ExitCode::Passed, ExitCode::TestsFailed));
+}
+
+#[test]
+fn the_fields_of_a_validation_stand_beside_those_of_its_run() {
+    let planned = Event::ChecksPlanned { checks: vec![CheckOn::series(CheckId::Cover)] };
+    let summary = Summary::of(&records(vec![planned]));
+    let json = serde_json::to_value(&summary).unwrap();
+    assert_eq!(json["results"][0]["check"], "cover");
+    assert_eq!((&json["checks"][0], &json["verdict"]), (&"cover".into(), &"unfinished".into()));
+    assert!(serde_json::to_value(Summary::default()).unwrap().get("results").is_none());
 }

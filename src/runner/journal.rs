@@ -60,17 +60,27 @@ impl Journal {
         name: &str,
         work: impl FnOnce(&mut Self) -> Result<(T, StepStatus, String)>,
     ) -> Result<T> {
-        interrupt::check()?;
-        self.add(Event::StepStarted { step: name.to_owned() })?;
-        let began = Instant::now();
+        let began = self.step_begins(name)?;
         let outcome = work(self);
-        let (status, detail) = match &outcome {
+        let ended = match &outcome {
             Ok((_, status, detail)) => (*status, detail.clone()),
             Err(error) => (StepStatus::Failed, error.to_string()),
         };
-        let seconds = began.elapsed().as_secs_f64();
-        self.add(Event::StepEnded { step: name.to_owned(), status, detail, seconds })?;
+        self.step_ends(name, began, ended)?;
         outcome.map(|(result, ..)| result)
+    }
+
+    /// Records the beginning of a step, and returns when that was.
+    pub fn step_begins(&mut self, name: &str) -> Result<Instant> {
+        interrupt::check()?;
+        self.add(Event::StepStarted { step: name.to_owned() })?;
+        Ok(Instant::now())
+    }
+
+    /// Records the end of a step: how it ended, and what it did or why it failed.
+    pub fn step_ends(&mut self, name: &str, began: Instant, ended: (StepStatus, String)) -> Result<()> {
+        let ((status, detail), seconds) = (ended, began.elapsed().as_secs_f64());
+        self.add(Event::StepEnded { step: name.to_owned(), status, detail, seconds })
     }
 
     /// The state of the run.

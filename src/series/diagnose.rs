@@ -1,7 +1,7 @@
 //! Why a patch does not apply: git is asked what would make it apply.
 
-use super::verdict::Finding;
 use crate::error::Result;
+use crate::event::Finding;
 use crate::process::Output;
 use std::path::Path;
 

@@ -249,7 +249,7 @@ impl Git {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// A repository with one commit, for the tests of this room.

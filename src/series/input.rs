@@ -7,8 +7,8 @@ use super::message::Message;
 use super::model::Cover;
 use super::subject::{Prefix, split};
 use super::thread;
-use super::verdict::GIVEN;
 use crate::error::{Error, Result};
+use crate::event::GIVEN;
 use crate::text::Shown;
 
 /// How far back the base is looked for, and the most commits that are taken for a series at all.

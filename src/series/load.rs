@@ -5,12 +5,12 @@ use super::diff::{self, Change};
 use super::input::{Commits, Mails};
 use super::mail::Mail;
 use super::message::{Message, Person};
-use super::model::{Envelope, Origin, Patch, Series};
+use super::model::{AppliedPatch, Commit, Envelope, Origin, Patch, Series};
 use super::raw;
 use super::safety;
-use super::verdict::Finding;
 use super::workspace::Workspace;
 use crate::error::Result;
+use crate::event::Finding;
 use crate::text::decode;
 
 /// The selftests' fragment in a tree.
@@ -35,6 +35,17 @@ impl Loaded {
     /// The patch that is refused: neither it nor any after it is looked at in a tree.
     pub fn refused_patch(&self) -> Option<usize> {
         (!self.refused.is_empty()).then_some(self.applied + 1)
+    }
+
+    /// The patches that may be looked at in their tree.
+    pub fn applied_patches(&self) -> impl Iterator<Item = AppliedPatch<'_>> {
+        let applied = self.series.patches.iter().take(self.applied);
+        applied.filter_map(|patch| Some(AppliedPatch { patch, commit: patch.commit.as_ref()? }))
+    }
+
+    /// The commit after the last of them, or the base.
+    pub fn tip(&self) -> &str {
+        self.applied_patches().last().map_or(&self.series.base, |patch| &patch.commit.hash)
     }
 
     /// Why not all patches can be looked at in a tree; none if they can.
@@ -75,17 +86,16 @@ pub fn commits(workspace: &Workspace, found: Commits, input: String) -> Result<L
         notes: Vec::new(),
     };
     for (at, hash) in found.commits.iter().enumerate() {
-        let patch = patch(workspace, hash, at + 1, &found.base)?;
+        let (patch, commit) = patch(workspace, hash, at + 1, &found.base)?;
         if loaded.refused.is_empty() {
             let diff_tree = ["diff-tree", "-r"].into_iter().chain(raw::OPTIONS);
-            let changed = git.read(diff_tree.chain([&patch.parent[..], &patch.commit]))?;
+            let changed = git.read(diff_tree.chain([&commit.parent[..], &commit.hash]))?;
             loaded.refused = safety::examine(&entries(&changed)?);
             loaded.applied += usize::from(loaded.refused.is_empty());
         }
-        loaded.series.patches.push(patch);
+        loaded.series.patches.push(Patch { commit: Some(commit), ..patch });
     }
-    let tip = tip(&loaded.series, loaded.applied);
-    loaded.series.selftests_config = git.file(&tip, SELFTESTS_CONFIG).unwrap_or_default();
+    loaded.series.selftests_config = git.file(loaded.tip(), SELFTESTS_CONFIG).unwrap_or_default();
     Ok(loaded)
 }
 
@@ -153,8 +163,9 @@ fn on_base(
                 loaded.notes.push(format!("patch {number} applied only after a three-way merge"));
             }
             loaded.applied = number;
-            let applied = patch(workspace, &hash, number, base)?;
-            Patch { message: mail.message.clone(), author: mail.author.clone(), ..applied }
+            let (applied, commit) = patch(workspace, &hash, number, base)?;
+            let (message, author) = (mail.message.clone(), mail.author.clone());
+            Patch { commit: Some(commit), message, author, ..applied }
         } else {
             match applied {
                 Some(Applied::Not(trouble)) => loaded.trouble = trouble,
@@ -167,8 +178,7 @@ fn on_base(
         let envelope = Envelope { recipients: mail.headers.recipients.clone() };
         loaded.series.patches.push(Patch { envelope: Some(envelope), ..patch });
     }
-    let tip = tip(&loaded.series, loaded.applied);
-    loaded.series.selftests_config = git.file(&tip, SELFTESTS_CONFIG).unwrap_or_default();
+    loaded.series.selftests_config = git.file(loaded.tip(), SELFTESTS_CONFIG).unwrap_or_default();
     Ok(loaded)
 }
 
@@ -182,21 +192,11 @@ fn complete(workspace: &Workspace, mails: &Mails, base: &str) -> Result<()> {
     workspace.complete(base, &touched)
 }
 
-/// The commit after so many patches.
-pub fn tip(series: &Series, applied: usize) -> String {
-    match applied {
-        0 => series.base.clone(),
-        count => series.patches[count - 1].commit.clone(),
-    }
-}
-
 fn unapplied(mail: &Mail, number: usize) -> Patch {
     let text = decode(&mail.patch).into_owned();
     Patch {
         number,
-        commit: String::new(),
-        parent: String::new(),
-        tree: String::new(),
+        commit: None,
         author: mail.author.clone(),
         subject: mail.subject.clone(),
         message: mail.message.clone(),
@@ -207,14 +207,14 @@ fn unapplied(mail: &Mail, number: usize) -> Patch {
     }
 }
 
-/// Reads a commit as a patch.
-fn patch(workspace: &Workspace, hash: &str, number: usize, base: &str) -> Result<Patch> {
+/// Reads a commit as a patch, which does not have it yet.
+fn patch(workspace: &Workspace, hash: &str, number: usize, base: &str) -> Result<(Patch, Commit)> {
     let git = workspace.git();
     let text = git.read(["show", "-s", "--format=%H%x00%P%x00%T%x00%an%x00%ae%x00%s%x00%b", hash])?;
     let mut fields = text.splitn(7, '\0').map(str::to_owned);
     let mut next = || fields.next().unwrap_or_default();
-    let (commit, parent, tree, name, email, subject, body) =
-        (next(), next(), next(), next(), next(), next(), next());
+    let commit = Commit { hash: next(), parent: next(), tree: next() };
+    let (name, email, subject, body) = (next(), next(), next(), next());
     let options = ["--stdout", "--no-signature", "--no-ext-diff", "--no-textconv", "--no-color", "-M", "-1"];
     let text = git.read(["format-patch"].into_iter().chain(options).chain([hash]))? + "\n";
     let message = Message::parse(&body);
@@ -226,9 +226,11 @@ fn patch(workspace: &Workspace, hash: &str, number: usize, base: &str) -> Result
     let fixes = message.values("Fixes").iter().map(lookup).collect();
     // Not those of the text: its message may look like a patch.
     let options = ["diff-tree", "-p", "-M", "--no-ext-diff", "--no-textconv", "--no-color"];
-    let changes = diff::parse(&git.read(options.into_iter().chain([&parent[..], &commit]))?);
+    let changes = diff::parse(&git.read(options.into_iter().chain([&commit.parent[..], &commit.hash]))?);
     let author = Person { name, email };
-    Ok(Patch { number, commit, parent, tree, author, subject, message, changes, text, envelope: None, fixes })
+    let patch =
+        Patch { number, commit: None, author, subject, message, changes, text, envelope: None, fixes };
+    Ok((patch, commit))
 }
 
 #[cfg(test)]
@@ -266,7 +268,7 @@ mod tests {
         let loaded = load();
         assert_eq!((loaded.applied, loaded.trouble.len()), (2, 0));
         let patch = &loaded.series.patches[1];
-        assert_eq!(workspace.git().file(&patch.commit, "x").unwrap(), "a\nb\nD\nd\ne\n");
+        assert_eq!(workspace.git().file(loaded.tip(), "x").unwrap(), "a\nb\nD\nd\ne\n");
         assert_eq!(patch.message.notes, "notes");
         assert_eq!(patch.author.name, "Ä");
         assert_eq!(patch.fixes, [super::super::model::Lookup::Missing]);

@@ -3,6 +3,7 @@
 use super::diff::Change;
 use super::message::{Message, Person};
 use super::subject::Prefix;
+use std::ops::Deref;
 
 /// What came with a mail and is not part of the history.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,17 +23,24 @@ pub enum Lookup {
     Unknown,
 }
 
+/// A commit in the tool's own repository, by hashes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// Its own.
+    pub hash: String,
+    /// That of the commit before it.
+    pub parent: String,
+    /// That of the whole tree with it.
+    pub tree: String,
+}
+
 /// One patch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Patch {
     /// Its place, from 1.
     pub number: usize,
-    /// Its commit, in the tool's own repository.
-    pub commit: String,
-    /// The commit before it.
-    pub parent: String,
-    /// The content of the whole tree with it.
-    pub tree: String,
+    /// Its commit; none if it was not applied.
+    pub commit: Option<Commit>,
     /// Who wrote it.
     pub author: Person,
     /// Its subject, without the prefix.
@@ -55,6 +63,23 @@ impl Patch {
         self.changes
             .iter()
             .flat_map(|change| std::iter::once(&change.path).chain(&change.old_path).map(String::as_str))
+    }
+}
+
+/// A patch that was applied and found safe: it may be looked at in its tree.
+#[derive(Debug, Clone, Copy)]
+pub struct AppliedPatch<'a> {
+    /// The patch.
+    pub patch: &'a Patch,
+    /// Its commit.
+    pub commit: &'a Commit,
+}
+
+impl Deref for AppliedPatch<'_> {
+    type Target = Patch;
+
+    fn deref(&self) -> &Patch {
+        self.patch
     }
 }
 
@@ -119,17 +144,15 @@ impl Series {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::event::GIVEN;
     use crate::series::diff;
-    use crate::series::verdict::GIVEN;
 
     /// A patch with this subject and message, for the tests of this room.
     pub(crate) fn patch(subject: &str, message: &str, text: &str) -> Patch {
         let author = Person { name: "A".to_owned(), email: "a@example.org".to_owned() };
         Patch {
             number: 1,
-            commit: "c".repeat(40),
-            parent: "b".repeat(40),
-            tree: "t".repeat(40),
+            commit: Some(Commit { hash: "c".repeat(40), parent: "b".repeat(40), tree: "t".repeat(40) }),
             author,
             subject: subject.to_owned(),
             message: Message::parse(message),

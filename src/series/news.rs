@@ -1,6 +1,6 @@
 //! What a tool says of a file before a change and after it: only what is new counts. Pure.
 
-use super::verdict::{Finding, Severity};
+use crate::event::{Finding, Severity};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 

@@ -1,7 +1,7 @@
 //! Is it safe to write the files of a patch? Asked of what git made of it, before anything of it touches the disk. Pure.
 
 use super::raw::Entry;
-use super::verdict::Finding;
+use crate::event::Finding;
 use crate::text::{Shown, is_hidden};
 use std::path::{Component, Path};
 

@@ -161,7 +161,11 @@ impl Am {
             return Read::Refused(format!("{:?} {:?}", loaded.trouble, loaded.refused));
         }
         let patch = loaded.series.patches.last().unwrap();
-        let read = Self::commit_of(&|args| workspace.git().read(args).unwrap(), &patch.commit, mail);
+        let read = Self::commit_of(
+            &|args| workspace.git().read(args).unwrap(),
+            &patch.commit.as_ref().unwrap().hash,
+            mail,
+        );
         if let Read::Commit { subject, author, .. } = &read {
             assert_eq!(&patch.subject, subject);
             assert!(

@@ -19,5 +19,6 @@ mod hooks;
 mod lab;
 mod mails;
 mod real;
+mod runs;
 mod text;
 mod untrusted;

@@ -1,38 +1,42 @@
 //! The checks of a series: one suite a patch, and one for the series; one case a check.
 
+use super::run::trouble;
 use super::xml::{Case, Report as Xml, Status as Ended, Suite};
-use crate::report::text::clean;
-use crate::series::verdict::{CheckResult, Report, Status};
+use crate::event::{CheckResult, PatchInfo, Status};
+use crate::report::findings::line;
+use crate::report::style::clean;
+use crate::results::{Summary, Validation};
 
 /// The checks as JUnit XML.
-pub fn render(report: &Report) -> String {
-    let patch = |patch: &crate::series::verdict::PatchInfo| {
-        suite(&format!("{} {}", patch.number, clean(&patch.subject)), report, Some(patch.number))
+pub(super) fn render(summary: &Summary, validation: &Validation) -> String {
+    let patch = |patch: &PatchInfo| {
+        suite(&format!("{} {}", patch.number, clean(&patch.subject)), validation, Some(patch.number))
     };
-    let suites = report.patches.iter().filter_map(patch).chain(suite("series", report, None));
-    Xml { name: "vmptcp validate".to_owned(), seconds: report.seconds, suites: suites.collect() }.render()
+    let suites = validation.series.patches.iter().filter_map(patch);
+    let suites = suites.chain(suite("series", validation, None)).chain(trouble(summary)).collect();
+    Xml { name: "vmptcp validate".to_owned(), seconds: summary.seconds, suites }.render()
 }
 
-fn suite(name: &str, report: &Report, patch: Option<usize>) -> Option<Suite> {
-    let results = report.results.iter().filter(|result| result.patch == patch);
-    let cases: Vec<Case> = results.map(|result| case(report, result)).collect();
+fn suite(name: &str, validation: &Validation, patch: Option<usize>) -> Option<Suite> {
+    let results = validation.results.iter().filter(|result| result.on.patch == patch);
+    let cases: Vec<Case> = results.map(|result| case(validation, result)).collect();
     let seconds = cases.iter().map(|case| case.seconds).sum();
     (!cases.is_empty()).then(|| Suite { name: name.to_owned(), seconds, cases, ..Suite::default() })
 }
 
-fn case(report: &Report, result: &CheckResult) -> Case {
+fn case(validation: &Validation, result: &CheckResult) -> Case {
     let status = match result.status {
         Status::Pass => Ended::Success,
-        Status::Warn if !report.counts(result) => Ended::Success,
+        Status::Warn if !validation.counts(result) => Ended::Success,
         Status::Moot | Status::Skip => Ended::Skipped,
         Status::Warn | Status::Fail => Ended::Failure,
         Status::NotRun | Status::Error => Ended::Error,
     };
-    let lines: Vec<String> = result.findings.iter().map(crate::report::checks::line).collect();
+    let lines: Vec<String> = result.findings.iter().map(line).collect();
     let unsaid = (result.status == Status::NotRun).then(|| "not done".to_owned());
     let message = result.note.as_deref().map(clean).or_else(|| lines.first().cloned()).or(unsaid);
     Case {
-        name: result.check.clone(),
+        name: result.on.check.to_string(),
         seconds: result.seconds,
         status,
         message: message.unwrap_or_default(),
@@ -45,15 +49,16 @@ fn case(report: &Report, result: &CheckResult) -> Case {
 mod tests {
     use super::super::schema;
     use super::*;
-    use crate::report::checks::tests::report;
+    use crate::report::findings::tests::validated;
 
     #[test]
     fn each_check_is_a_case() {
-        let xml = render(&report());
+        let summary = validated();
+        let xml = render(&summary, summary.validation.as_ref().unwrap());
         schema::check(&xml);
         insta::assert_snapshot!(xml, @r#"
         <?xml version="1.0" encoding="UTF-8"?>
-        <testsuites name="vmptcp validate" tests="7" failures="1" errors="1" time="0.000">
+        <testsuites name="vmptcp validate" tests="7" failures="1" errors="1" time="8.000">
             <testsuite name="1 mptcp: one" tests="3" failures="0" errors="0" skipped="1" time="3.000">
                 <testcase name="apply" classname="1 mptcp: one" time="1.500"/>
                 <testcase name="sparse" classname="1 mptcp: one" time="1.500"/>

@@ -1,8 +1,9 @@
 //! What the series is built on.
 
+use crate::event::Finding;
+use crate::series::judgement::Judgement;
 use crate::series::message::Message;
 use crate::series::model::Series;
-use crate::series::verdict::{Finding, Judgement};
 
 pub(super) fn known(series: &Series) -> Judgement {
     if series.base_known.is_some() {
@@ -61,8 +62,8 @@ fn names_a_message(value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Status;
     use crate::series::model::tests::{patch, series};
-    use crate::series::verdict::Status;
 
     #[test]
     fn a_base_is_known_or_asked_for() {

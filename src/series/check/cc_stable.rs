@@ -1,7 +1,8 @@
 //! `Cc: stable@vger.kernel.org # v6.1+`: `Documentation/process/stable-kernel-rules.rst`.
 
+use crate::event::Finding;
+use crate::series::judgement::Judgement;
 use crate::series::model::{Patch, Series};
-use crate::series::verdict::{Finding, Judgement};
 
 /// The address in a trailer.
 const STABLE: &str = "stable@vger.kernel.org";
@@ -45,9 +46,9 @@ pub(super) fn check(series: &Series, patch: &Patch) -> Judgement {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Status;
     use crate::series::model::tests::{patch, series};
     use crate::series::subject::Prefix;
-    use crate::series::verdict::Status;
 
     #[test]
     fn the_address_of_stable_has_one_form() {

@@ -1,8 +1,9 @@
 //! From the second version on the series says what changed, where it does not become history: in the cover letter, or
 //! below the line of dashes.
 
+use crate::event::Finding;
+use crate::series::judgement::Judgement;
 use crate::series::model::{Origin, Series};
-use crate::series::verdict::{Finding, Judgement};
 
 pub(super) fn check(series: &Series) -> Judgement {
     let version = series.prefix.as_ref().map_or(1, |prefix| prefix.version);
@@ -60,9 +61,9 @@ fn is_heading(line: &str, version: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Status;
     use crate::series::model::tests::{patch, series};
     use crate::series::subject::Prefix;
-    use crate::series::verdict::Status;
 
     #[test]
     fn later_versions_tell_what_changed_below_the_dashes() {

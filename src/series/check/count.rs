@@ -1,7 +1,8 @@
 //! How many patches: `Documentation/process/maintainer-netdev.rst`, "not more than 15".
 
+use crate::event::Finding;
+use crate::series::judgement::Judgement;
 use crate::series::model::Series;
-use crate::series::verdict::{Finding, Judgement};
 
 /// The most that netdev takes.
 const MOST: usize = 15;
@@ -23,9 +24,9 @@ pub(super) fn check(series: &Series) -> Judgement {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Status;
     use crate::series::model::tests::{patch, series};
     use crate::series::subject::Prefix;
-    use crate::series::verdict::Status;
 
     #[test]
     fn too_many_or_too_few_are_told() {

@@ -1,7 +1,8 @@
 //! The cover letter.
 
+use crate::event::Finding;
+use crate::series::judgement::Judgement;
 use crate::series::model::{Origin, Series};
-use crate::series::verdict::{Finding, Judgement};
 
 /// From so many patches on a series has a cover letter.
 const FROM: usize = 3;
@@ -33,10 +34,10 @@ pub(super) fn check(series: &Series) -> Judgement {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Status;
     use crate::series::message::Message;
     use crate::series::model::Cover;
     use crate::series::model::tests::{patch, series};
-    use crate::series::verdict::Status;
 
     #[test]
     fn three_patches_need_a_written_one() {

@@ -1,8 +1,9 @@
 //! `Fixes: 0123456789ab ("subject")`: `submitting-patches.rst`, "Describe your changes".
 
+use crate::event::Finding;
+use crate::series::judgement::Judgement;
 use crate::series::model::{Lookup, Patch, Series};
 use crate::series::subject::Prefix;
-use crate::series::verdict::{Finding, Judgement};
 
 /// How many digits a hash has, so that it stays unique for years.
 const DIGITS: usize = 12;
@@ -68,8 +69,8 @@ pub(crate) fn parse(value: &str) -> Option<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Status;
     use crate::series::model::tests::{patch, series};
-    use crate::series::verdict::Status;
 
     fn judge(fixes: &str, lookup: Lookup, tree: &str) -> Judgement {
         let text = "diff --git a/net/mptcp/pm.c b/net/mptcp/pm.c\nindex 1..2 100644\n";

@@ -1,8 +1,9 @@
 //! What was to be squashed before sending.
 
 use super::subject::is_fixup;
+use crate::event::Finding;
+use crate::series::judgement::Judgement;
 use crate::series::model::Series;
-use crate::series::verdict::{Finding, Judgement};
 
 pub(super) fn check(series: &Series) -> Judgement {
     let left = series.patches.iter().filter(|patch| is_fixup(&patch.subject));

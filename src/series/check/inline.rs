@@ -1,9 +1,10 @@
 //! `inline`: the compiler decides in a source file; a function in a header has to be `static inline`.
 //! (`Documentation/process/coding-style.rst`, "The inline disease"; netdev's maintainers ask for it.)
 
+use crate::event::Finding;
 use crate::series::diff::Change;
+use crate::series::judgement::Judgement;
 use crate::series::model::{Patch, Series};
-use crate::series::verdict::{Finding, Judgement};
 
 pub(super) fn check(_: &Series, patch: &Patch) -> Judgement {
     let kernel = patch.changes.iter().filter(|change| !change.path.starts_with("tools/"));

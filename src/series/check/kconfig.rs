@@ -1,7 +1,8 @@
 //! A new option of MPTCP is tested only if the selftests' fragment asks for it.
 
+use crate::event::Finding;
+use crate::series::judgement::Judgement;
 use crate::series::model::Series;
-use crate::series::verdict::{Finding, Judgement};
 
 pub(super) fn check(series: &Series) -> Judgement {
     let mut found = Vec::new();
@@ -41,8 +42,8 @@ fn in_fragment(fragment: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Status;
     use crate::series::model::tests::{patch, series};
-    use crate::series::verdict::Status;
 
     #[test]
     fn a_new_option_is_tested_or_explained() {

@@ -1,8 +1,9 @@
 //! The message: a body, lines of a width that `git log` can show, nothing of a code review system.
 
+use crate::event::Finding;
+use crate::series::judgement::Judgement;
 use crate::series::message::trailer;
 use crate::series::model::{Patch, Series};
-use crate::series::verdict::{Finding, Judgement};
 
 /// The widest line: `submitting-patches.rst`.
 const WIDEST: usize = 75;

@@ -1,8 +1,9 @@
 //! The tree that the series is for, in the brackets of the subjects.
 
+use crate::event::Finding;
+use crate::series::judgement::Judgement;
 use crate::series::model::Series;
 use crate::series::subject::TREES;
-use crate::series::verdict::{Finding, Judgement};
 
 pub(super) fn check(series: &Series) -> Judgement {
     let Some(prefix) = &series.prefix else {
@@ -25,9 +26,9 @@ pub(super) fn check(series: &Series) -> Judgement {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Status;
     use crate::series::model::tests::series;
     use crate::series::subject::Prefix;
-    use crate::series::verdict::Status;
 
     #[test]
     fn a_tree_has_to_be_named() {

@@ -1,9 +1,10 @@
 //! Whom the mail goes to. Patches for the MPTCP trees go to its list alone: its maintainers pass them on. Whom the message
 //! names, git send-email adds by itself: they may stay.
 
+use crate::event::Finding;
+use crate::series::judgement::Judgement;
 use crate::series::model::{Patch, Series};
 use crate::series::subject::is_mptcp;
-use crate::series::verdict::{Finding, Judgement};
 
 /// The list of MPTCP's developers.
 pub(crate) const LIST: &str = "mptcp@lists.linux.dev";
@@ -61,10 +62,10 @@ fn is_list(address: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Status;
     use crate::series::model::Envelope;
     use crate::series::model::tests::{patch, series};
     use crate::series::subject::Prefix;
-    use crate::series::verdict::Status;
 
     #[test]
     fn the_prefix_says_who_gets_it() {

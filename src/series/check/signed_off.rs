@@ -1,8 +1,9 @@
 //! The author's `Signed-off-by:`: `Documentation/process/submitting-patches.rst`, developer's certificate of origin.
 
+use crate::event::Finding;
+use crate::series::judgement::Judgement;
 use crate::series::message::Person;
 use crate::series::model::{Patch, Series};
-use crate::series::verdict::{Finding, Judgement};
 
 pub(super) fn check(_: &Series, patch: &Patch) -> Judgement {
     let signed: Vec<Person> =

@@ -1,8 +1,9 @@
 //! The subject: an area that fits the files, a short summary.
 
+use crate::event::Finding;
+use crate::series::judgement::Judgement;
 use crate::series::model::{Patch, Series};
 use crate::series::subject::{area, is_mptcp};
-use crate::series::verdict::{Finding, Judgement};
 
 /// A subject longer than this does not fit one line of `git log`: `submitting-patches.rst`, "70-75 characters".
 const LONGEST: usize = 75;

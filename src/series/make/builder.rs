@@ -124,10 +124,17 @@ impl Builder {
         self.compile_only(config, &targets.as_dirs())
     }
 
+    /// What make is asked first to compile these.
+    pub fn compile_command(&self, config: Config, targets: &Targets) -> Cmd {
+        self.compile_make(config, &targets.within(config))
+    }
+
+    fn compile_make(&self, config: Config, targets: &Targets) -> Cmd {
+        self.make(config).arg("KCFLAGS=-Werror").args(targets.arguments(self.everything()))
+    }
+
     fn compile_only(&self, config: Config, targets: &Targets) -> Result<Built> {
-        let arguments = targets.arguments(self.everything());
-        let make = self.make(config).arg("KCFLAGS=-Werror").args(&arguments);
-        let (said, ok) = self.run(&make, &targets.objects, false)?;
+        let (said, ok) = self.run(&self.compile_make(config, targets), &targets.objects, false)?;
         // Without an error of its own, what failed is that there is no such object here.
         let absent =
             !said.absent.is_empty() && said.other.is_empty() && said.compiler.iter().all(|one| !one.error);
@@ -155,9 +162,14 @@ impl Builder {
         Ok(())
     }
 
+    /// What make is asked to build the whole kernel.
+    pub fn all_command(&self, config: Config) -> Cmd {
+        self.make(config).args(["KCFLAGS=-Werror", "all"])
+    }
+
     /// Builds the whole kernel.
     pub fn all(&self, config: Config) -> Result<Built> {
-        let (said, ok) = self.run(&self.make(config).args(["KCFLAGS=-Werror", "all"]), &[], false)?;
+        let (said, ok) = self.run(&self.all_command(config), &[], false)?;
         Ok(Built { ok, remarks: said.compiler, other: said.other })
     }
 

@@ -1,5 +1,6 @@
 //! The configurations that a series is built in. Pure.
 
+use crate::error::{Error, Result};
 use crate::series::subject::is_mptcp;
 use std::fmt;
 
@@ -70,6 +71,16 @@ impl Config {
         }
         all.insert(1, Self { i386: false, ipv6: true, mptcp: true, clang: true });
         all
+    }
+
+    /// The one of this name; an error with all names if there is none.
+    pub fn named(name: &str) -> Result<Self> {
+        let known = Self::all().into_iter().find(|config| config.to_string() == name);
+        known.ok_or_else(|| {
+            let names: Vec<String> = Self::all().iter().map(ToString::to_string).collect();
+            Error::usage(format!("there is no configuration {name:?}"))
+                .hint(format!("choose from: {}", names.join(", ")))
+        })
     }
 
     /// Those in which a change of these files can make a difference.

@@ -2,9 +2,10 @@
 
 use super::Tools;
 use crate::error::{Error, Result};
+use crate::event::{Finding, Severity};
 use crate::process::Cmd;
+use crate::series::judgement::Judgement;
 use crate::series::model::Patch;
-use crate::series::verdict::{Finding, Judgement, Severity};
 use std::path::PathBuf;
 
 /// What has a check of its own here, which knows more.

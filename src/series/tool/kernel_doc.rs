@@ -2,14 +2,15 @@
 
 use super::{Tools, files, program};
 use crate::error::Result;
-use crate::series::model::Patch;
+use crate::series::judgement::Judgement;
+use crate::series::model::AppliedPatch;
 use crate::series::news::Remark;
-use crate::series::verdict::Judgement;
 use crate::text::decode;
 
-pub(super) fn check(tools: &Tools<'_>, patch: &Patch) -> Result<Judgement> {
-    let sources =
-        files(patch, |change| change.ends_with(&[".c", ".h"]) && !change.path.starts_with("tools/testing/"));
+pub(super) fn check(tools: &Tools<'_>, patch: AppliedPatch<'_>) -> Result<Judgement> {
+    let sources = files(patch.patch, |change| {
+        change.ends_with(&[".c", ".h"]) && !change.path.starts_with("tools/testing/")
+    });
     if sources.is_empty() {
         return Ok(Judgement::moot("no source file is touched"));
     }

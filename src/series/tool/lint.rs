@@ -3,9 +3,9 @@
 use super::{Tools, files, looked, program};
 use crate::error::Result;
 use crate::process::find;
-use crate::series::model::Patch;
+use crate::series::judgement::Judgement;
+use crate::series::model::AppliedPatch;
 use crate::series::news::Remark;
-use crate::series::verdict::Judgement;
 
 /// The linters for Python that will do, the best first.
 pub(super) const PYTHON: [&str; 3] = ["ruff", "pyflakes3", "pyflakes"];
@@ -15,8 +15,8 @@ const YAML: &str = "{extends: default, rules: {document-start: disable, line-len
 {indent-sequences: whatever}, comments: disable, comments-indentation: disable, truthy: disable, braces: disable, \
 brackets: disable, empty-lines: disable}}";
 
-pub(super) fn python(tools: &Tools<'_>, patch: &Patch) -> Result<Judgement> {
-    let sources = files(patch, |change| change.ends_with(&[".py"]));
+pub(super) fn python(tools: &Tools<'_>, patch: AppliedPatch<'_>) -> Result<Judgement> {
+    let sources = files(patch.patch, |change| change.ends_with(&[".py"]));
     if sources.is_empty() {
         return Ok(Judgement::moot("no Python file is touched"));
     }
@@ -38,8 +38,8 @@ pub(super) fn python(tools: &Tools<'_>, patch: &Patch) -> Result<Judgement> {
     })
 }
 
-pub(super) fn yaml(tools: &Tools<'_>, patch: &Patch) -> Result<Judgement> {
-    let sources = files(patch, |change| change.ends_with(&[".yaml", ".yml"]));
+pub(super) fn yaml(tools: &Tools<'_>, patch: AppliedPatch<'_>) -> Result<Judgement> {
+    let sources = files(patch.patch, |change| change.ends_with(&[".yaml", ".yml"]));
     if sources.is_empty() {
         return Ok(Judgement::moot("no YAML file is touched"));
     }

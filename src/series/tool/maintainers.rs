@@ -2,9 +2,10 @@
 
 use super::Tools;
 use crate::error::Result;
+use crate::event::Finding;
+use crate::series::judgement::Judgement;
 use crate::series::mail::addresses;
 use crate::series::model::{Patch, Series};
-use crate::series::verdict::{Finding, Judgement};
 
 pub(super) fn check(tools: &Tools<'_>, series: &Series, patch: &Patch) -> Result<Judgement> {
     let Some(tree) = series.tree().filter(|tree| !tree.starts_with("mptcp-")) else {

@@ -6,13 +6,13 @@ mod lint;
 mod maintainers;
 mod shellcheck;
 
-use super::check::names;
 use super::diff::{Change, Kind};
-use super::model::{Patch, Series};
+use super::judgement::Judgement;
+use super::model::{AppliedPatch, Patch, Series};
 use super::news::{Remark, new_ones};
-use super::verdict::{Finding, Judgement, Severity};
 use super::workspace::Workspace;
 use crate::error::{Error, IoContext, Result};
+use crate::event::{CheckId, Finding, Severity};
 use crate::process::{Cmd, Output, describe, find, identity, identity_of};
 use std::path::{Path, PathBuf};
 
@@ -71,29 +71,29 @@ impl<'a> Tools<'a> {
     }
 
     /// Does one of the tools' checks.
-    pub fn check(&self, name: &str, series: &Series, patch: &Patch) -> Result<Judgement> {
-        match name {
-            names::CHECKPATCH => checkpatch::check(self, patch),
-            names::MAINTAINERS => maintainers::check(self, series, patch),
-            names::SHELLCHECK => shellcheck::check(self, patch),
-            names::KERNEL_DOC => kernel_doc::check(self, patch),
-            names::PYTHON => lint::python(self, patch),
-            names::YAML => lint::yaml(self, patch),
+    pub fn check(&self, check: CheckId, series: &Series, patch: AppliedPatch<'_>) -> Result<Judgement> {
+        match check {
+            CheckId::Checkpatch => checkpatch::check(self, patch.patch),
+            CheckId::Maintainers => maintainers::check(self, series, patch.patch),
+            CheckId::Shellcheck => shellcheck::check(self, patch),
+            CheckId::KernelDoc => kernel_doc::check(self, patch),
+            CheckId::Python => lint::python(self, patch),
+            CheckId::Yaml => lint::yaml(self, patch),
             _ => Ok(Judgement::skip("no such tool")),
         }
     }
 
     /// What an answer of this check depends on, besides the patch itself.
-    pub fn key(&self, name: &str) -> String {
+    pub fn key(&self, check: CheckId) -> String {
         let scripts = self.root.display().to_string();
-        match name {
-            names::CHECKPATCH => {
+        match check {
+            CheckId::Checkpatch => {
                 let dictionary = checkpatch::dictionary().map(|path| identity(&path)).unwrap_or_default();
                 format!("{scripts} {dictionary} {}", self.base)
             }
-            names::SHELLCHECK => identity_of("shellcheck"),
-            names::PYTHON => lint::PYTHON.iter().map(|name| identity_of(name)).collect(),
-            names::YAML => identity_of("yamllint"),
+            CheckId::Shellcheck => identity_of("shellcheck"),
+            CheckId::Python => lint::PYTHON.iter().map(|name| identity_of(name)).collect(),
+            CheckId::Yaml => identity_of("yamllint"),
             _ => scripts,
         }
     }
@@ -142,7 +142,7 @@ impl<'a> Tools<'a> {
     /// Asks a tool of each of these files before and after the patch, and judges what is new.
     fn compare(
         &self,
-        patch: &Patch,
+        patch: AppliedPatch<'_>,
         changes: &[&Change],
         ask: impl Fn(&Path, &str) -> Result<Vec<Remark>>,
     ) -> Result<Judgement> {
@@ -154,8 +154,9 @@ impl<'a> Tools<'a> {
                 None => Ok(Vec::new()),
             };
             let old = change.old_path.as_deref().unwrap_or(&change.path);
-            let before = if change.kind == Kind::Added { Vec::new() } else { remarks(&patch.parent, old)? };
-            let after = remarks(&patch.commit, &change.path)?;
+            let before =
+                if change.kind == Kind::Added { Vec::new() } else { remarks(&patch.commit.parent, old)? };
+            let after = remarks(&patch.commit.hash, &change.path)?;
             let new =
                 new_ones(&before, &after, |_, line| change.added.iter().any(|added| added.number == line));
             found.extend(new.iter().map(|remark| remark.finding(Severity::Warning)));

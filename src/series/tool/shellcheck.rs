@@ -3,9 +3,9 @@
 use super::{Tools, files, looked, program};
 use crate::error::Result;
 use crate::series::diff::Change;
-use crate::series::model::Patch;
+use crate::series::judgement::Judgement;
+use crate::series::model::AppliedPatch;
 use crate::series::news::Remark;
-use crate::series::verdict::Judgement;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -16,11 +16,11 @@ struct Comment {
     message: String,
 }
 
-pub(super) fn check(tools: &Tools<'_>, patch: &Patch) -> Result<Judgement> {
+pub(super) fn check(tools: &Tools<'_>, patch: AppliedPatch<'_>) -> Result<Judgement> {
     let script = |change: &Change| {
         change.ends_with(&[".sh"]) && change.path.starts_with("tools/testing/selftests/net/")
     };
-    let scripts = files(patch, script);
+    let scripts = files(patch.patch, script);
     if scripts.is_empty() {
         return Ok(Judgement::moot("no script of the selftests is touched"));
     }

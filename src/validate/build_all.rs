@@ -1,29 +1,31 @@
 //! The check that builds everything at the tip, and links it.
 
-use super::Engine;
-use super::builds::{NOWHERE, Site, blame, build_key};
+use super::blame::blame;
+use super::builds::NOWHERE;
+use super::keys;
 use super::merge::merge;
+use super::site::Site;
+use super::validator::Validator;
 use crate::error::Result;
-use crate::series::check::names;
-use crate::series::load;
+use crate::event::{CheckId, CheckOn, CheckResult, Finding, Status};
+use crate::series::Judgement;
 use crate::series::make::Config;
-use crate::series::verdict::{CheckResult, Finding, Judgement, Status};
 use std::time::Instant;
+
+/// The check.
+const ON: CheckOn = CheckOn { check: CheckId::BuildAll, patch: None };
 
 /// What the series does to one configuration; and if it did not build before either, why.
 type Answer = (Vec<Finding>, Option<String>);
 
-impl Engine<'_> {
+impl Validator<'_> {
     pub(super) fn build_all(&mut self, site: &mut Site<'_>) -> Result<()> {
         let began = Instant::now();
         let outcome = self.everywhere(site);
         let seconds = began.elapsed().as_secs_f64();
         match outcome {
-            Ok((judgement, cached)) => {
-                self.judge(names::BUILD_ALL, None, judgement, seconds, cached);
-                Ok(())
-            }
-            Err(error) => self.outcome(names::BUILD_ALL, None, Err(error), seconds),
+            Ok((judgement, cached)) => self.judge(ON, judgement, seconds, cached),
+            Err(error) => self.outcome(ON, Err(error), seconds),
         }
     }
 
@@ -33,8 +35,10 @@ impl Engine<'_> {
         if let Some(why) = loaded.shortfall() {
             return Ok((Judgement::skip(why), false));
         }
-        let failed = |result: &&CheckResult| result.check == names::BUILD && result.status == Status::Fail;
-        if let Some(number) = self.report.results.iter().find(failed).and_then(|result| result.patch) {
+        let failed =
+            |result: &&CheckResult| result.on.check == CheckId::Build && result.status == Status::Fail;
+        let number = self.state().results.iter().find(failed).and_then(|result| result.on.patch);
+        if let Some(number) = number {
             return Ok((Judgement::skip(format!("patch {number} does not build")), false));
         }
         if Config::needed(loaded.series.files()).is_empty() {
@@ -44,21 +48,21 @@ impl Engine<'_> {
         if configs.is_empty() {
             return Ok((Judgement::skip(NOWHERE), false));
         }
-        let tip = load::tip(&loaded.series, loaded.applied);
+        let tip = loaded.tip();
         let git = self.workspace.git();
-        let (before, after) = (git.tree_of(&loaded.series.base)?, git.tree_of(&tip)?);
+        let (before, after) = (git.tree_of(&loaded.series.base)?, git.tree_of(tip)?);
         let (mut found, mut broken) = (Vec::new(), None);
         let mut cached = true;
         for config in &configs {
-            let key = build_key("all", &before, &after, &[*config], &[]);
+            let key = keys::build("all", &before, &after, &[*config], []);
             let (findings, why): Answer = if let Some(known) = self.cache.get(&key) {
                 known
             } else {
                 cached = false;
-                self.observer.begins(names::BUILD_ALL, None, &config.to_string());
-                let answer = self.all(*config, &tip, site)?;
+                self.begins(ON, config.to_string())?;
+                let answer = self.all(*config, tip, site)?;
                 if answer.1.is_none() {
-                    self.remember(&key, &answer);
+                    self.remember(&key, &answer)?;
                 }
                 answer
             };
@@ -78,7 +82,7 @@ impl Engine<'_> {
             return Ok((Vec::new(), None));
         }
         let base = self.loaded.series.base.clone();
-        self.observer.begins(names::BUILD_ALL, None, &format!("{config}, without the series"));
+        self.begins(ON, format!("{config}, without the series"))?;
         self.go_to(&base, site)?;
         let known = site.build(config, |builder| builder.all(config))?;
         let findings = blame(&known, &built, |_, _| true);

@@ -1,8 +1,8 @@
 //! What a run says of tests and of the kernel's log, as outcomes that can be compared. Pure.
 
+use super::compare::{Outcomes, is_bad, script};
 use crate::event::Outcome;
 use crate::results::{Attempt, Summary};
-use crate::series::compare::{Outcomes, is_bad, script};
 use std::collections::BTreeSet;
 
 /// The name under which what a kernel's log shows counts as a test.
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
     use crate::event::{Event, Subtest, TestId};
     use crate::results::tests::{records, splat as splat_event};
-    use crate::series::compare::settle;
+    use crate::validate::compare::settle;
 
     /// A run of `diag` that failed, and ran again; and of `sockopt`, that passed.
     fn run(splat: bool) -> Summary {

@@ -1,6 +1,6 @@
 //! The proof for a person: one table.
 
-use super::text::clean;
+use super::style::clean;
 use crate::event::wire::{Connection, Subflow, Wire};
 use std::fmt::Write as _;
 

@@ -1,20 +1,26 @@
-//! Where series are worked on: the tool's own place in the work directory of the tree.
+//! Where series are worked on: a workspace in the work directory of the tree, for one invocation at a time.
 
-use crate::commands::context::Context;
-use crate::commands::flags::RunFlags;
-use crate::commands::inputs;
-use crate::commands::pipeline::{Ended, Target};
-use crate::commands::test;
+use super::context::Context;
+use super::flags::RunFlags;
+use super::inputs;
+use super::pipeline::{Ended, Target};
+use super::{suites, test};
 use crate::error::{Error, IoContext, Kind, Result};
 use crate::kernel::lock::{Busy, Holder, Lock};
 use crate::kernel::{Tree, Variant, WorkDir, workdir};
 use crate::report::console;
-use crate::results::Summary;
 use crate::series::Workspace;
 use crate::series::git::Git;
+use crate::settings;
+use crate::text::file;
+use crate::validate::{TestRun, TestRunner};
+use std::path::Path;
 
-/// The tree, its repository, and our own place; locked as long as this lives.
-pub(in crate::commands) struct Place {
+/// The directory for series, in the work directory.
+const SERIES: &str = "series";
+
+/// The tree, its repository, and our workspace; locked as long as this lives.
+pub(super) struct LockedWorkspace {
     /// The kernel tree, its settings and its work directory.
     pub target: Target,
     /// The flags that its settings were loaded with.
@@ -26,10 +32,10 @@ pub(in crate::commands) struct Place {
     _lock: Lock,
 }
 
-impl Place {
+impl LockedWorkspace {
     /// Opens it; waits for another invocation that works there.
     pub fn open(context: &Context, flags: &RunFlags) -> Result<Self> {
-        Self::named(context, flags, "series")
+        Self::named(context, flags, SERIES)
     }
 
     /// The same below another name: what works there does not disturb this.
@@ -59,6 +65,16 @@ impl Place {
         ))
     }
 
+    /// Lets `results` in our place be the directory of the newest validation: who reads it there need not know its name.
+    pub fn link_results(&self, run: &Path) -> Result<()> {
+        let link = self.target.work.root().join(SERIES).join("results");
+        if link.is_dir() && !link.is_symlink() {
+            // Earlier versions wrote the files themselves.
+            std::fs::remove_dir_all(&link).doing("remove", &link)?;
+        }
+        file::replace_link(&link, run)
+    }
+
     /// Our work tree at a commit, as a tree to build this variant of and to test. Its settings are the user's: a series has
     /// no say in them.
     pub fn check_out(&self, context: &Context, commit: &str, variant: Variant) -> Result<Target> {
@@ -73,18 +89,44 @@ impl Place {
     }
 }
 
-/// Builds a tree, and runs these tests in a guest. A kernel that does not come up is a result; that it does not build,
-/// an error.
-pub(in crate::commands) fn run_tests(
+/// Builds a tree, and runs these tests in a guest, as a run below `runs`. A kernel that does not come up is a result; that
+/// it does not build, an error.
+pub(super) fn run_tests(
     context: &Context,
     target: &Target,
     filters: &[String],
-) -> Result<Summary> {
+    runs: &Path,
+) -> Result<TestRun> {
     let plan = test::plan(context, target, filters, &[], Vec::new())?;
-    let runs = target.work.root().join("runs");
-    let Ended { summary, error, .. } = target.carry_out(&plan, &runs, context)?;
+    let Ended { summary, path, error } = target.carry_out(&plan, runs, context)?;
     match error {
         Some(error) if error.kind() != Kind::CannotRun || summary.vms.is_empty() => Err(error),
-        _ => Ok(summary),
+        _ => Ok(TestRun { summary, path }),
+    }
+}
+
+/// Runs the tests of commits, in our workspace.
+pub(super) struct CommitRunner<'a> {
+    pub context: &'a Context,
+    pub place: &'a LockedWorkspace,
+    /// What is checked out.
+    pub target: Option<Target>,
+}
+
+impl TestRunner for CommitRunner<'_> {
+    fn check_out(&mut self, commit: &str, variant: Variant) -> Result<Vec<String>> {
+        let target = self.target.insert(self.place.check_out(self.context, commit, variant)?);
+        Ok(suites::of_default(target)?.tests.into_iter().map(|test| test.name).collect())
+    }
+
+    fn run(&mut self, filters: &[String], runs: &Path) -> Result<TestRun> {
+        let Some(target) = &self.target else {
+            return Err(Error::cannot_run("no commit was checked out to be tested"));
+        };
+        run_tests(self.context, target, filters, runs)
+    }
+
+    fn settings(&self) -> &settings::Loaded {
+        &self.place.target.loaded
     }
 }

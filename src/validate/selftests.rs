@@ -1,43 +1,39 @@
 //! At the tip: boots, runs the selftests, and compares with the base where something fails.
 
+use super::compare::{Comparison, Outcomes, compare, script, settle};
+use super::impact::{Tests, tests};
+use super::keys;
 use super::outcomes::{KERNEL_LOG, failed_scripts, outcomes, reruns, scripts_of, worst_of_both};
-use super::{Args, Place, run_tests};
-use crate::commands::context::Context;
-use crate::commands::pipeline::Target;
-use crate::commands::suites;
+use super::test_runner::TestRunner;
+use super::validator::{Validator, settled};
 use crate::error::{Kind, Result};
-use crate::event::Outcome;
+use crate::event::{CheckId, CheckOn, CheckResult, Event, Finding, Outcome};
 use crate::kernel::Variant;
-use crate::process::identity_of;
-use crate::series::check::names;
-use crate::series::compare::{Comparison, Outcomes, compare, script, settle};
-use crate::series::impact::{Tests, tests};
-use crate::series::verdict::{Finding, Judgement};
-use crate::series::{Engine, Loaded, load};
-use crate::settings::Base;
+use crate::results::Summary;
+use crate::series::Judgement;
 use crate::text::hash::Key;
 use std::time::Instant;
 
-/// Does the check `tests`, on each of these kernels.
-pub(super) fn test(
-    engine: &mut Engine<'_>,
-    context: &Context,
-    place: &Place,
-    loaded: &Loaded,
-    variants: &[Variant],
-    args: &Args,
-) -> Result<()> {
-    let began = Instant::now();
-    let outcome = if let Some(why) = loaded.shortfall() {
-        Ok(Judgement::skip(why))
-    } else if engine.report().failed().any(|result| is_build(&result.check)) {
-        Ok(Judgement::skip("it does not build"))
-    } else {
-        engine.begins(names::TESTS, "");
-        engine.give_way();
-        on_each(variants, |variant| (Lab { engine, context, place, loaded, variant }).judge(args.full))
-    };
-    engine.conclude(names::TESTS, &args.on_tests()?, outcome, began.elapsed().as_secs_f64())
+/// The check.
+const ON: CheckOn = CheckOn { check: CheckId::Tests, patch: None };
+
+impl Validator<'_> {
+    /// Does the check `tests`, on each of the kernels that are wanted.
+    pub(super) fn tests(&mut self, runner: &mut dyn TestRunner) -> Result<()> {
+        let Some(options) = self.options.tests.as_ref().filter(|_| self.is_open(ON)) else { return Ok(()) };
+        let began = Instant::now();
+        let outcome = if let Some(why) = self.loaded.shortfall() {
+            Ok(Judgement::skip(why))
+        } else if self.state().failed().any(|result| is_build(result.on.check)) {
+            Ok(Judgement::skip("it does not build"))
+        } else {
+            self.begins(ON, "")?;
+            self.journal.hide_progress();
+            on_each(&options.variants, |variant| Lab { validator: self, runner, variant }.judge(options.full))
+        };
+        let result = settled(ON, outcome, began.elapsed().as_secs_f64())?;
+        self.record(CheckResult { flags: options.flags.clone(), ..result })
+    }
 }
 
 /// What is found on all these kernels. With several, each finding says on which it shows.
@@ -62,37 +58,33 @@ fn on_each(variants: &[Variant], mut judge: impl FnMut(Variant) -> Result<Judgem
     Ok(Judgement::Done(all))
 }
 
-fn is_build(check: &str) -> bool {
-    check == names::BUILD || check == names::BUILD_ALL
+fn is_build(check: CheckId) -> bool {
+    matches!(check, CheckId::Build | CheckId::BuildAll)
 }
 
-struct Lab<'l, 'e> {
-    engine: &'l mut Engine<'e>,
-    context: &'l Context,
-    place: &'l Place,
-    loaded: &'l Loaded,
+/// The tests of a series on one kernel.
+struct Lab<'l, 'v> {
+    validator: &'l mut Validator<'v>,
+    runner: &'l mut dyn TestRunner,
     variant: Variant,
 }
 
 impl Lab<'_, '_> {
     fn judge(&mut self, full: bool) -> Result<Judgement> {
-        let series = &self.loaded.series;
-        let tip = load::tip(series, self.loaded.applied);
-        let target = self.place.check_out(self.context, &tip, self.variant)?;
-        let scripts: Vec<String> =
-            suites::of_default(&target)?.tests.into_iter().map(|test| test.name).collect();
-        let filters = match tests(series.files(), &scripts) {
+        let loaded = self.validator.loaded;
+        let scripts = self.runner.check_out(loaded.tip(), self.variant)?;
+        let filters = match tests(loaded.series.files(), &scripts) {
             _ if full => vec!["*".to_owned()],
             Tests::None => return Ok(Judgement::moot("nothing that a guest would notice is touched")),
             Tests::These(names) => names,
             Tests::Profile => Vec::new(),
         };
-        let summary = run_tests(self.context, &target, &filters)?;
+        let summary = self.run(&filters, "with the series")?;
         // What only failed was run again already; a crash was not, and nothing is if the settings forbid it.
         let (first, mut again) = (outcomes(&summary), reruns(&summary));
         let once: Vec<String> =
             failed_scripts(&first).into_iter().filter(|script| !again.contains_key(script)).collect();
-        again.extend(self.run_some(&target, &once)?);
+        again.extend(self.run_some(&once, "with the series, again")?);
         let tip = settle(first, &again);
         let failed = failed_scripts(&tip);
         let (base, untested) = if failed.is_empty() {
@@ -100,22 +92,32 @@ impl Lab<'_, '_> {
         } else {
             self.base(&failed)?
         };
-        Ok(self.conclude(&compare(&base, &untested, &tip)))
+        self.conclude(&compare(&base, &untested, &tip))
     }
 
-    fn conclude(&mut self, comparison: &Comparison) -> Judgement {
+    fn conclude(&mut self, comparison: &Comparison) -> Result<Judgement> {
         if let Some(note) = comparison.note() {
-            self.engine.note(format!("tests, {} kernel: {note}", self.variant));
+            self.validator.note(format!("tests, {} kernel: {note}", self.variant))?;
         }
-        Judgement::Done(comparison.findings())
+        Ok(Judgement::Done(comparison.findings()))
     }
 
-    fn run_some(&self, target: &Target, filters: &[String]) -> Result<Outcomes> {
+    /// Runs these tests of what is checked out, as a run of its own in the directory of the validation.
+    fn run(&mut self, filters: &[String], what: &str) -> Result<Summary> {
+        let journal = &mut *self.validator.journal;
+        let run = self.runner.run(filters, &journal.path().join("runs"))?;
+        let file = run.path.strip_prefix(journal.path()).unwrap_or(&run.path).display().to_string();
+        let what = format!("tests {what}, {} kernel", self.variant);
+        journal.add(Event::Evidence { test: None, what, file })?;
+        Ok(run.summary)
+    }
+
+    fn run_some(&mut self, filters: &[String], what: &str) -> Result<Outcomes> {
         // Without filters it would be the profile.
         if filters.is_empty() {
             return Ok(Outcomes::new());
         }
-        let summary = run_tests(self.context, target, filters)?;
+        let summary = self.run(filters, what)?;
         Ok(settle(outcomes(&summary), &reruns(&summary)))
     }
 
@@ -126,15 +128,12 @@ impl Lab<'_, '_> {
         if unknown.is_empty() {
             return Ok((all, unknown));
         }
-        let base = self.loaded.series.base.clone();
-        let target = self.place.check_out(self.context, &base, self.variant)?;
-        let there: Vec<String> =
-            suites::of_default(&target)?.tests.into_iter().map(|test| test.name).collect();
+        let there = self.runner.check_out(&self.validator.loaded.series.base, self.variant)?;
         // A test that the series brings has nothing to be compared with.
         let filters: Vec<String> = unknown.iter().filter(|name| there.contains(name)).cloned().collect();
-        let mut outcomes = match self.run_some(&target, &filters) {
+        let mut outcomes = match self.run_some(&filters, "without the series") {
             Err(error) if error.kind() == Kind::Build => {
-                self.engine.note("the base does not build: its tests cannot be compared".to_owned());
+                self.validator.note("the base does not build: its tests cannot be compared".to_owned())?;
                 return Ok((all, filters));
             }
             outcomes => outcomes?,
@@ -148,7 +147,7 @@ impl Lab<'_, '_> {
         for name in tested.iter().filter(|_| clear) {
             let of_it = outcomes.iter().filter(|(of, _)| script(of) == name || *of == KERNEL_LOG);
             let of_it: Outcomes = of_it.map(|(name, outcome)| (name.clone(), *outcome)).collect();
-            self.engine.remember(&of_script(&key, name), &of_it);
+            self.validator.remember(&keys::script(&key, name), &of_it)?;
         }
         worst_of_both(&mut all, outcomes);
         Ok((all, untested))
@@ -158,7 +157,7 @@ impl Lab<'_, '_> {
     fn known(&self, key: &Key, scripts: &[String]) -> (Outcomes, Vec<String>) {
         let (mut all, mut unknown) = (Outcomes::new(), Vec::new());
         for script in scripts {
-            match self.engine.cache().get::<Outcomes>(&of_script(key, script)) {
+            match self.validator.cache.get::<Outcomes>(&keys::script(key, script)) {
                 Some(known) => worst_of_both(&mut all, known),
                 None => unknown.push(script.clone()),
             }
@@ -166,29 +165,11 @@ impl Lab<'_, '_> {
         (all, unknown)
     }
 
-    /// What the outcomes of all scripts depend on: the content of the tree, the settings with the files that they name, the
-    /// compilers.
+    /// What the outcomes of all scripts on the base depend on.
     fn key(&self) -> Result<Key> {
-        let tree = self.place.git.tree_of(&self.loaded.series.base)?;
-        let loaded = &self.place.target.loaded;
-        let matters = |key: &str| ["kernel.", "vm.", "test."].iter().any(|section| key.starts_with(section));
-        let settings = loaded.leaves().iter().filter(|leaf| matters(&leaf.key));
-        let kernel = &loaded.settings.kernel;
-        let base = match &kernel.base {
-            Base::File(path) => Some(path),
-            _ => None,
-        };
-        let files = kernel.fragments.iter().chain(base);
-        Ok(Key::new("tests")
-            .list([tree, self.variant.to_string()])
-            .list(settings.flat_map(|leaf| [leaf.key.clone(), leaf.value.to_string()]))
-            .list(files.map(|file| std::fs::read(file).unwrap_or_default()))
-            .list(["gcc", "clang"].map(identity_of)))
+        let tree = self.validator.workspace.git().tree_of(&self.validator.loaded.series.base)?;
+        Ok(keys::tests(&tree, self.variant, self.runner.settings()))
     }
-}
-
-fn of_script(key: &Key, script: &str) -> Key {
-    key.clone().field(script)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Findings of several configurations as one list. Pure.
 
+use crate::event::Finding;
 use crate::series::make::Config;
-use crate::series::verdict::Finding;
 
 /// Each finding once, with the configurations that it shows in: all of them is not worth a word.
 pub fn merge(found: Vec<(Config, Finding)>, all: &[Config]) -> Vec<Finding> {

@@ -1,27 +1,24 @@
 //! `vmptcp validate`: a series of patches, before it is sent.
 
-mod outcomes;
-mod place;
-mod source;
-mod tip;
-
-pub(super) use place::{Place, run_tests};
-
 use super::context::Context;
 use super::flags::RunFlags;
+use super::pipeline::NewRun;
+use super::suites;
+use super::workspace::{CommitRunner, LockedWorkspace};
 use crate::doctor;
 use crate::error::{ExitCode, Result};
 use crate::kernel::Variant;
-use crate::report::{checks, console, junit, terminal::Table, terminal::Verbosity};
-use crate::series::check::{CHECKS, Needs, names};
-use crate::series::verdict::Report;
-use crate::series::{Engine, Loaded, Options};
+use crate::report::terminal::{Terminal, Verbosity};
+use crate::report::{self, Format, console};
+use crate::series::Loaded;
+use crate::series::check::{self, CHECKS, Needs};
+use crate::series::make::Config;
 use crate::settings::Ccache;
 use crate::text::file;
-use clap::ValueEnum;
+use crate::validate::{self, Input, Options, TestOptions};
 use std::fmt::Write as _;
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Validate a series of patches before it is sent
 ///
@@ -84,6 +81,9 @@ pub struct Args {
     /// List the checks
     #[arg(long)]
     list: bool,
+    /// Show what would be done, with every command of make, and do nothing
+    #[arg(long, conflicts_with = "list")]
+    dry_run: bool,
     /// In which form
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
@@ -95,22 +95,6 @@ pub struct Args {
     junit: Option<PathBuf>,
     #[command(flatten)]
     pub(super) flags: RunFlags,
-}
-
-/// A form in which the result is shown.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For a person.
-    #[default]
-    Text,
-    /// For a program.
-    Json,
-    /// For CI systems.
-    Junit,
-    /// To paste into a mail.
-    Markdown,
-    /// A finding a line, as compilers write them: for editors.
-    Lines,
 }
 
 impl Args {
@@ -140,6 +124,39 @@ impl Args {
         let input = vec![format!("{commit}~1..{commit}")];
         Self { format: Format::Lines, ..Self::of_hook(input, Some(1), true, true) }
     }
+
+    fn format(&self) -> Format {
+        match self.format {
+            _ if self.flags.tests.json => Format::Json,
+            _ if self.markdown => Format::Markdown,
+            format => format,
+        }
+    }
+
+    /// What is to be done.
+    fn options(&self, place: &LockedWorkspace) -> Result<Options> {
+        let kernel = &place.target.loaded.settings.kernel;
+        let mut variants = vec![place.target.variant];
+        for also in &self.also {
+            if !variants.contains(also) {
+                variants.push(*also);
+            }
+        }
+        Ok(Options {
+            patches: self.patch.clone(),
+            checks: self.check.iter().map(|name| check::named(name)).collect::<Result<_>>()?,
+            configs: self.config.iter().map(|name| Config::named(name)).collect::<Result<_>>()?,
+            quick: self.quick,
+            strict: self.werror,
+            jobs: kernel.jobs.map_or_else(doctor::cores, NonZero::get) as usize,
+            ccache: kernel.ccache != Ccache::Never && crate::process::find("ccache").is_ok(),
+            tests: if self.no_tests {
+                None
+            } else {
+                Some(TestOptions { variants, full: self.full, flags: self.on_tests()? })
+            },
+        })
+    }
 }
 
 /// Runs the command.
@@ -148,79 +165,66 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
         console::out(&list())?;
         return Ok(ExitCode::Passed as u8);
     }
-    let place = Place::open(context, &args.flags)?;
-    let loaded = source::load(args, context, &place)?;
-    let report = validate(args, context, &place, &loaded)?;
-    let results = place.workspace.dir("results")?;
-    write_files(&report, &results)?;
-    if let Some(file) = &args.junit {
-        file::replace(&context.absolute(file), junit::render_checks(&report).as_bytes())?;
-    }
-    let code = if report.passed() { ExitCode::Passed } else { ExitCode::TestsFailed };
-    if !(args.quiet_pass && report.passed()) {
-        console::out(&shown(args, context, &report))?;
-    }
-    Ok(code as u8)
-}
-
-fn shown(args: &Args, context: &Context, report: &Report) -> String {
-    let format = match args.format {
-        _ if args.flags.tests.json => Format::Json,
-        _ if args.markdown => Format::Markdown,
-        format => format,
-    };
-    match format {
-        Format::Text => checks::text::render(report, context.colour_on_stdout()),
-        Format::Json => checks::json(report),
-        Format::Junit => junit::render_checks(report),
-        Format::Markdown => checks::markdown::render(report),
-        Format::Lines => checks::lines(report),
-    }
-}
-
-/// Does the checks that are wanted.
-fn validate(args: &Args, context: &Context, place: &Place, loaded: &Loaded) -> Result<Report> {
-    let kernel = &place.target.loaded.settings.kernel;
-    let options = Options {
-        patches: args.patch.clone(),
-        checks: args.check.clone(),
-        configs: args.config.clone(),
-        quick: args.quick,
-        strict: args.werror,
-        jobs: kernel.jobs.map_or_else(doctor::cores, NonZero::get) as usize,
-        ccache: kernel.ccache != Ccache::Never && crate::process::find("ccache").is_ok(),
-    };
+    let place = LockedWorkspace::open(context, &args.flags)?;
+    let loaded = validate::load(Input {
+        words: &args.input,
+        onto: args.onto.as_deref(),
+        subject_prefix: args.subject_prefix.as_deref(),
+        dir: &context.absolute(&PathBuf::new()),
+        git: &place.git,
+        workspace: &place.workspace,
+    })?;
+    let options = args.options(&place)?;
     options.check(loaded.series.patches.len())?;
-    let builds = CHECKS.iter().any(|check| options.wants(check) && !check.is_quick());
-    if builds {
+    if args.dry_run {
+        let scripts: Vec<String> =
+            suites::of_default(&place.target)?.tests.into_iter().map(|test| test.name).collect();
+        console::out(&validate::plan(&place.workspace, &loaded, &options, &scripts)?)?;
+        return Ok(ExitCode::Passed as u8);
+    }
+    if options.builds() {
         place.require_buildable()?;
     }
-    let verbosity = if args.format == Format::Lines { Verbosity::Quiet } else { context.verbosity() };
-    let mut table = Table::new(verbosity, context.colour_on_stderr(), context.is_live());
-    let mut engine = Engine::new(&place.workspace, loaded, &options, &mut table)?;
-    let outcome = engine.run().and_then(|()| {
-        if engine.is_open(names::TESTS, None) && !args.no_tests {
-            let mut variants = vec![place.target.variant];
-            for also in &args.also {
-                if !variants.contains(also) {
-                    variants.push(*also);
-                }
-            }
-            return tip::test(&mut engine, context, place, loaded, &variants, args);
-        }
-        Ok(())
-    });
-    let report = engine.finish();
-    table.finish();
-    outcome.map(|()| report)
+    carry_out(args, context, &place, &loaded, &options)
 }
 
-/// Leaves the result where programs find it.
-fn write_files(report: &Report, dir: &Path) -> Result<()> {
-    file::replace(&dir.join("results.json"), checks::json(report).as_bytes())?;
-    file::replace(&dir.join("junit.xml"), junit::render_checks(report).as_bytes())?;
-    file::replace(&dir.join("summary.md"), checks::markdown::render(report).as_bytes())?;
-    file::replace(&dir.join("summary.txt"), checks::text::render(report, false).as_bytes())
+/// Validates the series, as a run, and shows what was found.
+fn carry_out(
+    args: &Args,
+    context: &Context,
+    place: &LockedWorkspace,
+    loaded: &Loaded,
+    options: &Options,
+) -> Result<u8> {
+    let terminal = match args.format() {
+        // Editors and b4 take all that is said for findings.
+        Format::Lines => Terminal::new(Verbosity::Quiet, false, false),
+        _ => context.terminal(),
+    };
+    let runs = place.target.runs();
+    let run = NewRun {
+        steps: options.steps().iter().map(|step| step.as_str().to_owned()).collect(),
+        kind: validate::kind(options).to_owned(),
+        runs: &runs,
+        observer: Box::new(terminal),
+    };
+    let mut tests = CommitRunner { context, place, target: None };
+    let ended = place.target.observed(run, context, |journal| {
+        validate::run(&place.workspace, loaded, options, &mut tests, journal)
+    })?;
+    place.link_results(&ended.path)?;
+    if ended.error.is_some() {
+        return ended.into_result();
+    }
+    if let Some(file) = &args.junit {
+        let junit = Format::Junit.exporter(false).render(&ended.summary);
+        file::replace(&context.absolute(file), junit.as_bytes())?;
+    }
+    if !(args.quiet_pass && ended.exit_code() == ExitCode::Passed as u8) {
+        let exporter = args.format().exporter(context.colour_on_stdout());
+        report::show(&ended.summary, &ended.path, &*exporter, args.format() == Format::Text)?;
+    }
+    ended.into_result()
 }
 
 fn list() -> String {
@@ -232,7 +236,7 @@ fn list() -> String {
             Needs::Tip | Needs::Guest => "tip",
         };
         let quick = if check.is_quick() { "quick" } else { "" };
-        let _ = writeln!(text, "{:<14} {scope:<7} {quick:<6} {}", check.name, check.about);
+        let _ = writeln!(text, "{:<14} {scope:<7} {quick:<6} {}", check.id, check.about);
     }
     text
 }

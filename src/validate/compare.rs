@@ -1,7 +1,6 @@
 //! The outcomes of tests with a series and without it. Pure.
 
-use super::verdict::Finding;
-use crate::event::Outcome;
+use crate::event::{Finding, Outcome};
 use std::collections::BTreeMap;
 
 /// How tests and subtests ended: `diag`, `diag/no token`. A failure that a test itself asks to ignore is not in it.

@@ -1,16 +1,18 @@
 //! What a patch does to the build, and to what W=1 and sparse say, in each configuration.
 
-use super::Engine;
-use super::builds::{Site, blame, build_key, is_changed};
+use super::blame::{blame, is_changed};
+use super::keys;
 use super::merge::merge;
+use super::site::Site;
+use super::validator::Validator;
 use crate::error::{Kind, Result};
+use crate::event::{CheckId, CheckOn, Finding, Severity};
 use crate::process::find;
-use crate::series::check::names;
+use crate::series::AppliedPatch;
+use crate::series::judgement::Judgement;
 use crate::series::make::builder::Built;
 use crate::series::make::{Config, Targets};
-use crate::series::model::Patch;
 use crate::series::news::{Remark, new_ones};
-use crate::series::verdict::{Finding, Judgement, Severity};
 
 /// What one patch does in one configuration.
 #[derive(Debug, Default)]
@@ -40,29 +42,30 @@ fn asks_sparse(config: Config, configs: &[Config]) -> bool {
     !config.clang || configs.iter().all(|config| config.clang)
 }
 
-impl Engine<'_> {
+impl Validator<'_> {
     /// With the patch first: where nobody says anything, it does not matter what was said before.
     pub(super) fn effects(
         &mut self,
-        patch: &Patch,
+        patch: AppliedPatch<'_>,
         wanted: &Targets,
-        open: &[&str],
+        open: &[CheckId],
         configs: &[Config],
         site: &mut Site<'_>,
     ) -> Result<Vec<(Config, Effect)>> {
-        let wants_sparse = open.contains(&names::SPARSE) && find("sparse").is_ok();
+        let wants_sparse = open.contains(&CheckId::Sparse) && find("sparse").is_ok();
         let sparse = |config| wants_sparse && asks_sparse(config, configs);
-        let warnings = open.contains(&names::WARNINGS);
-        self.go_to(&patch.commit, site)?;
+        let warnings = open.contains(&CheckId::Warnings);
+        let on = |check| CheckOn::patch(check, patch.number);
+        self.go_to(&patch.commit.hash, site)?;
         let mut effects = Vec::new();
         let mut said = Vec::new();
         for config in configs {
-            self.observer.begins(names::BUILD, Some(patch.number), &config.to_string());
+            self.begins(on(CheckId::Build), config.to_string())?;
             let effect = self.build(patch, *config, wanted, site)?;
             if !effect.broken && (warnings || sparse(*config)) {
-                self.observer.begins(names::WARNINGS, Some(patch.number), &config.to_string());
+                self.begins(on(CheckId::Warnings), config.to_string())?;
                 let objects = site.builder.examined(*config, wanted);
-                let examined = self.examine(*config, objects, sparse(*config), &patch.commit, site)?;
+                let examined = self.examine(*config, objects, sparse(*config), &patch.commit.hash, site)?;
                 if !(examined.warnings.is_empty() && examined.sparse.is_empty()) {
                     said.push((effects.len(), examined));
                 }
@@ -72,18 +75,18 @@ impl Engine<'_> {
         if said.is_empty() {
             return Ok(effects);
         }
-        self.go_to(&patch.parent, site)?;
+        self.go_to(&patch.commit.parent, site)?;
         let news = |before: &[Remark], after: &[Remark]| -> Vec<Finding> {
-            let new = new_ones(before, after, |file, line| is_changed(patch, file, line));
+            let new = new_ones(before, after, |file, line| is_changed(&patch, file, line));
             new.iter().map(|remark| remark.finding(Severity::Error)).collect()
         };
         for (at, after) in said {
             let (config, effect) = &mut effects[at];
-            self.observer.begins(names::WARNINGS, Some(patch.number), &format!("{config}, before"));
+            self.begins(on(CheckId::Warnings), format!("{config}, before"))?;
             let speaking = after.speaking();
             let before = site
                 .configure(*config)
-                .and_then(|()| self.examine(*config, speaking, sparse(*config), &patch.parent, site));
+                .and_then(|()| self.examine(*config, speaking, sparse(*config), &patch.commit.parent, site));
             match before {
                 Ok(before) => {
                     effect.warnings = news(&before.warnings, &after.warnings);
@@ -99,7 +102,7 @@ impl Engine<'_> {
     /// Compiles what the patch can affect.
     fn build(
         &mut self,
-        patch: &Patch,
+        patch: AppliedPatch<'_>,
         config: Config,
         wanted: &Targets,
         site: &mut Site<'_>,
@@ -117,17 +120,17 @@ impl Engine<'_> {
     /// What of a failed build is this patch's doing.
     fn blame(
         &mut self,
-        patch: &Patch,
+        patch: AppliedPatch<'_>,
         config: Config,
         wanted: &Targets,
         built: &Built,
         site: &mut Site<'_>,
     ) -> Result<Vec<Finding>> {
-        self.go_to(&patch.parent, site)?;
-        self.observer.begins(names::BUILD, Some(patch.number), &format!("{config}, without the patch"));
+        self.go_to(&patch.commit.parent, site)?;
+        self.begins(CheckOn::patch(CheckId::Build, patch.number), format!("{config}, without the patch"))?;
         let known = site.build(config, |builder| builder.compile(config, wanted))?;
-        self.go_to(&patch.commit, site)?;
-        Ok(blame(&known, built, |file, line| is_changed(patch, file, line)))
+        self.go_to(&patch.commit.hash, site)?;
+        Ok(blame(&known, built, |file, line| is_changed(&patch, file, line)))
     }
 
     /// What W=1 and sparse say of these objects in a commit.
@@ -143,13 +146,13 @@ impl Engine<'_> {
             return Ok(Examined { objects, warnings: Vec::new(), sparse: Vec::new() });
         }
         let tree = self.workspace.git().tree_of(commit)?;
-        let key = build_key("examine", "", &tree, &[config], &[if sparse { "sparse" } else { "" }]);
+        let key = keys::build("examine", "", &tree, &[config], [if sparse { "sparse" } else { "" }]);
         let key = key.list(&objects);
         let (warnings, sparse) = if let Some(known) = self.cache.get(&key) {
             known
         } else {
             let said = site.builder.examine(config, &objects, sparse)?;
-            self.remember(&key, &said);
+            self.remember(&key, &said)?;
             said
         };
         Ok(Examined { objects, warnings, sparse })
@@ -157,14 +160,14 @@ impl Engine<'_> {
 }
 
 /// What one of the checks says, after what was seen in all configurations. Pure.
-pub(super) fn judge(name: &str, effects: &[(Config, Effect)], wanted: &Targets) -> Judgement {
+pub(super) fn judge(check: CheckId, effects: &[(Config, Effect)], wanted: &Targets) -> Judgement {
     let configs: Vec<Config> = effects.iter().map(|(config, _)| *config).collect();
     let pick = |pick: fn(&Effect) -> &Vec<Finding>| -> Vec<(Config, Finding)> {
         let all =
             effects.iter().flat_map(|(config, effect)| pick(effect).iter().map(|one| (*config, one.clone())));
         all.collect()
     };
-    if name == names::BUILD {
+    if check == CheckId::Build {
         let found = pick(|effect| &effect.build);
         let before =
             effects.iter().find_map(|(config, effect)| Some((config, effect.broken_before.as_ref()?)));
@@ -178,7 +181,7 @@ pub(super) fn judge(name: &str, effects: &[(Config, Effect)], wanted: &Targets) 
             }
         };
     }
-    let (found, asked) = if name == names::SPARSE {
+    let (found, asked) = if check == CheckId::Sparse {
         let asked = configs.iter().filter(|config| asks_sparse(**config, &configs)).copied().collect();
         (pick(|effect| &effect.sparse), asked)
     } else {
@@ -249,7 +252,7 @@ mod tests {
         };
         let config = Config::all()[0];
         let effect = Effect { compiled: wanted.objects[..1].to_vec(), ..Effect::default() };
-        let Judgement::Done(found) = judge(names::BUILD, &[(config, effect)], &wanted) else {
+        let Judgement::Done(found) = judge(CheckId::Build, &[(config, effect)], &wanted) else {
             panic!("it was done")
         };
         let texts: Vec<&str> = found.iter().map(|one| one.text.as_str()).collect();
@@ -267,15 +270,15 @@ mod tests {
         let effects = [(configs[0], Effect::default()), (configs[2], before())];
         let wanted = Targets::default();
         let why = "in i386-ipv6-mptcp it does not build without this patch either: no such header";
-        assert_eq!(judge(names::BUILD, &effects, &wanted), Judgement::skip(why));
+        assert_eq!(judge(CheckId::Build, &effects, &wanted), Judgement::skip(why));
         assert_eq!(
-            judge(names::WARNINGS, &effects, &wanted),
+            judge(CheckId::Warnings, &effects, &wanted),
             Judgement::skip("in i386-ipv6-mptcp it does not build")
         );
         let found = Effect { warnings: vec![Finding::error("unused")], ..Effect::default() };
         let effects = [(configs[0], found), (configs[2], before())];
         assert!(
-            matches!(judge(names::WARNINGS, &effects, &wanted), Judgement::Done(found) if found.len() == 1)
+            matches!(judge(CheckId::Warnings, &effects, &wanted), Judgement::Done(found) if found.len() == 1)
         );
     }
 }

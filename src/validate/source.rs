@@ -1,12 +1,11 @@
 //! What the words of the command line name: commits, or mails.
 
-use super::{Args, Place};
-use crate::commands::context::Context;
 use crate::error::{Error, IoContext, Result};
+use crate::event::GIVEN;
 use crate::process::quote;
+use crate::series::git::Git;
 use crate::series::input::{self, Commits};
-use crate::series::verdict::GIVEN;
-use crate::series::{Loaded, load};
+use crate::series::{Loaded, Workspace, load as loading};
 use std::io::Read;
 use std::iter;
 use std::path::{Path, PathBuf};
@@ -14,57 +13,74 @@ use std::path::{Path, PathBuf};
 /// More than this is no series, in bytes.
 const LARGEST: u64 = 64 << 20;
 
+/// What names a series, and where it is looked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'i> {
+    /// A range, a b4 branch, mails, mailboxes, directories of them, or `-`; empty for what is on top of the base.
+    pub words: &'i [String],
+    /// The commit that mails are applied to.
+    pub onto: Option<&'i str>,
+    /// What the subjects will have in brackets.
+    pub subject_prefix: Option<&'i str>,
+    /// Where relative paths begin.
+    pub dir: &'i Path,
+    /// The repository of the tree.
+    pub git: &'i Git,
+    /// Our own, which gets the series.
+    pub workspace: &'i Workspace,
+}
+
 /// Finds the series, and brings it into our own repository.
-pub(super) fn load(args: &Args, context: &Context, place: &Place) -> Result<Loaded> {
-    let mut loaded = match &args.input[..] {
-        [] => commits(args, place, input::on_top(&place.git, "HEAD")?, "on top of the base")?,
-        [one] if one != "-" && !context.absolute(Path::new(one)).exists() => {
+pub fn load(asked: Input<'_>) -> Result<Loaded> {
+    let Input { words, git, .. } = asked;
+    let mut loaded = match words {
+        [] => commits(asked, input::on_top(git, "HEAD")?, "on top of the base")?,
+        [one] if one != "-" && !asked.dir.join(one).exists() => {
             let branch = format!("refs/heads/{one}");
-            let b4 =
-                one.starts_with("b4/") && place.git.ask(["rev-parse", "--verify", "-q", &branch]).is_some();
-            let found = if b4 { input::on_top(&place.git, one)? } else { input::range(&place.git, one)? };
-            commits(args, place, found, one)?
+            let b4 = one.starts_with("b4/") && git.ask(["rev-parse", "--verify", "-q", &branch]).is_some();
+            let found = if b4 { input::on_top(git, one)? } else { input::range(git, one)? };
+            commits(asked, found, one)?
         }
-        words => mails(args, place, &files(words, context)?)?,
+        words => mails(asked, &files(words, asked.dir)?)?,
     };
-    if let Some(text) = &args.subject_prefix {
+    if let Some(text) = asked.subject_prefix {
         loaded.series.prefix = Some(input::prefix_of(text));
     }
-    let mut words = args.input.clone();
-    for (flag, value) in [("--onto", &args.onto), ("--subject-prefix", &args.subject_prefix)] {
-        words.extend(value.iter().flat_map(|value| [flag.to_owned(), value.clone()]));
+    let mut words = words.to_vec();
+    for (flag, value) in [("--onto", asked.onto), ("--subject-prefix", asked.subject_prefix)] {
+        words.extend(value.iter().flat_map(|value| [flag.to_owned(), (*value).to_owned()]));
     }
     let words = words.iter().map(quote);
     loaded.series.again = iter::once(String::new()).chain(words).collect::<Vec<_>>().join(" ");
     Ok(loaded)
 }
 
-fn commits(args: &Args, place: &Place, found: Commits, input: &str) -> Result<Loaded> {
-    if args.onto.is_some() {
+fn commits(asked: Input<'_>, found: Commits, name: &str) -> Result<Loaded> {
+    if asked.onto.is_some() {
         return Err(Error::usage("--onto is for mails: commits are where they are")
             .hint("name the range instead: vmptcp validate BASE..TIP"));
     }
-    load::commits(&place.workspace, found, input.to_owned())
+    loading::commits(asked.workspace, found, name.to_owned())
 }
 
-fn mails(args: &Args, place: &Place, files: &[(String, Vec<u8>)]) -> Result<Loaded> {
+fn mails(Input { onto, git, workspace, .. }: Input<'_>, files: &[(String, Vec<u8>)]) -> Result<Loaded> {
     let mails = input::mails(files)?;
     let mut bases = Vec::new();
-    if let Some(onto) = &args.onto {
-        bases.push((place.git.commit(onto)?, Some(GIVEN.to_owned())));
+    if let Some(onto) = onto {
+        bases.push((git.commit(onto)?, Some(GIVEN.to_owned())));
     } else {
-        let named = mails.base.as_ref().and_then(|base| place.git.commit(base).ok());
+        let named = mails.base.as_ref().and_then(|base| git.commit(base).ok());
         bases.extend(named.map(|base| (base, Some("the base-commit of a mail".to_owned()))));
         // Who sends from a branch has the patches on it already.
-        bases.extend(input::on_top(&place.git, "HEAD").ok().map(|found| (found.base, None)));
-        bases.push((place.git.commit("HEAD")?, None));
+        bases.extend(input::on_top(git, "HEAD").ok().map(|found| (found.base, None)));
+        bases.push((git.commit("HEAD")?, None));
     }
-    let input = files.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(" ");
-    load::mails(&place.workspace, &mails, &bases, &input)
+    let names = files.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(" ");
+    loading::mails(workspace, &mails, &bases, &names)
 }
 
 /// The files that are named, with those of directories that are.
-fn files(words: &[String], context: &Context) -> Result<Vec<(String, Vec<u8>)>> {
+fn files(words: &[String], dir: &Path) -> Result<Vec<(String, Vec<u8>)>> {
     let mut files = Vec::new();
     for word in words {
         if word == "-" {
@@ -74,7 +90,7 @@ fn files(words: &[String], context: &Context) -> Result<Vec<(String, Vec<u8>)>> 
             files.push(("standard input".to_owned(), text));
             continue;
         }
-        let path = context.absolute(Path::new(word));
+        let path = dir.join(word);
         for file in if path.is_dir() { in_directory(&path)? } else { vec![path] } {
             files.push((file.display().to_string(), read(&file)?));
         }

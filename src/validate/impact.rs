@@ -1,6 +1,6 @@
 //! Which selftests are worth a run for a change. Pure.
 
-use super::make::Config;
+use crate::series::make::Config;
 
 /// What to run.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,22 @@
+//! The forms of results, as flags name them.
+
+use crate::report::Format;
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
+
+impl ValueEnum for Format {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let (name, help) = match self {
+            Self::Text => ("text", "For a person"),
+            Self::Json => ("json", "For a program"),
+            Self::Junit => ("junit", "For CI systems"),
+            Self::Markdown => ("markdown", "To paste into a mail"),
+            Self::Lines => ("lines", "A finding a line, as compilers write them: for editors"),
+        };
+        Some(PossibleValue::new(name).help(help))
+    }
+}
