@@ -266,3 +266,6 @@ impl<'a> Attachment<'a> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

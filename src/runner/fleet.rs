@@ -230,7 +230,7 @@ impl Fleet<'_> {
             self.alone = Some(self.started);
             return Ok(());
         }
-        let busy = self.workers.iter().filter(|worker| !worker.is_idle()).count();
+        let busy = self.workers.iter().filter(|worker| !worker.is_available()).count();
         while self.workers.len() < self.setup.vms.max(1) && self.workers.len() - busy < self.queue.len() {
             self.start(&self.setup.spec, journal)?;
         }
@@ -354,3 +354,6 @@ pub(super) fn did_not_come_up(boots: u32) -> Error {
 fn a_test_failed(journal: &Journal) -> bool {
     journal.summary().tests.iter().any(Test::failed)
 }
+
+#[cfg(test)]
+mod tests;

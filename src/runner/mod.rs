@@ -5,6 +5,8 @@ pub mod attach;
 mod capture;
 mod decode;
 mod evidence;
+#[cfg(test)]
+mod fixture;
 pub mod fleet;
 pub mod guest;
 mod history;

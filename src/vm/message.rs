@@ -6,7 +6,7 @@ use crate::guest::protocol::FromGuest;
 pub type VmId = u32;
 
 /// What a VM tells its owner.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Message {
     /// A line of the console, without its line feed; at most [`crate::process::LINE_LIMIT`] bytes.
     Console(Vec<u8>),

@@ -15,6 +15,8 @@ pub mod registry;
 mod remote;
 pub mod root;
 mod session;
+#[cfg(test)]
+pub(crate) mod simulated;
 mod socket;
 pub mod spec;
 

@@ -383,3 +383,6 @@ impl Stage {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

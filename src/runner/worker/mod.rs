@@ -102,9 +102,9 @@ impl Worker {
         self.guest.id()
     }
 
-    /// True if it can take a test now.
-    pub fn is_idle(&self) -> bool {
-        matches!(self.state, State::Idle)
+    /// True if it can take a test, now or as soon as it is up.
+    pub fn is_available(&self) -> bool {
+        matches!(self.state, State::Booting | State::Idle)
     }
 
     /// The test that ended last, once.

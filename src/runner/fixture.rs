@@ -1,0 +1,106 @@
+//! What the tests of the runner share: a run's directory, and guests that are never started for real.
+
+use super::Journal;
+use crate::error::{Error, Result};
+use crate::event::{Event, Progress, Record};
+use crate::guest::protocol::ToGuest;
+use crate::process::Cmd;
+use crate::results::{Observer, Summary};
+use crate::store::RunDir;
+use crate::vm::backend::{Backend, Capabilities, Requests, Started};
+use crate::vm::machine::Machine;
+use crate::vm::root::{Root, Share};
+use crate::vm::{Listing, Spec};
+use std::path::Path;
+use std::sync::Arc;
+
+/// A run's directory and its journal.
+pub(super) struct Bench {
+    pub journal: Journal,
+    /// Removed with it.
+    _dir: tempfile::TempDir,
+}
+
+struct Nobody;
+
+impl Observer for Nobody {
+    fn record(&mut self, _: &Record, _: &Summary) {}
+    fn activity(&mut self, _: u32, _: &str) {}
+    fn hide(&mut self) {}
+    fn progress(&mut self, _: &Progress) {}
+}
+
+impl Bench {
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let run = RunDir::create(&dir.path().join("runs")).unwrap();
+        Self { journal: Journal::new(run, Box::new(Nobody)), _dir: dir }
+    }
+
+    /// All events so far.
+    pub fn events(&self) -> Vec<Event> {
+        let record = |line: &str| serde_json::from_str::<Record>(line).unwrap().event;
+        self.file("events.jsonl").lines().map(record).collect()
+    }
+
+    /// Why guests ended, in order, and whether they crashed.
+    pub fn ends(&self) -> Vec<(u32, bool, String)> {
+        let end = |event| match event {
+            Event::VmEnded { vm, crashed, reason, .. } => Some((vm, crashed, reason)),
+            _ => None,
+        };
+        self.events().into_iter().filter_map(end).collect()
+    }
+
+    /// A file of the run, as text.
+    pub fn file(&self, name: &str) -> String {
+        std::fs::read_to_string(self.journal.path().join(name)).unwrap()
+    }
+}
+
+/// A backend whose guests only a simulation can start.
+#[derive(Debug)]
+struct Simulated;
+
+impl Backend for Simulated {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { requests: Requests::AnyTime }
+    }
+
+    fn accelerator(&self) -> &'static str {
+        "none"
+    }
+
+    fn filesystem(&self) -> &'static str {
+        "none"
+    }
+
+    fn command(&self, _: &Machine, name: &str) -> Cmd {
+        Cmd::new("simulate").arg(name)
+    }
+
+    fn start(&self, _: &Machine, _: &str, _: &[ToGuest]) -> Result<Started> {
+        Err(Error::cannot_run("a simulated guest was started"))
+    }
+
+    fn remedy(&self, log: &Path) -> String {
+        format!("see {}", log.display())
+    }
+}
+
+/// A guest of that backend.
+pub(super) fn spec() -> Spec {
+    let share = Share { host: "/tree".into(), guest: "/tree".into(), writable: false };
+    Spec {
+        backend: Arc::new(Simulated),
+        machine: Machine {
+            kernel: "/build".into(),
+            cpus: 1,
+            memory_mib: 512,
+            append: Vec::new(),
+            root: Root { dir: "/".into(), shares: vec![share], agent: "/vmptcp".into() },
+            tmp: "/tmp".into(),
+        },
+        listing: Listing { dir: "/guests".into(), purpose: "a test".to_owned() },
+    }
+}

@@ -1,0 +1,261 @@
+use super::*;
+use crate::guest::protocol::{self, Exit, ToGuest};
+use crate::runner::fixture::{Bench, spec};
+use crate::vm::simulated::{Act, Deaf, Play, Script, Simulation, after};
+use nix::libc::{SIGKILL, SIGTERM};
+
+const BOOT_TIMEOUT: Duration = Duration::from_secs(60);
+const SPLAT: &str = "[    5.0] WARNING: CPU: 0 PID: 7 at net/mptcp/subflow.c:1 subflow_check+0x1/0x2";
+
+/// A guest whose commands do what `play` says of their first word.
+fn script(mut play: impl FnMut(&str) -> Play + 'static) -> Script {
+    Script::of(move |job| match job.id {
+        evidence::JOB => Play::of([after(900, Act::Print("== processes".into())), after(1000, Act::Exit(0))]),
+        leaks::JOB => Play::of([after(6000, Act::Exit(0))]),
+        _ => play(&job.argv[0]),
+    })
+}
+
+/// A stage on so many guests, with a test that began.
+fn stage(guests: &Simulation, count: usize, bench: &mut Bench) -> Stage {
+    let specs = vec![spec(); count];
+    let hub = Box::new(guests.clone());
+    let mut stage =
+        Stage::open(hub, &specs, BOOT_TIMEOUT, GuestRules::default(), &mut bench.journal).unwrap();
+    let test = test();
+    assert!(!stage.splatted_before(&test, &mut bench.journal).unwrap());
+    stage.begin(&test, &bench.journal.path().join("tests/demo.log")).unwrap();
+    stage
+}
+
+fn test() -> TestId {
+    TestId::new("samples", "demo", 1)
+}
+
+fn command(guest: usize, program: &str) -> Task {
+    Task::new(guest, vec![program.to_owned()])
+}
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+#[test]
+fn commands_run_side_by_side_in_several_guests() {
+    let mut bench = Bench::new();
+    let guests = Simulation::new(|vm| {
+        script(move |program| match program {
+            "refused" => Play::of([after(0, Act::Refuse)]),
+            "server" => Play::of([after(100, Act::Print(format!("on {vm}"))), after(9000, Act::Exit(3))]),
+            _ => Play::of([after(2000, Act::Print("hello".into())), after(2001, Act::Exit(0))]),
+        })
+    });
+    let mut stage = stage(&guests, 2, &mut bench);
+    assert_eq!((stage.vm(0), stage.vm(1)), (1, 2));
+    let server = stage.start(Task { label: Some("server".to_owned()), ..command(1, "server") });
+    let reading = command(0, "client").reading("input\n".to_owned());
+    let client = stage.run(reading, LIMIT, &mut bench.journal).unwrap();
+    assert!(client.is_good() && client.output == "hello\n", "{client:?}");
+    assert_eq!((stage.said(server).as_str(), stage.ended(server).is_none()), ("on 2\n", true));
+    let refused = stage.run(command(0, "refused"), LIMIT, &mut bench.journal).unwrap();
+    assert_eq!((refused.exit, refused.output.as_str()), (None, "no such command"));
+    stage.pump(Duration::from_secs(8), &mut bench.journal).unwrap();
+    assert_eq!(stage.ended(server).and_then(|ended| ended.exit), Some(Exit::Code(3)));
+    stage.note("of ours").unwrap();
+    assert!(stage.end(&mut bench.journal).unwrap().is_empty());
+    stage.close(End::Done, &mut bench.journal).unwrap();
+    assert!(guests.is_over());
+    assert_eq!(bench.ends(), [(1, false, "done".into()), (2, false, "done".into())]);
+    let log = bench.file("tests/demo.log");
+    assert!(log.contains("[server] on 2\n") && log.contains("# of ours\n"), "{log}");
+    let fed =
+        guests.sent_to(1).into_iter().filter(|request| matches!(request, ToGuest::Stdin { .. })).count();
+    assert_eq!(fed, 2, "its input and the end of it");
+}
+
+#[test]
+fn a_guest_that_does_not_come_up_is_no_stage() {
+    for (acts, why) in [
+        (vec![], "the guest did not come up within 60 s"),
+        (vec![after(100, Act::Crash)], "the guest did not come up"),
+    ] {
+        let mut bench = Bench::new();
+        let guests = Simulation::new(move |_| Script { acts: acts.clone(), ..script(|_| Play::default()) });
+        let opened = Stage::open(
+            Box::new(guests.clone()),
+            &[spec()],
+            BOOT_TIMEOUT,
+            GuestRules::default(),
+            &mut bench.journal,
+        );
+        let Err(Trouble::Guest(reason)) = opened else { panic!("it came up") };
+        assert_eq!(reason, why);
+        assert_eq!(bench.ends(), [(1, true, "it did not come up".into())]);
+        assert!(guests.is_over());
+    }
+}
+
+#[test]
+fn a_command_that_does_not_end_is_examined() {
+    let mut bench = Bench::new();
+    let guests = Simulation::new(|_| script(|_| Play::default()));
+    let mut stage = stage(&guests, 1, &mut bench);
+    let Err(Trouble::Timeout(why)) = stage.run(command(0, "rmmod"), LIMIT, &mut bench.journal) else {
+        panic!("it ended");
+    };
+    assert_eq!(why, "rmmod did not end within 20 s");
+    assert_eq!(bench.file(&format!("tests/{}.post-mortem.txt", test().stem())), "== processes\n");
+    stage.end(&mut bench.journal).unwrap();
+    stage.close(End::Crash(&why), &mut bench.journal).unwrap();
+    assert_eq!(bench.ends(), [(1, false, "done".into())], "the guest itself is well");
+}
+
+#[test]
+fn a_guest_that_hangs_with_a_command_is_examined_from_outside() {
+    let mut bench = Bench::new();
+    let guests = Simulation::new(|_| {
+        Script::of(|job| match job.id {
+            evidence::JOB => Play::of([after(0, Act::Freeze)]),
+            _ => Play::default(),
+        })
+    });
+    let mut stage = stage(&guests, 1, &mut bench);
+    let Err(Trouble::Guest(why)) = stage.run(command(0, "rmmod"), LIMIT, &mut bench.journal) else {
+        panic!("the guest is well");
+    };
+    assert_eq!(why, "rmmod did not end within 20 s, and the guest hangs");
+    assert_eq!(guests.log().examined, [1]);
+    stage.close(End::Crash(&why), &mut bench.journal).unwrap();
+    assert_eq!(bench.ends(), [(1, true, why)]);
+    assert!(bench.file("vm-1.registers.txt").starts_with("RIP="));
+}
+
+#[test]
+fn a_command_of_no_test_that_does_not_end_costs_the_guest() {
+    let mut bench = Bench::new();
+    let guests = Simulation::new(|_| script(|_| Play::default()));
+    let hub = Box::new(guests.clone());
+    let mut stage =
+        Stage::open(hub, &[spec()], BOOT_TIMEOUT, GuestRules::default(), &mut bench.journal).unwrap();
+    let Err(Trouble::Guest(why)) = stage.run(command(0, "ip"), LIMIT, &mut bench.journal) else {
+        panic!("the guest is well");
+    };
+    assert_eq!(why, "ip did not end within 20 s, and the guest hangs");
+    assert_eq!(guests.log().examined, [1]);
+}
+
+#[test]
+fn a_guest_that_says_nothing_any_more_is_noticed_while_a_program_runs() {
+    let mut bench = Bench::new();
+    let guests = Simulation::new(|_| script(|_| Play::of([after(0, Act::Freeze)])));
+    let mut stage = stage(&guests, 1, &mut bench);
+    stage.start(command(0, "server"));
+    let hour = Duration::from_secs(3600);
+    let Err(Trouble::Guest(why)) = stage.pump(hour, &mut bench.journal) else { panic!("it is well") };
+    assert_eq!(why, "the guest hangs: its agent has not answered for 180 s");
+    assert!(guests.elapsed() < Duration::from_secs(200));
+    assert_eq!(guests.log().examined, [1]);
+    assert!(stage.pump(Duration::ZERO, &mut bench.journal).is_err(), "it stays lost");
+}
+
+#[test]
+fn time_that_the_host_needs_for_itself_is_not_the_guests() {
+    let mut bench = Bench::new();
+    let mut guests = Simulation::new(|_| script(|_| Play::of([after(100, Act::Exit(0))])));
+    let mut stage = stage(&guests, 1, &mut bench);
+    // A build between two samples: nobody listens meanwhile.
+    let end = guests.now() + Duration::from_secs(900);
+    while guests.now() < end {
+        guests.next(Duration::from_secs(900)).unwrap();
+    }
+    assert!(stage.run(command(0, "true"), LIMIT, &mut bench.journal).unwrap().is_good());
+}
+
+#[test]
+fn a_program_is_stopped_step_by_step() {
+    for (deaf, signals, exit) in [
+        (Deaf::No, vec![SIGTERM], Some(Exit::Signal(SIGTERM))),
+        (Deaf::ToTerminate, vec![SIGTERM, SIGKILL], Some(Exit::Signal(SIGKILL))),
+        (Deaf::ToAll, vec![SIGTERM, SIGKILL], None),
+    ] {
+        let mut bench = Bench::new();
+        let guests = Simulation::new(move |_| script(move |_| Play { acts: Vec::new(), deaf }));
+        let mut stage = stage(&guests, 1, &mut bench);
+        let server = stage.start(command(0, "server"));
+        let ended = stage.stop(server, &mut bench.journal).unwrap();
+        assert_eq!(ended.and_then(|ended| ended.exit), exit);
+        let signal = |request| match request {
+            ToGuest::Signal { signal, .. } => Some(signal),
+            _ => None,
+        };
+        assert_eq!(guests.sent_to(1).into_iter().filter_map(signal).collect::<Vec<_>>(), signals);
+    }
+}
+
+#[test]
+fn a_splat_belongs_to_the_test_that_runs() {
+    let mut bench = Bench::new();
+    let guests = Simulation::new(|_| {
+        script(|_| Play::of([after(100, Act::Kernel(SPLAT.into())), after(200, Act::Exit(0))]))
+    });
+    let mut stage = stage(&guests, 1, &mut bench);
+    assert!(!stage.splatted() && !stage.is_fresh());
+    stage.run(command(0, "insmod"), LIMIT, &mut bench.journal).unwrap();
+    let splats = stage.end(&mut bench.journal).unwrap();
+    assert_eq!((splats.len(), stage.splatted()), (1, true), "{splats:?}");
+    let splat = &bench.journal.summary().splats[0];
+    assert_eq!((splat.test.as_ref(), splat.boot), (Some(&test()), false));
+    assert!(bench.file("tests/demo.log").contains("[kernel 1] [    5.0] WARNING"));
+    stage.close(End::Replaced("replaced after a splat"), &mut bench.journal).unwrap();
+    assert_eq!(bench.ends(), [(1, false, "replaced after a splat".into())]);
+}
+
+#[test]
+fn a_splat_at_boot_is_seen_before_the_first_test() {
+    let mut bench = Bench::new();
+    let guests = Simulation::new(|_| {
+        let mut script = script(|_| Play::default());
+        script.acts.insert(0, after(500, Act::Kernel(SPLAT.into())));
+        script
+    });
+    let hub = Box::new(guests.clone());
+    let mut stage =
+        Stage::open(hub, &[spec()], BOOT_TIMEOUT, GuestRules::default(), &mut bench.journal).unwrap();
+    assert!(stage.splatted_before(&test(), &mut bench.journal).unwrap());
+    assert!(bench.journal.summary().splats[0].boot);
+}
+
+#[test]
+fn guests_are_asked_for_leaks_before_they_go() {
+    const LEAK: &str = "unreferenced object 0xffff888004c1a000 (size 64):\n  comm \"sh\", pid 9, jiffies 500\n  \
+                        backtrace:\n    mptcp_pm_alloc+0x3d/0x90";
+    for (answers, late) in [(true, false), (false, true)] {
+        let mut bench = Bench::new();
+        let guests = Simulation::new(move |_| {
+            let job = move |job: &protocol::Job| match job.id {
+                leaks::JOB if answers => {
+                    Play::of([after(6000, Act::Print(LEAK.into())), after(6001, Act::Exit(0))])
+                }
+                leaks::JOB => Play::default(),
+                _ => Play::of([after(1, Act::Exit(0))]),
+            };
+            Script { leaks_since: Some(100), ..Script::of(job) }
+        });
+        let mut stage = stage(&guests, 1, &mut bench);
+        assert!(stage.asks_for_leaks());
+        stage.end(&mut bench.journal).unwrap();
+        stage.close(End::Done, &mut bench.journal).unwrap();
+        let summary = bench.journal.summary();
+        assert_eq!(summary.splats.len(), usize::from(answers));
+        assert_eq!(summary.notes.iter().any(|note| note.contains("did not say within 12 s")), late);
+    }
+}
+
+#[test]
+fn an_interrupt_is_no_fault_of_a_guest() {
+    let mut bench = Bench::new();
+    let guests = Simulation::new(|_| script(|_| Play::default())).interrupted_after(Duration::from_secs(5));
+    let mut stage = stage(&guests, 1, &mut bench);
+    let Err(Trouble::Error(error)) = stage.run(command(0, "server"), LIMIT, &mut bench.journal) else {
+        panic!("it was not interrupted");
+    };
+    assert_eq!(error.kind(), crate::error::Kind::Interrupted);
+}
