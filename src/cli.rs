@@ -3,7 +3,7 @@
 use crate::commands::{self, Context, Global};
 use crate::error::{ExitCode, Result};
 use crate::guest::agent;
-use crate::process;
+use crate::process::{self, Terms};
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
@@ -97,13 +97,26 @@ pub enum Command {
     Report(commands::report::Args),
     /// Serve the host from the inside of a guest
     #[command(hide = true)]
-    Agent,
+    Agent {
+        /// Words of a kernel's command line that are none of ours: it hands them to its first process
+        #[arg(hide = true)]
+        passed_on: Vec<String>,
+    },
     /// Run a command that can write into some directories only, in a mount namespace that was made for it
     #[command(hide = true)]
     Confine {
         /// A directory that it may write into
         #[arg(long)]
         write: Vec<PathBuf>,
+        /// A directory that it finds below /dev/shm
+        #[arg(long)]
+        hand_over: Option<PathBuf>,
+        /// It is a guest: it keeps no privilege
+        #[arg(long)]
+        guest: bool,
+        /// Nothing about it is random
+        #[arg(long)]
+        repeatable: bool,
         /// The command
         #[arg(last = true, required = true)]
         command: Vec<OsString>,
@@ -134,8 +147,11 @@ impl Command {
             Self::Doctor(args) => commands::doctor::run(&args, context),
             Self::Settings(args) => commands::settings::run(&args, context),
             Self::Report(args) => commands::report::run(&args, context),
-            Self::Confine { write, command } => match process::enter_confinement(&write, &command)? {},
-            Self::Agent => agent::run().map(|()| ExitCode::Passed as u8),
+            Self::Confine { write, hand_over, guest, repeatable, command } => {
+                let terms = Terms { write, hand_over, guest, repeatable };
+                match process::enter_confinement(&terms, &command)? {}
+            }
+            Self::Agent { .. } => agent::run().map(|()| ExitCode::Passed as u8),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! executable, started in it as `vmptcp confine`, changes its mounts, gives up what it would take to change them back, and
 //! becomes the command. Reading, and the network, stay as they are.
 
+use super::landlock;
 use super::namespace::{Identity, mount_namespace};
 use super::{Cmd, Output};
 use crate::error::{Error, IoContext, Result};
@@ -12,7 +13,6 @@ use nix::libc;
 use nix::mount::{MsFlags, mount};
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 
 /// What confines commands on this system, if anything does.
@@ -50,30 +50,56 @@ impl Confinement {
     }
 }
 
-/// In a mount namespace of our own: makes everything read-only but these directories, and becomes the command. Returns only
+/// What a command may do that is started as `vmptcp confine`.
+#[derive(Debug, Clone, Default)]
+pub struct Terms {
+    /// Directories that it may write into.
+    pub write: Vec<PathBuf>,
+    /// A directory that it finds as [`HANDED_OVER`], whatever its name is.
+    pub hand_over: Option<PathBuf>,
+    /// It is a guest: it has no capability at all, and Landlock holds it, too, where the system has that.
+    pub guest: bool,
+    /// Two runs are the same: its addresses are not random, and the system gives it no random numbers.
+    pub repeatable: bool,
+}
+
+/// Where a directory is found that was handed over.
+pub const HANDED_OVER: &str = "/dev/shm/vmptcp";
+
+/// In a mount namespace of our own: makes everything read-only but what the terms say, and becomes the command. Returns only
 /// if that fails.
-pub fn enter(writable: &[PathBuf], argv: &[OsString]) -> Result<std::convert::Infallible> {
+pub fn enter(terms: &Terms, argv: &[OsString]) -> Result<std::convert::Infallible> {
     let here = std::env::current_dir().doing("find", "the current directory")?;
-    let failed = |what: &str, error: Errno| Error::cannot_run(format!("cannot {what}: {}", error.desc()));
     let flags = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
     mount(None::<&str>, "/", None::<&str>, flags, None::<&str>)
         .map_err(|error| failed("detach the mounts", error))?;
     set_read_only(Path::new("/"), true).map_err(|error| failed("make / read-only", error))?;
-    for dir in writable {
+    for dir in &terms.write {
         mount(Some(dir), dir, None::<&str>, MsFlags::MS_BIND, None::<&str>)
             .and_then(|()| set_read_only(dir, false))
             .map_err(|error| failed(&format!("make {} writable", dir.display()), error))?;
     }
     // Semaphores live there, and nobody outside shall see ours; who has no such directory needs none.
-    let _ = mount(Some("tmpfs"), "/dev/shm", Some("tmpfs"), MsFlags::empty(), None::<&str>);
-    give_up_privileges().map_err(|error| failed("give up privileges", error))?;
+    let shared = mount(Some("tmpfs"), "/dev/shm", Some("tmpfs"), MsFlags::empty(), None::<&str>);
+    if let Some(dir) = &terms.hand_over {
+        shared.map_err(|error| failed("mount a /dev/shm of its own", error))?;
+        let place = Path::new(HANDED_OVER);
+        std::fs::create_dir(place).doing("create", place)?;
+        mount(Some(dir), place, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+            .and_then(|()| set_read_only(place, true))
+            .map_err(|error| failed(&format!("hand {} over", dir.display()), error))?;
+    }
     // What we were in until now is below the new mounts.
     std::env::set_current_dir(&here).doing("change into", &here)?;
+    give_up_privileges(terms).map_err(|error| failed("give up privileges", error))?;
     let Some((program, args)) = argv.split_first() else {
         return Err(Error::usage("no command").hint("give one behind --"));
     };
-    let cmd = Cmd::new(program).args(args);
-    Err(cmd.spawn_error(&cmd.to_std().exec()))
+    Err(Cmd::new(program).args(args).exec())
+}
+
+fn failed(what: &str, error: Errno) -> Error {
+    Error::cannot_run(format!("cannot {what}: {}", error.desc()))
 }
 
 /// `struct mount_attr` of `mount_setattr(2)`.
@@ -115,15 +141,61 @@ fn set_read_only(path: &Path, on: bool) -> nix::Result<()> {
 /// `SYS_MODULE`, `SYS_RAWIO`, `SYS_PTRACE`, `SYS_ADMIN`, `SYS_BOOT`, `SYS_TIME`, `MKNOD`.
 const GIVEN_UP: [libc::c_ulong; 7] = [16, 17, 19, 21, 22, 25, 27];
 
+/// The last capability there may be: more than any system has, and fewer than a set has bits.
+const LAST_CAPABILITY: libc::c_ulong = 63;
+
 /// For us, and for all that we become or start.
-fn give_up_privileges() -> nix::Result<()> {
-    for capability in GIVEN_UP {
+fn give_up_privileges(terms: &Terms) -> nix::Result<()> {
+    let all: Vec<libc::c_ulong> = (0..=LAST_CAPABILITY).collect();
+    for capability in if terms.guest { &all } else { &GIVEN_UP[..] } {
         // SAFETY: takes no pointers.
-        Errno::result(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) })?;
+        match Errno::result(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, *capability, 0, 0, 0) }) {
+            // There is none of this number.
+            Err(Errno::EINVAL) if terms.guest => break,
+            dropped => dropped?,
+        };
     }
     // SAFETY: takes no pointers.
     Errno::result(unsafe {
         libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL as libc::c_ulong, 0, 0, 0)
     })?;
-    nix::sys::prctl::set_no_new_privs()
+    nix::sys::prctl::set_no_new_privs()?;
+    if terms.guest {
+        let shared = [Path::new("/dev/shm"), Path::new("/dev/null")];
+        let writable: Vec<&Path> = terms.write.iter().map(PathBuf::as_path).chain(shared).collect();
+        landlock::restrict(&writable)?;
+    }
+    if terms.repeatable {
+        // SAFETY: takes no pointers.
+        Errno::result(unsafe { libc::personality(libc::ADDR_NO_RANDOMIZE as libc::c_ulong) })?;
+        refuse_random_numbers()?;
+    }
+    Ok(())
+}
+
+/// Makes getrandom(2) fail with ENOSYS: who asks for random numbers is to have another source.
+fn refuse_random_numbers() -> nix::Result<()> {
+    let statement =
+        |code: u32, jt, k| libc::sock_filter { code: u16::try_from(code).unwrap_or_default(), jt, jf: 0, k };
+    let number = u32::try_from(libc::SYS_getrandom).unwrap_or_default();
+    let mut program = [
+        // The number of the system call is the first field of `struct seccomp_data`.
+        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
+        statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, number),
+        statement(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW),
+        statement(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs()),
+    ];
+    let length = u16::try_from(program.len()).unwrap_or_default();
+    let filter = libc::sock_fprog { len: length, filter: program.as_mut_ptr() };
+    // SAFETY: the program is valid for the call, which copies it.
+    let result = unsafe {
+        libc::prctl(
+            libc::PR_SET_SECCOMP,
+            libc::c_ulong::from(libc::SECCOMP_MODE_FILTER),
+            &raw const filter,
+            0,
+            0,
+        )
+    };
+    Errno::result(result).map(drop)
 }

@@ -8,6 +8,7 @@ mod child;
 mod confine;
 mod id;
 pub mod interrupt;
+mod landlock;
 mod lines;
 mod namespace;
 mod refusal;
@@ -15,10 +16,10 @@ mod supervise;
 mod tool;
 
 pub use child::{Child, Pipes, Stdio};
-pub use confine::{Confinement, enter as enter_confinement};
+pub use confine::{Confinement, HANDED_OVER, Terms, enter as enter_confinement};
 pub use id::{Pid, Process};
 pub use lines::{LINE_LIMIT, read_lines, read_pieces};
-pub use namespace::{Identity, mount_namespace};
+pub use namespace::{Identity, guest_namespace, mount_namespace};
 pub use tool::{Tool, find, identity, identity_of};
 
 use crate::error::{Error, Result};
@@ -169,6 +170,12 @@ impl Cmd {
     /// On Ctrl-C its whole process group is stopped and [`Error::interrupted`] returned.
     pub fn stream(&self, on_line: impl FnMut(&str)) -> Result<ExitStatus> {
         child::stream(self, on_line)
+    }
+
+    /// Becomes it: this process is the command from then on. Returns why that failed.
+    pub fn exec(&self) -> Error {
+        use std::os::unix::process::CommandExt as _;
+        self.spawn_error(&self.to_std().exec())
     }
 
     /// Starts it in the background.

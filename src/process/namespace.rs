@@ -33,3 +33,15 @@ pub fn mount_namespace(identity: Identity) -> Result<Option<Cmd>> {
     }
     Ok(None)
 }
+
+/// Further namespaces for a guest: its processes, its System V objects and its network are its own, and it ends with the
+/// command that made them.
+const OF_A_GUEST: [&str; 5] = ["--pid", "--fork", "--kill-child=KILL", "--ipc", "--net"];
+
+/// The command that runs another one where nothing of this system is its own; none if this system grants no such place.
+pub fn guest_namespace() -> Result<Option<Cmd>> {
+    let Some(cmd) = mount_namespace(Identity::Ourselves)?.map(|cmd| cmd.args(OF_A_GUEST)) else {
+        return Ok(None);
+    };
+    Ok(cmd.clone().arg("true").output()?.status.success().then_some(cmd))
+}
