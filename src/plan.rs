@@ -7,7 +7,7 @@ pub mod play;
 mod rules;
 
 pub use fleet::{Capacity, FleetPlan, share_of_cores};
-pub use guest::{BackendPlan, FileServer, GuestPlan, RootPlan, VirtmeFacts, VirtmePlan};
+pub use guest::{BackendPlan, FileServer, GuestPlan, RootPlan, VirtmeFacts, VirtmePlan, usual_parameters};
 pub use pace::{Engine, Pace};
 pub use rules::{Boots, Decision, GuestRules};
 

@@ -18,6 +18,7 @@ use crate::settings::{Accelerator as Wanted, AfterSplat, Auto, BootSplat, Filesy
 use crate::store::{self, Keep, RunDir};
 use crate::vm::Listing;
 use crate::vm::accel::Accelerator;
+use crate::vm::backend::uml::Time;
 use crate::vm::root::is_hidden;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -91,10 +92,6 @@ impl Target {
 
     /// The guests that the settings ask for.
     pub fn guest(&self, context: &Context) -> Result<GuestPlan> {
-        if self.variant.uml {
-            return Err(Error::usage("a kernel of user-mode Linux cannot run in QEMU")
-                .hint("build and configure with --uml, and run guests without it"));
-        }
         let vm = &self.loaded.settings.vm;
         let agent = std::env::current_exe().doing("find the path of", "this executable")?;
         if !agent.exists() {
@@ -118,21 +115,7 @@ impl Target {
             cpus: vm.cpus.map_or_else(|| share_of_cores(doctor::cores(), 1), std::num::NonZero::get),
             memory_mib: vm.memory.unwrap_or_else(|| default_memory(self.variant)).mib(),
             append: vm.append.clone(),
-            backend: BackendPlan::Virtme(VirtmePlan {
-                program: doctor::vng(&context.venv()?)?,
-                accelerator: match vm.accelerator {
-                    Wanted::Auto => Auto::Auto,
-                    Wanted::Kvm => Auto::Given(Accelerator::Kvm),
-                    Wanted::Tcg => Auto::Given(Accelerator::Tcg),
-                },
-                filesystem: match vm.filesystem {
-                    Filesystem::Auto => Auto::Auto,
-                    Filesystem::NineP => Auto::Given(FileServer::NineP),
-                    Filesystem::Virtiofs => Auto::Given(FileServer::Virtiofs),
-                },
-                lean: vm.lean,
-                qemu_args: vm.qemu_args.clone(),
-            }),
+            backend: if self.variant.uml { BackendPlan::Uml(Time::Real) } else { self.virtme(context)? },
             root: RootPlan { dir: vm.root.clone(), ro, rw: vm.rw.clone(), agent, cached: false },
             boot_timeout: vm.boot_timeout,
             rules: GuestRules {
@@ -142,6 +125,25 @@ impl Target {
             },
             listing: Listing { dir: context.guests()?, purpose: Context::argv().join(" ") },
         })
+    }
+
+    fn virtme(&self, context: &Context) -> Result<BackendPlan> {
+        let vm = &self.loaded.settings.vm;
+        Ok(BackendPlan::Virtme(VirtmePlan {
+            program: doctor::vng(&context.venv()?)?,
+            accelerator: match vm.accelerator {
+                Wanted::Auto => Auto::Auto,
+                Wanted::Kvm => Auto::Given(Accelerator::Kvm),
+                Wanted::Tcg => Auto::Given(Accelerator::Tcg),
+            },
+            filesystem: match vm.filesystem {
+                Filesystem::Auto => Auto::Auto,
+                Filesystem::NineP => Auto::Given(FileServer::NineP),
+                Filesystem::Virtiofs => Auto::Given(FileServer::Virtiofs),
+            },
+            lean: vm.lean,
+            qemu_args: vm.qemu_args.clone(),
+        }))
     }
 
     /// What the results depend on, as far as the tree and the settings tell.

@@ -287,6 +287,7 @@ mod tests {
             cpus: 1,
             memory_mib: 512,
             append: vec!["quiet".to_owned()],
+            seed: None,
             root: Root { dir: "/root".into(), shares, agent: "/vmptcp".into() },
             tmp: "/tmp".into(),
         };

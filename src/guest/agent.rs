@@ -1,38 +1,65 @@
 //! The agent: runs inside the guest, does what the host says, and powers the guest off when the host is gone.
 
 use super::cgroup;
-use super::job::{self, Running};
+use super::init;
+use super::job;
+use super::jobs::Jobs;
 use super::kmemleak;
-use super::port::{self, Voice};
-use super::protocol::{FromGuest, Job, JobId, ToGuest, VERSION};
+use super::port::{self, Letters, Voice};
+use super::protocol::boot::Boot;
+use super::protocol::{FromGuest, Job, ToGuest, VERSION};
+use super::script;
 use super::stream::read_messages;
 use crate::error::{Error, Result};
 use nix::mount::{MsFlags, mount};
 use nix::sys::reboot::{RebootMode, reboot};
-use std::collections::HashMap;
 use std::fs;
+use std::io::Read;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-type Jobs = Arc<Mutex<HashMap<JobId, Running>>>;
-
-/// Serves the host until it closes its end, then restarts the guest, which ends QEMU: it runs with `-no-reboot`.
+/// Serves the host until it closes its end, or until all is done that was asked before the guest booted. Then it ends the
+/// guest.
 pub fn run() -> Result<()> {
-    let (port, voice) = port::open()?;
+    if init::is_first() {
+        match init::enter()? {}
+    }
+    let told = init::told()?;
     // Without memory control groups there is nothing to join.
     let _ = cgroup::join(Path::new(cgroup::ROOT));
-    voice.say(&ready());
     let jobs = Jobs::default();
+    match told {
+        Some(Boot { requests: Some(requests), .. }) => {
+            let (_, voice) = port::serial_line(true)?;
+            voice.say(&ready());
+            script::carry_out(requests, &jobs, &voice, |request| obey(request, &jobs, &voice));
+            voice.drain();
+            let _ = reboot(RebootMode::RB_POWER_OFF);
+        }
+        Some(_) => {
+            let (line, voice) = port::serial_line(false)?;
+            serve(Letters::new(line, Path::new(init::BOOT)), &jobs, &voice);
+            let _ = reboot(RebootMode::RB_POWER_OFF);
+        }
+        None => {
+            let (port, voice) = port::open()?;
+            serve(port, &jobs, &voice);
+            // QEMU runs with `-no-reboot`. Only root may; for anybody else the end of this process is the end of virtme-ng's
+            // script, and so of the guest.
+            let _ = reboot(RebootMode::RB_AUTOBOOT);
+        }
+    }
+    Ok(())
+}
+
+fn serve(port: impl Read, jobs: &Jobs, voice: &Voice) {
+    voice.say(&ready());
     read_messages(port, |message| {
         match message {
-            Ok(message) => obey(message, &jobs, &voice),
+            Ok(message) => obey(message, jobs, voice),
             Err(text) => voice.say(&FromGuest::Trouble { text: format!("not understood: {text}") }),
         }
         true
     });
-    // Only root may; for anybody else the end of this process is the end of virtme-ng's script, and so of the guest.
-    let _ = reboot(RebootMode::RB_AUTOBOOT);
-    Ok(())
 }
 
 fn obey(message: ToGuest, jobs: &Jobs, voice: &Voice) {
@@ -50,19 +77,20 @@ fn obey(message: ToGuest, jobs: &Jobs, voice: &Voice) {
             }
         }
         ToGuest::Run(job) => run_job(&job, jobs, voice),
-        ToGuest::Stdin { id, data } => with(jobs, id, |job| job.feed(data.0)),
-        ToGuest::Resize { id, size } => with(jobs, id, |job| job.resize(size)),
-        ToGuest::Signal { id, signal } => with(jobs, id, |job| job.signal(signal)),
+        ToGuest::Stdin { id, data } => jobs.with(id, |job| job.feed(data.0)),
+        ToGuest::Resize { id, size } => jobs.with(id, |job| job.resize(size)),
+        ToGuest::Signal { id, signal } => jobs.with(id, |job| job.signal(signal)),
+        // Who is asked while it runs is told of the end, and need not wait.
+        ToGuest::Await { .. } => {}
     }
 }
 
 fn run_job(job: &Job, jobs: &Jobs, voice: &Voice) {
     let id = job.id;
-    // Held until the job is in the map: its end must not come before its beginning.
-    let mut running = lock(jobs);
-    let finished = Arc::clone(jobs);
-    match job::start(job, voice, move || drop(lock(&finished).remove(&id))) {
-        Ok(started) => drop(running.insert(id, started)),
+    let finished = jobs.clone();
+    let started = jobs.begin(id, || job::start(job, voice, move || finished.end(id)));
+    match started {
+        Ok(()) => {}
         Err(error) => {
             let (why, code) = why_not(job, &error);
             voice.say(&FromGuest::Failed { id, why, code });
@@ -88,17 +116,6 @@ fn why_not(job: &Job, error: &Error) -> (String, i32) {
     }
 }
 
-fn with(jobs: &Jobs, id: JobId, act: impl FnOnce(&mut Running)) {
-    // A job may have ended while the host was talking to it: nothing is wrong then.
-    if let Some(job) = lock(jobs).get_mut(&id) {
-        act(job);
-    }
-}
-
-fn lock(jobs: &Jobs) -> MutexGuard<'_, HashMap<JobId, Running>> {
-    jobs.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 fn bind(from: &str, to: &str) -> std::io::Result<()> {
     fs::create_dir_all(to)?;
     mount(Some(from), to, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
@@ -107,15 +124,12 @@ fn bind(from: &str, to: &str) -> std::io::Result<()> {
 
 fn ready() -> FromGuest {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let uptime = read("/proc/uptime");
-    let seconds = uptime.split_whitespace().next().and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
     FromGuest::Ready {
         leaks_since: kmemleak::begin(),
         version: VERSION,
         kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
         cpus: std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(1)),
-        uptime_ms: std::time::Duration::try_from_secs_f64(seconds)
-            .map_or(0, |uptime| u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX)),
+        uptime_ms: port::uptime_ms(),
     }
 }
 

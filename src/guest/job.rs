@@ -93,8 +93,8 @@ pub(super) fn start(job: &Job, voice: &Voice, mut ended: impl FnMut() + Send + '
     thread::spawn(move || {
         let exit = child.wait().map_or(Exit::Code(255), exit_of);
         wait_for_output(&readers);
-        ended();
         voice.say(&FromGuest::Ended { id, exit });
+        ended();
     });
     Ok(Running { supervisor, stdin, terminal: wires.terminal })
 }

@@ -2,8 +2,11 @@
 
 pub mod agent;
 mod cgroup;
+mod init;
 mod job;
+mod jobs;
 mod kmemleak;
 mod port;
 pub mod protocol;
+mod script;
 pub mod stream;

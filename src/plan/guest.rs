@@ -2,8 +2,11 @@
 
 use super::GuestRules;
 use super::pace::{Engine, Pace};
+use crate::process::Cmd;
 use crate::settings::Auto;
 use crate::vm::accel::Accelerator;
+use crate::vm::backend::Backend;
+use crate::vm::backend::uml::{Time, Uml};
 use crate::vm::backend::virtme::{Filesystem, Hiding, Virtme};
 use crate::vm::machine::Machine;
 use crate::vm::root::{Root, Share};
@@ -42,6 +45,8 @@ pub struct GuestPlan {
 pub enum BackendPlan {
     /// virtme-ng.
     Virtme(VirtmePlan),
+    /// User-mode Linux, with time that passes so.
+    Uml(Time),
 }
 
 /// How virtme-ng is to start guests.
@@ -97,6 +102,7 @@ impl GuestPlan {
     pub fn engine(&self) -> Auto<Engine> {
         match &self.backend {
             BackendPlan::Virtme(virtme) => virtme.accelerator.map(Engine::Virtme),
+            BackendPlan::Uml(time) => Auto::Given(Engine::Uml(*time)),
         }
     }
 
@@ -114,38 +120,45 @@ impl GuestPlan {
 
     /// The guest, as it is shown before anything is known of the machine.
     pub fn outline(&self) -> Spec {
-        let engine = self.engine().unwrap_or_else(|| Engine::Virtme(Accelerator::Tcg));
-        let facts = VirtmeFacts { filesystem: Filesystem::NineP { cached: self.root.cached }, hiding: None };
-        self.spec(engine, facts, Path::new("RUN/tmp"), Path::to_owned)
+        let (backend, usual): (Arc<dyn Backend>, _) = match &self.backend {
+            BackendPlan::Virtme(virtme) => {
+                let accelerator = virtme.accelerator.unwrap_or_else(|| Accelerator::Tcg);
+                let filesystem = Filesystem::NineP { cached: self.root.cached };
+                let facts = VirtmeFacts { filesystem, hiding: None };
+                (Arc::new(virtme.backend(accelerator, facts)), usual_parameters(accelerator))
+            }
+            BackendPlan::Uml(time) => {
+                (Arc::new(self.uml(*time, Cmd::new("unshare").arg("--mount"))), Vec::new())
+            }
+        };
+        self.spec(backend, usual, Path::new("RUN/tmp"), Path::to_owned)
     }
 
-    /// The guest, once all is known. `link` gives a path of plain characters for any directory; `tmp` is for the backend's
-    /// temporary files.
+    /// User-mode Linux, where `namespace` runs a command in namespaces of its own.
+    pub fn uml(&self, time: Time, namespace: Cmd) -> Uml {
+        Uml { namespace, helper: self.root.agent.clone(), time }
+    }
+
+    /// The guest, once all is known. The kernel gets the `usual` parameters before those of the user. `link` gives a path that
+    /// the backend takes for any directory; `tmp` is for the backend's temporary files.
     pub fn spec(
         &self,
-        engine: Engine,
-        facts: VirtmeFacts,
+        backend: Arc<dyn Backend>,
+        usual: Vec<String>,
         tmp: &Path,
         mut link: impl FnMut(&Path) -> PathBuf,
     ) -> Spec {
         let mut share = |path: &PathBuf, writable| Share { host: link(path), guest: path.clone(), writable };
         let mut shares: Vec<Share> = self.root.ro.iter().map(|path| share(path, false)).collect();
         shares.extend(self.root.rw.iter().map(|path| share(path, true)));
-        let BackendPlan::Virtme(virtme) = &self.backend;
-        let Engine::Virtme(accelerator) = engine;
         Spec {
-            backend: Arc::new(Virtme {
-                program: virtme.program.clone(),
-                accelerator,
-                filesystem: facts.filesystem,
-                hiding: facts.hiding,
-                qemu_args: virtme.qemu_args.clone(),
-            }),
+            backend,
             machine: Machine {
                 kernel: link(&self.kernel),
                 cpus: self.cpus,
                 memory_mib: self.memory_mib,
-                append: usual_parameters(accelerator).into_iter().chain(self.append.clone()).collect(),
+                append: usual.into_iter().chain(self.append.clone()).collect(),
+                seed: None,
                 root: Root { dir: self.root.dir.clone(), shares, agent: self.root.agent.clone() },
                 tmp: tmp.to_owned(),
             },
@@ -155,7 +168,7 @@ impl GuestPlan {
 
     /// What a person should know of how they are started.
     pub(super) fn notes(&self) -> Vec<&'static str> {
-        let BackendPlan::Virtme(virtme) = &self.backend;
+        let BackendPlan::Virtme(virtme) = &self.backend else { return Vec::new() };
         let notes = [
             (virtme.accelerator == Auto::Auto)
                 .then_some("# --disable-kvm goes if KVM runs the kernel that was built: that is tried first"),
@@ -171,6 +184,17 @@ impl GuestPlan {
 }
 
 impl VirtmePlan {
+    /// virtme-ng, once all is known.
+    pub fn backend(&self, accelerator: Accelerator, facts: VirtmeFacts) -> Virtme {
+        Virtme {
+            program: self.program.clone(),
+            accelerator,
+            filesystem: facts.filesystem,
+            hiding: facts.hiding,
+            qemu_args: self.qemu_args.clone(),
+        }
+    }
+
     /// True if they are to see the host's files by virtiofs, at least where it can be had.
     pub fn wants_virtiofs(&self, cached: bool) -> bool {
         self.filesystem.unwrap_or_else(|| if cached { FileServer::Virtiofs } else { FileServer::NineP })
@@ -180,7 +204,7 @@ impl VirtmePlan {
 
 /// Parameters of the kernel without which it takes a slow machine for a broken one, or is slower. What the user
 /// appends comes later and wins.
-fn usual_parameters(accelerator: Accelerator) -> Vec<String> {
+pub fn usual_parameters(accelerator: Accelerator) -> Vec<String> {
     let mut parameters: Vec<&str> = Vec::new();
     if accelerator == Accelerator::Tcg {
         // The timer is tested in a loop that counts on a processor of its own; then, how long one may be away.
@@ -224,7 +248,9 @@ mod tests {
 
     fn spec(guest: &GuestPlan, accelerator: Accelerator, link: impl FnMut(&Path) -> PathBuf) -> Spec {
         let facts = VirtmeFacts { filesystem: Filesystem::Virtiofs, hiding: None };
-        guest.spec(Engine::Virtme(accelerator), facts, Path::new("/tmp"), link)
+        let BackendPlan::Virtme(virtme) = &guest.backend else { panic!("{guest:?}") };
+        let backend = Arc::new(virtme.backend(accelerator, facts));
+        guest.spec(backend, usual_parameters(accelerator), Path::new("/tmp"), link)
     }
 
     #[test]
@@ -255,7 +281,7 @@ mod tests {
     #[test]
     fn files_that_nobody_changes_come_by_virtiofs_unless_the_user_says_otherwise() {
         let wants = |filesystem, cached| {
-            let BackendPlan::Virtme(virtme) = guest().backend;
+            let BackendPlan::Virtme(virtme) = guest().backend else { panic!("not virtme-ng") };
             VirtmePlan { filesystem, ..virtme }.wants_virtiofs(cached)
         };
         assert!(wants(Auto::Auto, true) && !wants(Auto::Auto, false));

@@ -2,6 +2,7 @@
 
 use crate::settings::Auto;
 use crate::vm::accel::Accelerator;
+use crate::vm::backend::uml::Time;
 use std::fmt;
 use std::time::Duration;
 
@@ -13,12 +14,15 @@ const SLOW_KERNEL: u32 = 3;
 pub enum Engine {
     /// QEMU, by virtme-ng, with this accelerator.
     Virtme(Accelerator),
+    /// User-mode Linux, with time that passes so.
+    Uml(Time),
 }
 
 impl fmt::Display for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Virtme(accelerator) => accelerator.fmt(f),
+            Self::Uml(time) => write!(f, "uml, {time} time"),
         }
     }
 }
@@ -26,7 +30,20 @@ impl fmt::Display for Engine {
 impl Engine {
     /// True if one core of the host runs one virtual CPU, and no more.
     pub fn is_emulation(self) -> bool {
-        self == Self::Virtme(Accelerator::Tcg)
+        self != Self::Virtme(Accelerator::Kvm)
+    }
+
+    /// True if computing takes none of the guest's time.
+    pub fn is_virtual(self) -> bool {
+        self == Self::Uml(Time::Virtual)
+    }
+
+    /// What runs the instructions in QEMU.
+    pub fn accelerator(self) -> Option<Accelerator> {
+        match self {
+            Self::Virtme(accelerator) => Some(accelerator),
+            Self::Uml(_) => None,
+        }
     }
 }
 
@@ -44,13 +61,14 @@ impl Pace {
     }
 
     fn kernel(self) -> u32 {
-        if self.slow_kernel { SLOW_KERNEL } else { 1 }
+        if self.slow_kernel && !self.engine.is_virtual() { SLOW_KERNEL } else { 1 }
     }
 
     /// The factor for tests: they compute.
     pub fn of_tests(self) -> u32 {
         let machine = match self.engine {
-            Engine::Virtme(Accelerator::Kvm) => 1,
+            Engine::Virtme(Accelerator::Kvm) | Engine::Uml(Time::Virtual) => 1,
+            Engine::Uml(Time::Real) => 4,
             Engine::Virtme(Accelerator::Tcg) => 8,
         };
         machine * self.kernel()
@@ -58,14 +76,14 @@ impl Pace {
 
     /// The factor for programs that mostly wait, as most samples do: only what they do between is slower.
     pub fn of_programs(self) -> u32 {
-        let machine = if self.engine.is_emulation() { 2 } else { 1 };
+        let machine = if self.engine.is_emulation() && !self.engine.is_virtual() { 2 } else { 1 };
         machine * self.kernel()
     }
 
     /// How long a guest may take to come up.
     pub fn boot_timeout(self, asked: Auto<Duration>) -> Duration {
         let usual = Duration::from_secs(match self.engine {
-            Engine::Virtme(Accelerator::Kvm) => 60,
+            Engine::Virtme(Accelerator::Kvm) | Engine::Uml(_) => 60,
             // Ten times what it takes on an idle machine: it may have other things to do.
             Engine::Virtme(Accelerator::Tcg) => 180,
         });
@@ -74,7 +92,7 @@ impl Pace {
 
     /// True if tests are told that the machine is slow, unless the user says otherwise.
     pub fn is_slow(self) -> bool {
-        self.engine.is_emulation() || self.slow_kernel
+        !self.engine.is_virtual() && (self.engine.is_emulation() || self.slow_kernel)
     }
 }
 
@@ -104,5 +122,7 @@ mod tests {
         assert_eq!(factors(KVM, true), (3, 3, true));
         assert_eq!(factors(TCG, false), (8, 2, true));
         assert_eq!(factors(TCG, true), (24, 6, true));
+        let virtually = Engine::Uml(Time::Virtual);
+        assert_eq!(factors(virtually, true), (1, 1, false), "computing takes no time");
     }
 }

@@ -98,6 +98,7 @@ pub(super) fn spec() -> Spec {
             cpus: 1,
             memory_mib: 512,
             append: Vec::new(),
+            seed: None,
             root: Root { dir: "/".into(), shares: vec![share], agent: "/vmptcp".into() },
             tmp: "/tmp".into(),
         },

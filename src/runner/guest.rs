@@ -3,13 +3,14 @@
 use super::{Host, Journal, links};
 use crate::doctor::{self, Scope};
 use crate::error::{Error, Result};
-use crate::plan::{BackendPlan, Engine, GuestPlan, VirtmeFacts, VirtmePlan};
-use crate::process::{Identity, mount_namespace};
+use crate::plan::{BackendPlan, Engine, GuestPlan, VirtmeFacts, VirtmePlan, usual_parameters};
+use crate::process::{Identity, guest_namespace, mount_namespace};
 use crate::settings::Auto;
 use crate::vm::Spec;
 use crate::vm::accel::Accelerator;
 use crate::vm::backend::virtme::{BOOT_PROGRAMS, Filesystem, Hiding, virtiofs};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The engine for guests with this kernel image: what was asked for, or what works.
 pub fn engine(guest: &GuestPlan, image: &Path, host: &Host, journal: &mut Journal) -> Result<Engine> {
@@ -40,20 +41,43 @@ fn accelerator(image: &Path, host: &Host, journal: &mut Journal) -> Result<Accel
 
 /// The guest as its backend starts it; `tmp` is for the backend's temporary files.
 pub fn spec(guest: &GuestPlan, engine: Engine, tmp: &Path, host: &Host) -> Result<Spec> {
-    let BackendPlan::Virtme(virtme) = &guest.backend;
+    match &guest.backend {
+        BackendPlan::Virtme(virtme) => {
+            let accelerator = engine.accelerator().unwrap_or(Accelerator::Tcg);
+            virtme_spec(guest, virtme, accelerator, tmp, host)
+        }
+        BackendPlan::Uml(time) => {
+            let namespace = guest_namespace()?.ok_or_else(|| {
+                Error::cannot_run("this system lets nobody confine a guest of user-mode Linux, which could write to your files")
+                    .hint("allow user namespaces (sysctl kernel.unprivileged_userns_clone=1), run as root, or leave --uml out")
+            })?;
+            let backend = Arc::new(guest.uml(*time, namespace));
+            Ok(guest.spec(backend, checkers(&guest.kernel), tmp, Path::to_owned))
+        }
+    }
+}
+
+fn virtme_spec(
+    guest: &GuestPlan,
+    virtme: &VirtmePlan,
+    accelerator: Accelerator,
+    tmp: &Path,
+    host: &Host,
+) -> Result<Spec> {
     let facts = VirtmeFacts {
         filesystem: filesystem(virtme, guest, tmp)?,
         hiding: if virtme.lean { hiding(&guest.root.dir)? } else { None },
     };
+    let backend = Arc::new(virtme.backend(accelerator, facts));
+    let usual = checkers(&guest.kernel).into_iter().chain(usual_parameters(accelerator)).collect();
     let mut failed = None;
-    let mut spec = guest.spec(engine, facts, tmp, |path| match links::plain(path, &host.cache) {
+    let spec = guest.spec(backend, usual, tmp, |path| match links::plain(path, &host.cache) {
         Ok(path) => path,
         Err(error) => {
             failed = Some(error);
             path.to_owned()
         }
     });
-    spec.machine.append.splice(..0, checkers(&guest.kernel));
     failed.map_or(Ok(spec), Err)
 }
 

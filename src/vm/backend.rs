@@ -3,6 +3,7 @@
 //! A backend knows how a kernel becomes a process, where its console is read, and how the agent in it is reached. What is said
 //! on that channel, and what silence on it means, is the same for all and is the business of [`link`](super::link).
 
+pub mod uml;
 pub mod virtme;
 
 use super::machine::Machine;

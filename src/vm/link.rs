@@ -401,7 +401,10 @@ impl Link {
                 LinkEvent::Ended { id, end: JobEnd::Refused { why, code } }
             }
             FromGuest::Trouble { text } => LinkEvent::Warning(text),
-            FromGuest::Started { .. } | FromGuest::Pong => return,
+            FromGuest::Started { .. }
+            | FromGuest::Expired { .. }
+            | FromGuest::Clock { .. }
+            | FromGuest::Pong => return,
         });
     }
 

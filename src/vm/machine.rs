@@ -14,6 +14,8 @@ pub struct Machine {
     pub memory_mib: u64,
     /// Further parameters of the kernel.
     pub append: Vec<String>,
+    /// What all of its random numbers come from, where its backend can do that; none for the host's.
+    pub seed: Option<u64>,
     /// What it sees of the host.
     pub root: Root,
     /// A directory for the backend's own temporary files.

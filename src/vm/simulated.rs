@@ -224,7 +224,8 @@ impl World {
                     self.plan(vm, Some(*id), MOMENT, Act::Die(*signal));
                 }
             }
-            ToGuest::Bind { .. } | ToGuest::Stdin { .. } | ToGuest::Resize { .. } => {}
+            ToGuest::Bind { .. } | ToGuest::Stdin { .. } | ToGuest::Resize { .. } | ToGuest::Await { .. } => {
+            }
         }
     }
 

@@ -73,6 +73,7 @@ impl Scripts {
                     cpus: 1,
                     memory_mib: 512,
                     append: vec![],
+                    seed: None,
                     root: Root { dir: "/".into(), shares: vec![], agent: VMPTCP.into() },
                     tmp: journal.tmp().expect("a directory"),
                 },

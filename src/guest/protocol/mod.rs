@@ -4,6 +4,7 @@
 //! its choice; the agent answers every [`ToGuest::Run`] with exactly one [`FromGuest::Ended`] or [`FromGuest::Failed`].
 //! When the host closes its end the agent powers the guest off.
 
+pub mod boot;
 mod line;
 
 pub use line::{Decoder, MESSAGE_LIMIT, encode};
@@ -59,6 +60,14 @@ pub enum ToGuest {
         /// The line.
         text: String,
     },
+    /// Wait until a job ended. When its time is up, it is asked to end, and then killed. For requests that are known before
+    /// the guest boots: the others need not wait for each other.
+    Await {
+        /// Which job.
+        id: JobId,
+        /// How long it may take, in seconds of the guest's time.
+        seconds: u64,
+    },
     /// Are you there?
     Ping,
 }
@@ -68,7 +77,10 @@ impl ToGuest {
     pub fn job(&self) -> Option<JobId> {
         match self {
             Self::Run(job) => Some(job.id),
-            Self::Stdin { id, .. } | Self::Resize { id, .. } | Self::Signal { id, .. } => Some(*id),
+            Self::Stdin { id, .. }
+            | Self::Resize { id, .. }
+            | Self::Signal { id, .. }
+            | Self::Await { id, .. } => Some(*id),
             Self::Bind { .. } | Self::Mark { .. } | Self::Ping => None,
         }
     }
@@ -78,7 +90,10 @@ impl ToGuest {
     pub fn renumbered(mut self, number: impl Fn(JobId) -> JobId) -> Self {
         match &mut self {
             Self::Run(job) => job.id = number(job.id),
-            Self::Stdin { id, .. } | Self::Resize { id, .. } | Self::Signal { id, .. } => *id = number(*id),
+            Self::Stdin { id, .. }
+            | Self::Resize { id, .. }
+            | Self::Signal { id, .. }
+            | Self::Await { id, .. } => *id = number(*id),
             Self::Bind { .. } | Self::Mark { .. } | Self::Ping => {}
         }
         self
@@ -185,6 +200,16 @@ pub enum FromGuest {
         /// 127 if there is no such command, 126 otherwise, as a shell would say.
         code: i32,
     },
+    /// The job took longer than it may, and is stopped.
+    Expired {
+        /// Which job.
+        id: JobId,
+    },
+    /// What the guest's clock says, where that is not the host's: before a job starts, and after it ended.
+    Clock {
+        /// Since the kernel started, in milliseconds.
+        uptime_ms: u64,
+    },
     /// Something went wrong that belongs to no job.
     Trouble {
         /// What.
@@ -202,8 +227,9 @@ impl FromGuest {
             | Self::Output { id, .. }
             | Self::StdinTaken { id }
             | Self::Ended { id, .. }
-            | Self::Failed { id, .. } => Some(*id),
-            Self::Ready { .. } | Self::Trouble { .. } | Self::Pong => None,
+            | Self::Failed { id, .. }
+            | Self::Expired { id } => Some(*id),
+            Self::Ready { .. } | Self::Clock { .. } | Self::Trouble { .. } | Self::Pong => None,
         }
     }
 
@@ -215,8 +241,9 @@ impl FromGuest {
             | Self::Output { id, .. }
             | Self::StdinTaken { id }
             | Self::Ended { id, .. }
-            | Self::Failed { id, .. } => *id = number(*id),
-            Self::Ready { .. } | Self::Trouble { .. } | Self::Pong => {}
+            | Self::Failed { id, .. }
+            | Self::Expired { id } => *id = number(*id),
+            Self::Ready { .. } | Self::Clock { .. } | Self::Trouble { .. } | Self::Pong => {}
         }
         self
     }

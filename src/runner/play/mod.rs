@@ -17,7 +17,7 @@ use super::stage::{End, Stage, Trouble};
 use super::worker::AFTER_SPLAT;
 use super::{Host, Journal, guest, programs, steps};
 use crate::doctor;
-use crate::error::{IoContext, Kind as ErrorKind, Result};
+use crate::error::{Error, IoContext, Kind as ErrorKind, Result};
 use crate::event::{Event, Outcome, StepStatus, TestId};
 use crate::kernel::build::Built;
 use crate::plan::play::{Kind, Piece, PlayPlan};
@@ -319,7 +319,11 @@ impl Theatre<'_> {
                 });
                 for host in topology.host.keys() {
                     let mut wanted = wanted.clone();
-                    let BackendPlan::Virtme(virtme) = &mut wanted.backend;
+                    let BackendPlan::Virtme(virtme) = &mut wanted.backend else {
+                        return Err(Error::usage("guests of user-mode Linux have no network between them")
+                            .hint("let the hosts be namespaces of one guest: leave out --guests, or --uml")
+                            .into());
+                    };
                     for card in cards(topology, host) {
                         virtme.qemu_args.extend(laid.card(card.link, &card.name, &card.mac));
                     }

@@ -170,6 +170,7 @@ mod tests {
             cpus: 2,
             memory_mib: 1024,
             append: vec!["loglevel=7".into()],
+            seed: None,
             root: Root { dir: "/".into(), shares: vec![share], agent: "/my tools/vmptcp".into() },
             tmp: "/run dir/tmp".into(),
         }

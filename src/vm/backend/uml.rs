@@ -1,0 +1,254 @@
+//! User-mode Linux: the kernel is a process of the host, in a sandbox.
+//!
+//! Its standard output is the agent's line, and its standard error the console. It sees the host's files through its kernel,
+//! and root in the guest could have that write to them as the user who started it: so the process itself is kept from that,
+//! by a mount namespace in which all is read-only but what the guest may write to.
+
+use super::{Backend, Capabilities, Channel, Ends, Requests, Started};
+use crate::error::{Error, IoContext, Result};
+use crate::guest::protocol::boot::{self, Boot, Mount};
+use crate::guest::protocol::{ToGuest, encode};
+use crate::process::{Cmd, Pipes, Stdio, quote};
+use crate::text::file;
+use crate::vm::machine::Machine;
+use std::fmt;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// What guests take for the time at which they start, in virtual time: the beginning of 2026, in nanoseconds.
+const START: &str = "1767225600000000000";
+
+/// How a guest's time passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Time {
+    /// As the host's does.
+    Real,
+    /// Computing takes none, and waiting is over at once: the clock jumps to when something is due.
+    Virtual,
+}
+
+/// Its name, in reports.
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Real => "real",
+            Self::Virtual => "virtual",
+        })
+    }
+}
+
+/// How a guest of user-mode Linux is started.
+#[derive(Debug, Clone)]
+pub struct Uml {
+    /// Runs a command where nothing of the host is its own.
+    pub namespace: Cmd,
+    /// This executable, on the host.
+    pub helper: PathBuf,
+    /// How its time passes.
+    pub time: Time,
+}
+
+impl Backend for Uml {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            requests: match self.time {
+                Time::Real => Requests::AnyTime,
+                Time::Virtual => Requests::AtBoot,
+            },
+        }
+    }
+
+    fn accelerator(&self) -> &'static str {
+        match self.time {
+            Time::Real => "uml",
+            Time::Virtual => "uml, virtual time",
+        }
+    }
+
+    fn filesystem(&self) -> &'static str {
+        "hostfs"
+    }
+
+    fn command(&self, machine: &Machine, name: &str) -> Cmd {
+        let mut cmd = self.namespace.clone().arg(&self.helper).arg("confine").arg("--guest");
+        if machine.seed.is_some() {
+            cmd = cmd.arg("--repeatable");
+        }
+        cmd = cmd.arg("--hand-over").arg(handed_over(machine, name));
+        for share in machine.root.shares.iter().filter(|share| share.writable) {
+            cmd = cmd.arg("--write").arg(&share.host);
+        }
+        cmd.arg("--").arg(machine.kernel.join("linux")).args(self.parameters(machine)).cwd("/")
+    }
+
+    fn start(&self, machine: &Machine, name: &str, requests: &[ToGuest]) -> Result<Started> {
+        let dir = handed_over(machine, name);
+        fs::create_dir_all(&dir).doing("create", &dir)?;
+        let path = dir.join(boot::FILE);
+        file::replace(&path, &encode(&self.boot(machine, requests)))?;
+        let mut child = self.command(machine, name).spawn(Stdio::Pipes)?;
+        let lost = || Error::cannot_run("a pipe of the guest is missing");
+        let Pipes { stdin, stdout, stderr } = child.take_pipes().ok_or_else(lost)?;
+        let writer: Option<Box<dyn Write + Send>> = match self.time {
+            Time::Real => Some(Box::new(Letters { dir, bell: stdin, written: 0 })),
+            Time::Virtual => None,
+        };
+        let channel: Channel = Box::new(move |_| Some(Ends { reader: Box::new(stdout), writer }));
+        Ok(Started { child, console: Box::new(stderr), channel, monitor: None })
+    }
+
+    fn remedy(&self, log: &Path) -> String {
+        let log = quote(log);
+        format!("see why: less -R {log}")
+    }
+}
+
+impl Uml {
+    /// The kernel's command line, from which its first random numbers come, too: nothing in it may differ from one run to the
+    /// next.
+    fn parameters(&self, machine: &Machine) -> Vec<String> {
+        let memory = format!("mem={}M", machine.memory_mib);
+        let init = format!("init=\"{}\"", machine.root.agent.display());
+        let start = format!("time-travel-start={START}");
+        // Its own files, as the one with its process id, are where only this guest sees them.
+        let mut words = vec![memory.as_str(), "umid=vmptcp", "uml_dir=/dev/shm/uml"];
+        words.extend(["root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", &init]);
+        words.extend(["con=null", "con0=null,fd:2", "ssl=null", "panic=-1"]);
+        match self.time {
+            Time::Real => words.push("ssl0=fd:0,fd:1"),
+            // What comes from the host would come at a time of the host's.
+            Time::Virtual => words.extend(["ssl0=null,fd:1", "time-travel=inf-cpu", &start]),
+        }
+        let seed = machine.seed.map(|seed| format!("vmptcp.seed={seed}"));
+        let own = words.into_iter().map(str::to_owned).chain(seed).chain(machine.append.iter().cloned());
+        // A kernel that restarts would do everything again. It hands that word to its first process as well.
+        own.chain(["--", "agent", "noreboot"].map(str::to_owned)).collect()
+    }
+
+    fn boot(&self, machine: &Machine, requests: &[ToGuest]) -> Boot {
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        let mount = |(point, share): (String, &crate::vm::root::Share)| Mount {
+            host: text(&share.host),
+            point,
+            writable: share.writable,
+        };
+        Boot {
+            root: text(&machine.root.dir),
+            shares: machine.root.mounts().map(mount).collect(),
+            seed: machine.seed,
+            requests: (self.time == Time::Virtual).then(|| requests.to_vec()),
+        }
+    }
+}
+
+/// Letters that are kept for a guest that is slow to read them.
+const KEPT: u64 = 1024;
+
+/// Each message in a file of its own, with a byte on the guest's line that says so.
+struct Letters<Bell> {
+    dir: PathBuf,
+    bell: Bell,
+    written: u64,
+}
+
+/// One message is one write.
+impl<Bell: Write> Write for Letters<Bell> {
+    fn write(&mut self, message: &[u8]) -> std::io::Result<usize> {
+        let letter = |number: u64| self.dir.join(number.to_string());
+        // It is there whole as soon as the guest can see it.
+        file::replace(&letter(self.written), message).map_err(std::io::Error::other)?;
+        if let Some(old) = self.written.checked_sub(KEPT) {
+            let _ = fs::remove_file(letter(old));
+        }
+        self.written += 1;
+        self.bell.write_all(b".")?;
+        Ok(message.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.bell.flush()
+    }
+}
+
+/// Where the host writes what this guest is told before it boots.
+fn handed_over(machine: &Machine, name: &str) -> PathBuf {
+    machine.tmp.join(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vm::root::{Root, Share};
+
+    fn machine(seed: Option<u64>) -> Machine {
+        let share = Share { host: "/run dir/guest".into(), guest: "/run dir/guest".into(), writable: true };
+        Machine {
+            kernel: "/tree/.vmptcp/build/normal-uml".into(),
+            cpus: 1,
+            memory_mib: 1024,
+            append: vec!["loglevel=7".into()],
+            seed,
+            root: Root { dir: "/".into(), shares: vec![share], agent: "/my tools/vmptcp".into() },
+            tmp: "/run dir/tmp".into(),
+        }
+    }
+
+    fn uml(time: Time) -> Uml {
+        Uml { namespace: Cmd::new("unshare").arg("--mount"), helper: "/my tools/vmptcp".into(), time }
+    }
+
+    #[test]
+    fn a_guest_in_virtual_time_is_repeatable_and_hears_nothing() {
+        let line = uml(Time::Virtual).command(&machine(Some(4)), "vmptcp-1").to_string();
+        insta::assert_snapshot!(line.replace(" --", "\n--"), @r#"
+        cd / && unshare
+        --mount '/my tools/vmptcp' confine
+        --guest
+        --repeatable
+        --hand-over '/run dir/tmp/vmptcp-1'
+        --write '/run dir/guest'
+        -- /tree/.vmptcp/build/normal-uml/linux mem=1024M umid=vmptcp uml_dir=/dev/shm/uml root=/dev/root rootfstype=hostfs rootflags=/ ro 'init="/my tools/vmptcp"' con=null con0=null,fd:2 ssl=null panic=-1 ssl0=null,fd:1 time-travel=inf-cpu time-travel-start=1767225600000000000 vmptcp.seed=4 loglevel=7
+        -- agent noreboot
+        "#);
+    }
+
+    #[test]
+    fn a_guest_in_real_time_has_a_line_in_both_directions() {
+        let line = uml(Time::Real).command(&machine(None), "vmptcp-1").to_string();
+        assert!(line.contains(" ssl0=fd:0,fd:1 ") && !line.contains("time-travel"), "{line}");
+        assert!(!line.contains("--repeatable") && !line.contains("seed"), "{line}");
+    }
+
+    #[test]
+    fn nothing_that_the_kernel_is_told_depends_on_where_a_run_is() {
+        let parameters = |tmp: &str| {
+            let machine = Machine { tmp: tmp.into(), ..machine(Some(1)) };
+            uml(Time::Virtual).parameters(&machine)
+        };
+        assert_eq!(parameters("/runs/1/tmp"), parameters("/runs/2/tmp"));
+    }
+
+    #[test]
+    fn a_guest_is_told_its_shares_and_in_virtual_time_all_that_it_is_to_do() {
+        let told = |time| uml(time).boot(&machine(None), &[ToGuest::Ping]);
+        let boot = told(Time::Virtual);
+        let share = &boot.shares[0];
+        assert_eq!(
+            (share.host.as_str(), share.point.as_str(), share.writable),
+            ("/run dir/guest", "/run/vmptcp/0", true)
+        );
+        assert_eq!(boot.requests.as_deref(), Some(&[ToGuest::Ping][..]));
+        assert_eq!(told(Time::Real).requests, None);
+    }
+
+    #[test]
+    fn each_message_is_a_file_and_a_byte_on_the_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut letters = Letters { dir: dir.path().to_owned(), bell: Vec::new(), written: 0 };
+        letters.write_all(b"one\n").unwrap();
+        letters.write_all(b"two\n").unwrap();
+        assert_eq!(fs::read(dir.path().join("1")).unwrap(), b"two\n");
+        assert_eq!(letters.bell, b"..");
+    }
+}
