@@ -32,7 +32,7 @@ const EVENTS: &str = "events.jsonl";
 const NEW: &str = ".new-";
 
 /// A directory that is hidden for longer belongs to an invocation that was killed while it made it.
-const NEW_AGE: Duration = Duration::from_secs(3600);
+const ABANDONED_AGE: Duration = Duration::from_secs(3600);
 
 /// The directory of one run, while it is being written.
 #[derive(Debug)]

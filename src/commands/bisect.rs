@@ -7,7 +7,7 @@ use crate::error::{Error, ExitCode, Kind, Result};
 use crate::event::Outcome;
 use crate::report::{clean, console};
 use crate::results::Summary;
-use crate::series::bisect::{Bisection, Question, Standing, Verdict};
+use crate::series::bisect::{Bisection, Question, Standing, Term};
 use crate::text::{Shown, file};
 use std::fmt::Write as _;
 
@@ -91,23 +91,23 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
     }
 }
 
-fn word(verdict: Verdict) -> &'static str {
+fn word(verdict: Term) -> &'static str {
     match verdict {
-        Verdict::Good => "good",
-        Verdict::Bad => "bad",
-        Verdict::Skip => "skipped",
+        Term::Good => "good",
+        Term::Bad => "bad",
+        Term::Skip => "skipped",
     }
 }
 
 /// Builds a commit, and boots it as often as it has to be.
-fn try_out(args: &Args, context: &Context, place: &LockedWorkspace, commit: &str) -> Result<Verdict> {
+fn try_out(args: &Args, context: &Context, place: &LockedWorkspace, commit: &str) -> Result<Term> {
     let skip = |error: Error| match error.kind() {
         Kind::Build | Kind::Usage => {
             console::note(&format!(
                 "it cannot be tried: {}",
                 error.to_string().lines().next().unwrap_or_default()
             ));
-            Ok(Verdict::Skip)
+            Ok(Term::Skip)
         }
         Kind::CannotRun | Kind::Interrupted => Err(error),
     };
@@ -119,20 +119,20 @@ fn try_out(args: &Args, context: &Context, place: &LockedWorkspace, commit: &str
     for _ in 0..args.boots {
         match run_tests(context, &target, &args.tests, &runs) {
             Ok(run) => match verdict(&run.summary) {
-                Verdict::Good => {}
+                Term::Good => {}
                 other => return Ok(other),
             },
             Err(error) => return skip(error),
         }
     }
-    Ok(Verdict::Good)
+    Ok(Term::Good)
 }
 
 /// What a run says of its commit. A guest that did not come up says nothing of the tests.
-fn verdict(summary: &Summary) -> Verdict {
+fn verdict(summary: &Summary) -> Term {
     if summary.tests.is_empty() || summary.tests.iter().all(|test| test.result.outcome == Outcome::NotRun) {
-        return Verdict::Skip;
+        return Term::Skip;
     }
     let well = summary.tests.iter().all(|test| test.result.outcome.is_ok());
-    if well && !summary.has_splat() { Verdict::Good } else { Verdict::Bad }
+    if well && !summary.has_splat() { Term::Good } else { Term::Bad }
 }

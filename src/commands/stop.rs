@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// How long an invocation may take to stop its guests.
-const PATIENCE: Duration = Duration::from_secs(20);
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Stop a guest, and the invocation that it runs for
 ///
@@ -54,7 +54,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
             .signal(Signal::SIGTERM)
             .map_err(|error| Error::cannot_run(format!("cannot stop process {}: {error}", owner.pid)))?;
     }
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + STOP_TIMEOUT;
     let left = || registry::list(&dir).into_iter().filter(|listed| owners.contains(&listed.guest.owner));
     while left().next().is_some() {
         crate::process::interrupt::check()?;
@@ -62,7 +62,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
             let names: Vec<String> = left().map(|listed| listed.guest.name()).collect();
             return Err(Error::cannot_run(format!(
                 "still running after {} s: {}",
-                PATIENCE.as_secs(),
+                STOP_TIMEOUT.as_secs(),
                 names.join(", ")
             ))
             .hint("kill the process that started them: its guests go with it"));

@@ -138,7 +138,8 @@ pub enum Status {
     /// Nothing to say against it.
     Pass,
     /// It has nothing to say here: the note says why.
-    Moot,
+    #[serde(rename = "moot")]
+    NotApplicable,
     /// What it needs is missing: the note says what.
     Skip,
     /// It has not been done.
@@ -156,7 +157,7 @@ impl Status {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pass => "pass",
-            Self::Moot => "moot",
+            Self::NotApplicable => "n/a",
             Self::Skip => "skip",
             Self::NotRun => "not run",
             Self::Warn => "warn",
@@ -169,7 +170,7 @@ impl Status {
     pub fn mark(self) -> char {
         match self {
             Self::Pass => '✓',
-            Self::Moot => ' ',
+            Self::NotApplicable => ' ',
             Self::Skip => '-',
             Self::NotRun => '·',
             Self::Warn => '!',

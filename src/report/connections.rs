@@ -5,7 +5,7 @@ use crate::event::wire::{Connection, Subflow, Wire};
 use std::fmt::Write as _;
 
 /// How many connections are shown. `results.json` has them all.
-const SHOWN: usize = 12;
+const MAX_CONNECTIONS: usize = 12;
 
 /// The table: each connection with its subflows, what the counters say, and why any fell back.
 ///
@@ -23,11 +23,11 @@ fn plain(wire: &Wire) -> String {
             "connection", "spoke", "subflows", "sent", "received"
         );
     }
-    for connection in wire.connections.iter().take(SHOWN) {
+    for connection in wire.connections.iter().take(MAX_CONNECTIONS) {
         rows(&mut text, connection);
     }
-    if wire.connections.len() > SHOWN {
-        let _ = writeln!(text, "… and {} more", wire.connections.len() - SHOWN);
+    if wire.connections.len() > MAX_CONNECTIONS {
+        let _ = writeln!(text, "… and {} more", wire.connections.len() - MAX_CONNECTIONS);
     }
     text.push_str(&verdict(wire));
     for fallback in &wire.fallbacks {

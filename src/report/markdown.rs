@@ -31,7 +31,7 @@ fn of_checks(validation: &Validation) -> String {
             validation.results.iter().filter(|result| result.on.check == *check).collect();
         let Some(worst) = results.iter().map(|result| result.status).max() else { continue };
         // What was done on no patch is listed below, or not worth a line.
-        if results.iter().all(|result| matches!(result.status, Status::Moot | Status::Skip)) {
+        if results.iter().all(|result| matches!(result.status, Status::NotApplicable | Status::Skip)) {
             continue;
         }
         let bad = results.iter().filter(|result| result.status == worst && worst > Status::Skip);

@@ -38,7 +38,7 @@ pub fn colour_of(outcome: Outcome) -> &'static str {
 pub fn colour_of_status(status: Status) -> &'static str {
     match status {
         Status::Pass => "32",
-        Status::Moot | Status::Skip | Status::NotRun => "2",
+        Status::NotApplicable | Status::Skip | Status::NotRun => "2",
         Status::Warn => "33",
         Status::Fail | Status::Error => "1;31",
     }

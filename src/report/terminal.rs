@@ -9,15 +9,15 @@ use super::{connections, console};
 use crate::event::{Event, GUEST_STEP, Outcome, Progress, Record, StepStatus, Unit};
 use crate::results::{Attempt, Observer, Summary};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use size::Room;
+use size::TerminalSize;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// Where nothing moves, a sign of life is due so often.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
+const SIGN_OF_LIFE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// With fewer columns there is no room for a bar that fills.
-const BAR: usize = 70;
+const MIN_BAR_WIDTH: usize = 70;
 
 /// How much is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,7 +85,7 @@ impl Terminal {
 
     /// In a log, where nothing moves, long work must not look like a hang.
     fn sign_of_life(&mut self, what: &str) {
-        if !self.live && self.said.elapsed() >= SIGN_OF_LIFE {
+        if !self.live && self.said.elapsed() >= SIGN_OF_LIFE_INTERVAL {
             self.line(Verbosity::Normal, &format!("… {what}"));
         }
     }
@@ -96,7 +96,7 @@ impl Terminal {
             Some(what) => drop(self.vms.insert(vm, what)),
             None => drop(self.vms.remove(&vm)),
         }
-        let all = Room::of_stderr().shared(&self.vms);
+        let all = TerminalSize::of_stderr().shared(&self.vms);
         self.sign_of_life(&all);
         self.bar.set_message(all);
     }
@@ -262,7 +262,7 @@ impl Observer for Terminal {
         self.sign_of_life(text.trim_start());
         if let Some(total) = progress.total {
             if self.bar.length().is_none() {
-                let narrow = Room::of_stderr().cols < BAR;
+                let narrow = TerminalSize::of_stderr().cols < MIN_BAR_WIDTH;
                 self.bar.set_style(style(match (progress.unit, narrow) {
                     (Unit::Bytes, false) => {
                         "{spinner} {elapsed:>4} {wide_bar} {bytes}/{total_bytes} {eta:>4} left"

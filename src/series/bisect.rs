@@ -21,7 +21,7 @@ pub struct Question {
 
 /// What a commit turned out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Term {
     /// All tests passed, every time.
     Good,
     /// One failed.
@@ -30,7 +30,7 @@ pub enum Verdict {
     Skip,
 }
 
-impl Verdict {
+impl Term {
     /// git's word.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -111,7 +111,7 @@ impl<'a> Bisection<'a> {
     }
 
     /// Tells git what the commit is that was to be tried.
-    pub fn tell(&mut self, commit: &str, verdict: Verdict) -> Result<()> {
+    pub fn tell(&mut self, commit: &str, verdict: Term) -> Result<()> {
         // When only skipped ones are left git says so, and exits with 2.
         let output = self.git().cmd(["bisect", verdict.as_str(), commit]).output()?;
         self.said = output.stdout;
@@ -187,9 +187,9 @@ mod tests {
                 Standing::Try(next, _) => {
                     let at = commits.iter().position(|commit| *commit == next).unwrap();
                     let verdict = match at {
-                        at if skipped.contains(&at) => Verdict::Skip,
-                        0..=4 => Verdict::Good,
-                        _ => Verdict::Bad,
+                        at if skipped.contains(&at) => Term::Skip,
+                        0..=4 => Term::Good,
+                        _ => Term::Bad,
                     };
                     bisection.tell(&next, verdict).unwrap();
                     tried += 1;

@@ -12,7 +12,7 @@ use crate::event::GIVEN;
 use crate::text::Shown;
 
 /// How far back the base is looked for, and the most commits that are taken for a series at all.
-const FAR: usize = 300;
+const MAX_COMMITS: usize = 300;
 
 /// The line in the message of b4's cover commit, below which it keeps its data.
 const B4_TRACKING: &str = "--- b4-submit-tracking ---";
@@ -88,7 +88,7 @@ pub fn range(git: &Git, text: &str) -> Result<Commits> {
 fn commits(git: &Git, base: &str, tip: &str) -> Result<Commits> {
     let list = git.read(["rev-list", "--reverse", "--topo-order", &format!("{base}..{tip}")])?;
     let count = list.lines().count();
-    if count > FAR {
+    if count > MAX_COMMITS {
         return Err(Error::usage(format!("{count} commits on top of {base:.12} are no series"))
             .hint("name the range: vmptcp validate BASE..TIP"));
     }
@@ -137,7 +137,7 @@ fn b4_prefix(tracking: &str) -> Option<Prefix> {
 }
 
 fn walk(git: &Git, tip: &str) -> Result<Vec<Step>> {
-    let count = format!("--max-count={FAR}");
+    let count = format!("--max-count={MAX_COMMITS}");
     let format = "--format=%H%x00%P%x00%s%x00%D%x00%b%x01";
     let text = git.read(["log", "--first-parent", "--decorate=full", &count, format, tip, "--"])?;
     Ok(text.split('\u{1}').filter_map(step).collect())

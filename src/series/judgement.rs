@@ -9,7 +9,7 @@ pub enum Judgement {
     /// It was done, and found this.
     Done(Vec<Finding>),
     /// There is nothing that it could be done on: why.
-    Moot(String),
+    NotApplicable(String),
     /// It was not done, as something is missing: what.
     Skipped(String),
 }
@@ -21,8 +21,8 @@ impl Judgement {
     }
 
     /// Nothing to do.
-    pub fn moot(why: impl Into<String>) -> Self {
-        Self::Moot(why.into())
+    pub fn not_applicable(why: impl Into<String>) -> Self {
+        Self::NotApplicable(why.into())
     }
 
     /// Not done.
@@ -33,7 +33,7 @@ impl Judgement {
     /// The status that follows.
     pub fn status(&self) -> Status {
         match self {
-            Self::Moot(_) => Status::Moot,
+            Self::NotApplicable(_) => Status::NotApplicable,
             Self::Skipped(_) => Status::Skip,
             Self::Done(findings) if findings.is_empty() => Status::Pass,
             Self::Done(findings) if findings.iter().any(|found| found.severity == Severity::Error) => {
@@ -48,7 +48,7 @@ impl Judgement {
         let result = CheckResult { status: self.status(), seconds, ..CheckResult::not_run(on) };
         match self {
             Self::Done(findings) => CheckResult { findings, ..result },
-            Self::Moot(why) | Self::Skipped(why) => CheckResult { note: Some(why), ..result },
+            Self::NotApplicable(why) | Self::Skipped(why) => CheckResult { note: Some(why), ..result },
         }
     }
 }

@@ -9,10 +9,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A mail that is larger than this is no patch, in bytes.
-const LARGEST: usize = 8 << 20;
+const MAX_SIZE: usize = 8 << 20;
 
 /// A mailbox that may have more mails than this is no thread.
-const MOST: usize = 5000;
+const MAX_MAILS: usize = 5000;
 
 /// How archives of public-inbox, and b4, begin a mailbox in which lines are escaped.
 const ARCHIVE: &[u8] = b"From mboxrd@";
@@ -38,8 +38,8 @@ impl Reader<'_> {
     /// A file for each mail, in order.
     fn split(&self, name: &str, bytes: &[u8]) -> Result<Vec<PathBuf>> {
         let borders = bytes.split(|&byte| byte == b'\n').filter(|line| line.starts_with(b"From ")).count();
-        if borders > MOST {
-            return Err(Error::usage(format!("{name} has more than {MOST} mails: it is no series"))
+        if borders > MAX_MAILS {
+            return Err(Error::usage(format!("{name} has more than {MAX_MAILS} mails: it is no series"))
                 .hint("give the mails of one thread: b4 mbox MESSAGE-ID"));
         }
         let (mailbox, mails) = (self.dir.join("mailbox"), self.dir.join("mails"));
@@ -63,7 +63,7 @@ impl Reader<'_> {
     /// What git says of one mail.
     fn mail(&self, file: &Path) -> Result<std::result::Result<Mail, String>> {
         let bytes = fs::read(file).doing("read", file)?;
-        if bytes.len() > LARGEST {
+        if bytes.len() > MAX_SIZE {
             return Ok(Err(format!("it has {} MiB: no patch is that large", bytes.len() >> 20)));
         }
         let (message, patch) = (self.dir.join("message"), self.dir.join("patch"));
@@ -154,12 +154,12 @@ mod tests {
     fn what_is_no_mail_says_so() {
         let why = |text: &[u8]| read("x", text).unwrap().pop().unwrap().unwrap_err();
         assert!(why(b"hello\n").contains("no From"));
-        assert!(why(&[b"From: a@b\n\n".to_vec(), vec![b'x'; LARGEST]].concat()).contains("8 MiB"));
+        assert!(why(&[b"From: a@b\n\n".to_vec(), vec![b'x'; MAX_SIZE]].concat()).contains("8 MiB"));
         assert!(
             why(b"From: a@b\nContent-Type: text/plain; charset=klingon\n\n\xe4\n")
                 .contains("git cannot read it")
         );
         assert!(read("x", b"\n\n").unwrap().is_empty());
-        assert!(read("x", "From a 00:00:00 2000\n".repeat(MOST + 1).as_bytes()).is_err());
+        assert!(read("x", "From a 00:00:00 2000\n".repeat(MAX_MAILS + 1).as_bytes()).is_err());
     }
 }

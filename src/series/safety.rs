@@ -6,10 +6,10 @@ use crate::text::{Shown, is_hidden};
 use std::path::{Component, Path};
 
 /// More lines than this in one file are no source.
-const LINES: u64 = 200_000;
+const MAX_LINES: u64 = 200_000;
 
 /// A file name longer than this cannot be written.
-const NAME: usize = 255;
+const MAX_NAME: usize = 255;
 
 /// How a mail has the content of a binary file.
 const BINARY: &str = "GIT binary patch";
@@ -39,7 +39,7 @@ fn of_entry(entry: &Entry) -> Vec<Finding> {
     }
     match entry.added {
         None => refuse("a binary file: kernel patches are text"),
-        Some(lines) if lines > LINES => refuse(&format!("it adds {lines} lines to one file")),
+        Some(lines) if lines > MAX_LINES => refuse(&format!("it adds {lines} lines to one file")),
         Some(_) => {}
     }
     found
@@ -80,7 +80,7 @@ pub fn wrong_path(path: &str) -> Option<&'static str> {
                 if name == ".git" || name.starts_with(".git~") || name == "git~1" {
                     return Some("a path into git's own directory");
                 }
-                if name.len() > NAME {
+                if name.len() > MAX_NAME {
                     return Some("a name that is too long");
                 }
             }

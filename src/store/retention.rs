@@ -1,6 +1,6 @@
 //! Which runs are kept.
 
-use super::{EVENTS, NEW, NEW_AGE, list};
+use super::{ABANDONED_AGE, EVENTS, NEW, list};
 use crate::event::{Event, Record};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 /// The longest first line of a log that is read, in bytes: it holds a command line.
-const FIRST_LINE: u64 = 4 * 1024 * 1024;
+const MAX_FIRST_LINE: u64 = 4 * 1024 * 1024;
 
 /// What is kept. Runs are counted by their kind: many tries of one sample do not push out a run of all tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,7 @@ fn sweep(runs: &Path) {
     for entry in fs::read_dir(runs).into_iter().flatten().flatten() {
         let hidden = entry.file_name().as_encoded_bytes().starts_with(NEW.as_bytes());
         let age = entry.metadata().and_then(|data| data.modified()).map(|time| time.elapsed());
-        if hidden && matches!(age, Ok(Ok(age)) if age > NEW_AGE) && !goes_on(&entry.path()) {
+        if hidden && matches!(age, Ok(Ok(age)) if age > ABANDONED_AGE) && !goes_on(&entry.path()) {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
@@ -56,7 +56,7 @@ fn sweep(runs: &Path) {
 fn kind(run: &Path) -> String {
     let mut line = Vec::new();
     let read = File::open(run.join(EVENTS))
-        .and_then(|log| BufReader::new(log.take(FIRST_LINE)).read_until(b'\n', &mut line));
+        .and_then(|log| BufReader::new(log.take(MAX_FIRST_LINE)).read_until(b'\n', &mut line));
     match read.ok().and_then(|_| serde_json::from_slice(&line).ok()) {
         Some(Record { event: Event::RunStarted { kind, steps, .. }, .. }) if kind.is_empty() => {
             steps.join(", ")
@@ -231,7 +231,7 @@ mod tests {
         let (old, young) = (runs.path().join(".new-old"), runs.path().join(".new-young"));
         fs::create_dir(&old).unwrap();
         fs::create_dir(&young).unwrap();
-        let long_ago = SystemTime::now() - NEW_AGE * 2;
+        let long_ago = SystemTime::now() - ABANDONED_AGE * 2;
         File::open(&old).unwrap().set_modified(long_ago).unwrap();
         prune(runs.path(), ALL);
         assert!(!old.exists() && young.exists());

@@ -1,7 +1,7 @@
 //! The check that builds everything at the tip, and links it.
 
 use super::blame::blame;
-use super::builds::NOWHERE;
+use super::builds::NO_CONFIGURATION;
 use super::keys;
 use super::merge::merge;
 use super::site::Site;
@@ -42,11 +42,11 @@ impl Validator<'_> {
             return Ok((Judgement::skip(format!("patch {number} does not build")), false));
         }
         if Config::needed(loaded.series.files()).is_empty() {
-            return Ok((Judgement::moot("nothing that the series touches is compiled"), false));
+            return Ok((Judgement::not_applicable("nothing that the series touches is compiled"), false));
         }
         let configs = self.configs(loaded.series.files(), site)?;
         if configs.is_empty() {
-            return Ok((Judgement::skip(NOWHERE), false));
+            return Ok((Judgement::skip(NO_CONFIGURATION), false));
         }
         let tip = loaded.tip();
         let git = self.workspace.git();

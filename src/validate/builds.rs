@@ -17,7 +17,7 @@ use std::time::Instant;
 const PER_PATCH: [CheckId; 4] = [CheckId::Build, CheckId::Warnings, CheckId::Sparse, CheckId::Selftests];
 
 /// Why nothing is built.
-pub(super) const NOWHERE: &str =
+pub(super) const NO_CONFIGURATION: &str =
     "none of the configurations that it needs can be built here, or was asked for";
 
 /// What the four checks say of a patch, and why some could not.
@@ -104,8 +104,8 @@ impl Validator<'_> {
         for check in open {
             let judgement = match *check {
                 CheckId::Selftests => self.selftests(patch, site)?,
-                _ if wanted.is_empty() => Judgement::moot("nothing that it touches is compiled"),
-                _ if configs.is_empty() => Judgement::skip(NOWHERE),
+                _ if wanted.is_empty() => Judgement::not_applicable("nothing that it touches is compiled"),
+                _ if configs.is_empty() => Judgement::skip(NO_CONFIGURATION),
                 CheckId::Sparse if find("sparse").is_err() => {
                     Judgement::skip("sparse is not installed: vmptcp doctor names its package")
                 }
@@ -118,7 +118,7 @@ impl Validator<'_> {
 
     fn selftests(&mut self, patch: AppliedPatch<'_>, site: &mut Site<'_>) -> Result<Judgement> {
         if !patch.files().any(is_selftest) {
-            return Ok(Judgement::moot("no program of the selftests is touched"));
+            return Ok(Judgement::not_applicable("no program of the selftests is touched"));
         }
         let out = site.builder.builds.join("selftests");
         self.go_to(&patch.commit.hash, site)?;

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// What was not asked for this long is forgotten.
-const KEEP: Duration = Duration::from_secs(60 * 24 * 3600);
+const MAX_AGE: Duration = Duration::from_secs(60 * 24 * 3600);
 
 /// Answers, by what they depend on.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl Cache {
     pub fn open(dir: PathBuf) -> Self {
         for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
             let age = entry.metadata().and_then(|data| data.modified()).map(|time| time.elapsed());
-            if matches!(age, Ok(Ok(age)) if age > KEEP) {
+            if matches!(age, Ok(Ok(age)) if age > MAX_AGE) {
                 let _ = fs::remove_file(entry.path());
             }
         }

@@ -29,7 +29,9 @@ impl Validator<'_> {
         } else {
             self.begins(ON, "")?;
             self.journal.hide_progress();
-            on_each(&options.variants, |variant| Lab { validator: self, runner, variant }.judge(options.full))
+            on_each(&options.variants, |variant| {
+                KernelTests { validator: self, runner, variant }.judge(options.full)
+            })
         };
         let result = settled(ON, outcome, began.elapsed().as_secs_f64())?;
         self.record(CheckResult { flags: options.flags.clone(), ..result })
@@ -63,19 +65,21 @@ fn is_build(check: CheckId) -> bool {
 }
 
 /// The tests of a series on one kernel.
-struct Lab<'l, 'v> {
+struct KernelTests<'l, 'v> {
     validator: &'l mut Validator<'v>,
     runner: &'l mut dyn TestRunner,
     variant: Variant,
 }
 
-impl Lab<'_, '_> {
+impl KernelTests<'_, '_> {
     fn judge(&mut self, full: bool) -> Result<Judgement> {
         let loaded = self.validator.loaded;
         let scripts = self.runner.check_out(loaded.tip(), self.variant)?;
         let filters = match tests(loaded.series.files(), &scripts) {
             _ if full => vec!["*".to_owned()],
-            Tests::None => return Ok(Judgement::moot("nothing that a guest would notice is touched")),
+            Tests::None => {
+                return Ok(Judgement::not_applicable("nothing that a guest would notice is touched"));
+            }
             Tests::These(names) => names,
             Tests::Profile => Vec::new(),
         };
@@ -201,8 +205,8 @@ mod tests_of_it {
             if variant.clang { Err(Error::cannot_run("it does not boot")) } else { Ok(found) }
         });
         assert!(matches!(lost, Ok(Judgement::Done(found)) if found.len() == 2), "what was found stays");
-        let moot = on_each(&variants, |_| Ok(Judgement::moot("nothing")));
-        assert!(matches!(moot, Ok(Judgement::Moot(_))), "{moot:?}");
+        let nothing = on_each(&variants, |_| Ok(Judgement::not_applicable("nothing")));
+        assert!(matches!(nothing, Ok(Judgement::NotApplicable(_))), "{nothing:?}");
         let broken = on_each(&variants, |_| Err(Error::cannot_run("no QEMU")));
         assert!(broken.is_err(), "what could not be done is no finding");
     }

@@ -11,7 +11,7 @@ use std::iter;
 use std::path::{Path, PathBuf};
 
 /// More than this is no series, in bytes.
-const LARGEST: u64 = 64 << 20;
+const MAX_SIZE: u64 = 64 << 20;
 
 /// What names a series, and where it is looked for.
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +85,7 @@ fn files(words: &[String], dir: &Path) -> Result<Vec<(String, Vec<u8>)>> {
     for word in words {
         if word == "-" {
             let mut text = Vec::new();
-            let mut stdin = std::io::stdin().lock().take(LARGEST);
+            let mut stdin = std::io::stdin().lock().take(MAX_SIZE);
             stdin.read_to_end(&mut text).doing("read", "standard input")?;
             files.push(("standard input".to_owned(), text));
             continue;
@@ -125,11 +125,11 @@ fn read(file: &Path) -> Result<Vec<u8>> {
         Err(error) => return wrong(format!("cannot read {}: {error}", file.display())),
     };
     // A pipe, as in <(b4 am -o- …), has no size.
-    if data.is_dir() || data.is_file() && data.len() > LARGEST {
+    if data.is_dir() || data.is_file() && data.len() > MAX_SIZE {
         return wrong(format!("{} is no series: it is too large", file.display()));
     }
     let mut text = Vec::new();
     let opened = std::fs::File::open(file).doing("read", file)?;
-    opened.take(LARGEST).read_to_end(&mut text).doing("read", file)?;
+    opened.take(MAX_SIZE).read_to_end(&mut text).doing("read", file)?;
     Ok(text)
 }

@@ -1,7 +1,7 @@
 //! The checks of a series: one suite a patch, and one for the series; one case a check.
 
 use super::run::trouble;
-use super::xml::{Case, Report as Xml, Status as Ended, Suite};
+use super::xml::{Case, Document, Status as CaseStatus, Suite};
 use crate::event::{CheckResult, PatchInfo, Status};
 use crate::report::findings::line;
 use crate::report::style::clean;
@@ -14,7 +14,7 @@ pub(super) fn render(summary: &Summary, validation: &Validation) -> String {
     };
     let suites = validation.series.patches.iter().filter_map(patch);
     let suites = suites.chain(suite("series", validation, None)).chain(trouble(summary)).collect();
-    Xml { name: "vmptcp validate".to_owned(), seconds: summary.seconds, suites }.render()
+    Document { name: "vmptcp validate".to_owned(), seconds: summary.seconds, suites }.render()
 }
 
 fn suite(name: &str, validation: &Validation, patch: Option<usize>) -> Option<Suite> {
@@ -26,11 +26,11 @@ fn suite(name: &str, validation: &Validation, patch: Option<usize>) -> Option<Su
 
 fn case(validation: &Validation, result: &CheckResult) -> Case {
     let status = match result.status {
-        Status::Pass => Ended::Success,
-        Status::Warn if !validation.counts(result) => Ended::Success,
-        Status::Moot | Status::Skip => Ended::Skipped,
-        Status::Warn | Status::Fail => Ended::Failure,
-        Status::NotRun | Status::Error => Ended::Error,
+        Status::Pass => CaseStatus::Success,
+        Status::Warn if !validation.counts(result) => CaseStatus::Success,
+        Status::NotApplicable | Status::Skip => CaseStatus::Skipped,
+        Status::Warn | Status::Fail => CaseStatus::Failure,
+        Status::NotRun | Status::Error => CaseStatus::Error,
     };
     let lines: Vec<String> = result.findings.iter().map(line).collect();
     let unsaid = (result.status == Status::NotRun).then(|| "not done".to_owned());

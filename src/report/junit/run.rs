@@ -1,6 +1,6 @@
 //! A run of tests: one suite a test script, one case a subtest.
 
-use super::xml::{Case, Other, Report, Status, Suite};
+use super::xml::{Case, Document, Other, Status, Suite};
 use crate::event::{Outcome, Subtest};
 use crate::report::connections;
 use crate::report::style::clean;
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 /// The summary as JUnit XML.
 pub(super) fn render(summary: &Summary) -> String {
     let suites = trouble(summary).into_iter().chain(summary.tests.iter().map(|test| suite(summary, test)));
-    Report { name: "vmptcp".to_owned(), seconds: summary.seconds, suites: suites.collect() }.render()
+    Document { name: "vmptcp".to_owned(), seconds: summary.seconds, suites: suites.collect() }.render()
 }
 
 /// What went wrong outside of any test or check: else a build that failed would look like a run without tests, and green.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 /// A whole file.
 #[derive(Debug, Default)]
-pub struct Report {
+pub struct Document {
     /// Its name.
     pub name: String,
     /// How long all of it took, in seconds.
@@ -77,7 +77,7 @@ pub struct Other {
     pub details: String,
 }
 
-impl Report {
+impl Document {
     /// The text of the file.
     pub fn render(&self) -> String {
         let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
@@ -245,7 +245,7 @@ mod tests {
         let case = |name: &str| Case { name: name.to_owned(), ..Case::default() };
         let suite =
             Suite { name: "s".into(), cases: vec![case("a"), case("b"), case("a")], ..Suite::default() };
-        let text = Report { suites: vec![suite], ..Report::default() }.render();
+        let text = Document { suites: vec![suite], ..Document::default() }.render();
         assert!(text.contains("name=\"a\" ") && text.contains("name=\"a (2)\" "), "{text}");
     }
 }

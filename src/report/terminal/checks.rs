@@ -1,6 +1,6 @@
 //! The checks of a series as they go: on a terminal a table that fills; else a line for what is worth one.
 
-use super::size::Room;
+use super::size::TerminalSize;
 use super::{Terminal, Verbosity, style};
 use crate::event::{CheckOn, CheckResult, Event, Status};
 use crate::report::console;
@@ -51,7 +51,7 @@ impl Terminal {
 
     fn draw(&self, validation: &Validation) {
         if self.live {
-            let Room { cols, rows } = Room::of_stderr();
+            let TerminalSize { cols, rows } = TerminalSize::of_stderr();
             let now = validation.now.as_ref().map(|(on, _)| *on);
             // One row is that of the moving line, and one stays free.
             let table =

@@ -9,24 +9,24 @@ mod ioctl {
 }
 
 /// What the moving line has besides its text: the spinner, the time, and a column that stays free.
-const FURNITURE: usize = 8;
+const RESERVED_WIDTH: usize = 8;
 
 /// What stands between two of several VMs.
-const BETWEEN: &str = " | ";
+const SEPARATOR: &str = " | ";
 
 /// The fewest characters that still say what a VM does.
-const LEAST: usize = 8;
+const MIN_WIDTH: usize = 8;
 
 /// Columns and rows of a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Room {
+pub(super) struct TerminalSize {
     /// Columns.
     pub cols: usize,
     /// Rows.
     pub rows: usize,
 }
 
-impl Room {
+impl TerminalSize {
     /// That of the terminal that is standard error, as it is now.
     pub fn of_stderr() -> Self {
         let mut size = nix::pty::Winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
@@ -44,18 +44,18 @@ impl Room {
         if vms.len() < 2 {
             return vms.values().next().cloned().unwrap_or_default();
         }
-        let width = self.cols.saturating_sub(FURNITURE);
-        let wanted = |count: usize| count * (LEAST + 3) + (count - 1) * BETWEEN.len();
+        let width = self.cols.saturating_sub(RESERVED_WIDTH);
+        let wanted = |count: usize| count * (MIN_WIDTH + 3) + (count - 1) * SEPARATOR.len();
         let more = |count: usize| {
-            if count < vms.len() { format!("{BETWEEN}+{}", vms.len() - count) } else { String::new() }
+            if count < vms.len() { format!("{SEPARATOR}+{}", vms.len() - count) } else { String::new() }
         };
         let shown =
             (1..=vms.len()).rev().find(|&count| wanted(count) + more(count).len() <= width).unwrap_or(1);
         let more = more(shown);
-        let each = width.saturating_sub(more.len() + (shown - 1) * BETWEEN.len()) / shown;
+        let each = width.saturating_sub(more.len() + (shown - 1) * SEPARATOR.len()) / shown;
         let short =
             |(vm, what): (&u32, &String)| format!("{vm}: {what}").chars().take(each).collect::<String>();
-        vms.iter().take(shown).map(short).collect::<Vec<_>>().join(BETWEEN) + &more
+        vms.iter().take(shown).map(short).collect::<Vec<_>>().join(SEPARATOR) + &more
     }
 }
 
@@ -65,7 +65,7 @@ mod tests {
 
     fn line(cols: usize, vms: u32) -> String {
         let vms = (1..=vms).map(|vm| (vm, format!("test number {vm} of some length"))).collect();
-        Room { cols, rows: 24 }.shared(&vms)
+        TerminalSize { cols, rows: 24 }.shared(&vms)
     }
 
     #[test]
@@ -76,7 +76,7 @@ mod tests {
         assert_eq!(line(40, 8), "1: test numb | 2: test numb | +6");
         assert_eq!(line(10, 3), " | +2");
         for (cols, vms) in [(20, 2), (30, 4), (79, 16), (200, 16)] {
-            assert!(line(cols, vms).chars().count() + FURNITURE <= cols, "{cols} columns, {vms} VMs");
+            assert!(line(cols, vms).chars().count() + RESERVED_WIDTH <= cols, "{cols} columns, {vms} VMs");
         }
     }
 }

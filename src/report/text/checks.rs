@@ -8,7 +8,7 @@ use crate::results::{Summary, Validation, Verdict};
 use std::fmt::Write as _;
 
 /// How many findings of one result are shown.
-const MOST: usize = 12;
+const MAX_FINDINGS: usize = 12;
 
 /// All of it.
 pub(super) fn render(summary: &Summary, validation: &Validation, colour: bool) -> String {
@@ -39,11 +39,11 @@ fn ending(summary: &Summary, validation: &Validation, colour: bool) -> String {
                 let _ = writeln!(text, "  {}", clean(part));
             }
         }
-        for finding in result.findings.iter().take(MOST) {
+        for finding in result.findings.iter().take(MAX_FINDINGS) {
             let mark = if finding.severity == Severity::Error { "✗" } else { "!" };
             let _ = writeln!(text, "  {mark} {}", line(finding));
         }
-        if let Some(more) = result.findings.len().checked_sub(MOST).filter(|&more| more > 0) {
+        if let Some(more) = result.findings.len().checked_sub(MAX_FINDINGS).filter(|&more| more > 0) {
             let _ = writeln!(text, "  … and {more} more");
         }
         let _ = writeln!(text, "  alone: {}\n", reproduce(validation, result));

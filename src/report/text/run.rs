@@ -8,13 +8,13 @@ use crate::vm::console::splat;
 use std::fmt::Write as _;
 
 /// How many lines of a splat or a console's end are shown. The files have them all.
-const EXCERPT: usize = 12;
+const MAX_EXCERPT_LINES: usize = 12;
 
 /// How many failed subtests of one test are shown.
-const SUBTESTS: usize = 20;
+const MAX_SUBTESTS: usize = 20;
 
 /// All outcomes but a pass, in the order in which a count names them.
-const ODD: [Outcome; 9] = [
+const NOT_PASSED: [Outcome; 9] = [
     Outcome::Fail,
     Outcome::Timeout,
     Outcome::Crash,
@@ -85,7 +85,7 @@ fn trouble(text: &mut String, summary: &Summary) {
             clean(&vm.console),
             clean(vm.end.as_deref().unwrap_or("gone"))
         );
-        excerpt(text, vm.console_tail.iter().skip(vm.console_tail.len().saturating_sub(EXCERPT)));
+        excerpt(text, vm.console_tail.iter().skip(vm.console_tail.len().saturating_sub(MAX_EXCERPT_LINES)));
     }
     for evidence in summary.evidence_of(None) {
         let _ = writeln!(text, "{}: {}", clean(&evidence.what), clean(&evidence.file));
@@ -112,7 +112,7 @@ pub(super) fn verdict(summary: &Summary, colour: bool) -> String {
         _ => "1;31",
     };
     let mut line = paint(colour, code, summary.verdict.as_str());
-    let counts = counts([Outcome::Pass].into_iter().chain(ODD), |outcome| summary.count(outcome));
+    let counts = counts([Outcome::Pass].into_iter().chain(NOT_PASSED), |outcome| summary.count(outcome));
     if !counts.is_empty() {
         let subtests: usize = summary.tests.iter().map(|test| test.result.subtests.len()).sum();
         let _ = write!(line, ": {} ({})", counts.join(", "), plural(subtests, "subtest"));
@@ -145,7 +145,7 @@ fn block_of_test(text: &mut String, summary: &Summary, test: &Test, colour: bool
     let line = format!("  {outcome} {name:<28} {time:>12}  {}  {reason}", subtest_counts(&test.result));
     let _ = writeln!(text, "{}", line.trim_end());
     let failed: Vec<_> = test.result.failed_subtests().collect();
-    for subtest in failed.iter().take(SUBTESTS) {
+    for subtest in failed.iter().take(MAX_SUBTESTS) {
         let number = subtest.number.map(|number| format!("{number} ")).unwrap_or_default();
         let _ = write!(text, "           {} {number}{}", subtest.outcome, clean(&subtest.name));
         let _ = writeln!(
@@ -154,8 +154,8 @@ fn block_of_test(text: &mut String, summary: &Summary, test: &Test, colour: bool
             subtest.reason.as_ref().map(|why| format!("  # {}", clean(why))).unwrap_or_default()
         );
     }
-    if failed.len() > SUBTESTS {
-        let _ = writeln!(text, "           … and {} more", failed.len() - SUBTESTS);
+    if failed.len() > MAX_SUBTESTS {
+        let _ = writeln!(text, "           … and {} more", failed.len() - MAX_SUBTESTS);
     }
     if let Some(seen) = &test.result.wire {
         for line in connections::table(seen).lines() {
@@ -177,7 +177,7 @@ pub fn subtest_counts(attempt: &Attempt) -> String {
     let count = |outcome| {
         attempt.subtests.iter().filter(|subtest| subtest.outcome == outcome && !subtest.flaky).count()
     };
-    let mut odd = counts(ODD, count);
+    let mut odd = counts(NOT_PASSED, count);
     match attempt.subtests.iter().filter(|subtest| subtest.flaky).count() {
         0 => {}
         flaky => odd.push(format!("{flaky} flaky, ignored")),
@@ -196,7 +196,7 @@ fn counts(outcomes: impl IntoIterator<Item = Outcome>, count: impl Fn(Outcome) -
 }
 
 fn excerpt<'a>(text: &mut String, lines: impl Iterator<Item = &'a String>) {
-    for line in lines.take(EXCERPT) {
+    for line in lines.take(MAX_EXCERPT_LINES) {
         let _ = writeln!(text, "  {}", clean(line));
     }
 }

@@ -57,7 +57,7 @@ fn part(validation: &Validation, numbers: &[usize], now: Option<CheckOn>, colour
             return paint(colour, "36", "▸");
         }
         match validation.result(on) {
-            Some(result) if result.status == Status::Moot => " ".to_owned(),
+            Some(result) if result.status == Status::NotApplicable => " ".to_owned(),
             Some(result) => paint(colour, colour_of_status(result.status), &result.status.mark().to_string()),
             None => " ".to_owned(),
         }

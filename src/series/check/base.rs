@@ -27,7 +27,7 @@ pub(super) fn based_on(series: &Series) -> Judgement {
     let messages = covers.chain(series.patches.iter().map(|patch| &patch.message));
     let values: Vec<String> = messages.flat_map(values).collect();
     if values.is_empty() {
-        return Judgement::moot("no Based-on");
+        return Judgement::not_applicable("no Based-on");
     }
     let wrong = values.iter().filter(|value| !names_a_message(value));
     Judgement::Done(
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn based_on_names_a_message() {
         let status = |text: &str| based_on(&series(vec![patch("a", text, "")])).status();
-        assert_eq!(status("Why."), Status::Moot);
+        assert_eq!(status("Why."), Status::NotApplicable);
         assert_eq!(status("Based-on: <a.b@c.org> (\"x\")"), Status::Pass);
         assert_eq!(status("Based-on: https://lore.kernel.org/mptcp/a.b@c.org/"), Status::Pass);
         for wrong in ["Based-on: the other series", "Based-on: <x>", "Why.\n---\nBased-on: 1234"] {

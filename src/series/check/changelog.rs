@@ -8,7 +8,7 @@ use crate::series::model::{Origin, Series};
 pub(super) fn check(series: &Series) -> Judgement {
     let version = series.prefix.as_ref().map_or(1, |prefix| prefix.version);
     if version < 2 {
-        return Judgement::moot("the first version");
+        return Judgement::not_applicable("the first version");
     }
     let mut found = Vec::new();
     let cover = series.cover.iter().flat_map(|cover| [&cover.message.text, &cover.message.notes]);
@@ -74,7 +74,7 @@ mod tests {
             check(&all).status()
         };
         let status = |prefix: &str, message: &str| judged(Origin::Mail, prefix, message);
-        assert_eq!(status("PATCH net", "Why."), Status::Moot);
+        assert_eq!(status("PATCH net", "Why."), Status::NotApplicable);
         assert_eq!(status("PATCH net v2", "Why."), Status::Fail);
         for notes in ["v2: new", "Changes in v2:\n- x", "v1 -> v2:", "Changes since v1: x"] {
             assert_eq!(status("PATCH net v2", &format!("Why.\n---\n{notes}")), Status::Pass, "{notes}");

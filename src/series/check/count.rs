@@ -5,13 +5,15 @@ use crate::series::judgement::Judgement;
 use crate::series::model::Series;
 
 /// The most that netdev takes.
-const MOST: usize = 15;
+const MAX_PATCHES: usize = 15;
 
 pub(super) fn check(series: &Series) -> Judgement {
     let count = series.patches.len();
     let mut found = Vec::new();
-    if count > MOST {
-        found.push(Finding::error(format!("{count} patches: netdev takes {MOST} at most, split the series")));
+    if count > MAX_PATCHES {
+        found.push(Finding::error(format!(
+            "{count} patches: netdev takes {MAX_PATCHES} at most, split the series"
+        )));
     }
     if let Some((_, total)) = series.prefix.as_ref().and_then(|prefix| prefix.count)
         && total != count

@@ -5,12 +5,12 @@ use crate::series::judgement::Judgement;
 use crate::series::model::{Origin, Series};
 
 /// From so many patches on a series has a cover letter.
-const FROM: usize = 3;
+const MIN_PATCHES: usize = 3;
 
 pub(super) fn check(series: &Series) -> Judgement {
     let count = series.patches.len();
     match &series.cover {
-        None if count < FROM => Judgement::moot("so few patches need no cover letter"),
+        None if count < MIN_PATCHES => Judgement::not_applicable("so few patches need no cover letter"),
         None if series.origin == Origin::Git => Judgement::skip(
             "commits have no cover letter unless b4 keeps one: give it the mails, or write one with b4 prep --edit-cover",
         ),
@@ -43,7 +43,7 @@ mod tests {
     fn three_patches_need_a_written_one() {
         let mut all = series(vec![patch("a", "", ""), patch("b", "", "")]);
         all.origin = Origin::Mail;
-        assert_eq!(check(&all).status(), Status::Moot);
+        assert_eq!(check(&all).status(), Status::NotApplicable);
         all.patches.push(patch("c", "", ""));
         assert_eq!(check(&all).status(), Status::Fail);
         let cover = |text: &str| Some(Cover { subject: "x".to_owned(), message: Message::parse(text) });

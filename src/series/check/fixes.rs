@@ -6,7 +6,7 @@ use crate::series::model::{Lookup, Patch, Series};
 use crate::series::subject::Prefix;
 
 /// How many digits a hash has, so that it stays unique for years.
-const DIGITS: usize = 12;
+const HASH_DIGITS: usize = 12;
 
 pub(super) fn check(series: &Series, patch: &Patch) -> Judgement {
     let trailers = patch.message.values("Fixes");
@@ -15,15 +15,18 @@ pub(super) fn check(series: &Series, patch: &Patch) -> Judgement {
     for (at, value) in trailers.iter().enumerate() {
         let Some((hash, subject)) = parse(value) else {
             found.push(Finding::error(format!(
-                "\"Fixes: {value}\" is not of the form Fixes: <{DIGITS} digits> (\"<subject>\")"
+                "\"Fixes: {value}\" is not of the form Fixes: <{HASH_DIGITS} digits> (\"<subject>\")"
             )));
             continue;
         };
-        if hash.len() < DIGITS {
-            found.push(Finding::error(format!("Fixes: {hash} has {} digits: give {DIGITS}", hash.len())));
-        } else if hash.len() > DIGITS {
+        if hash.len() < HASH_DIGITS {
             found
-                .push(Finding::warning(format!("Fixes: {hash} has {} digits: {DIGITS} will do", hash.len())));
+                .push(Finding::error(format!("Fixes: {hash} has {} digits: give {HASH_DIGITS}", hash.len())));
+        } else if hash.len() > HASH_DIGITS {
+            found.push(Finding::warning(format!(
+                "Fixes: {hash} has {} digits: {HASH_DIGITS} will do",
+                hash.len()
+            )));
         }
         match patch.fixes.get(at) {
             Some(Lookup::Found(real)) if *real != subject => found

@@ -29,7 +29,7 @@ pub(super) fn check(series: &Series) -> Judgement {
             }
         }
     }
-    if any { Judgement::Done(found) } else { Judgement::moot("no new option") }
+    if any { Judgement::Done(found) } else { Judgement::not_applicable("no new option") }
 }
 
 fn in_fragment(fragment: &str, name: &str) -> bool {
@@ -56,6 +56,6 @@ mod tests {
         assert_eq!(check(&all).status(), Status::Fail);
         all.patches[0].message.text = "MPTCP_NEW cannot be tested.".to_owned();
         assert_eq!(check(&all).status(), Status::Pass);
-        assert_eq!(check(&series(vec![])).status(), Status::Moot);
+        assert_eq!(check(&series(vec![])).status(), Status::NotApplicable);
     }
 }

@@ -6,7 +6,7 @@ use crate::series::message::trailer;
 use crate::series::model::{Patch, Series};
 
 /// The widest line: `submitting-patches.rst`.
-const WIDEST: usize = 75;
+const MAX_WIDTH: usize = 75;
 
 pub(super) fn check(_: &Series, patch: &Patch) -> Judgement {
     let mut found = Vec::new();
@@ -23,7 +23,7 @@ pub(super) fn check(_: &Series, patch: &Patch) -> Judgement {
     if wide > 0 {
         let lines = if wide == 1 { "a line" } else { "lines" };
         found.push(Finding::warning(format!(
-            "the message has {lines} of more than {WIDEST} columns ({wide})"
+            "the message has {lines} of more than {MAX_WIDTH} columns ({wide})"
         )));
     }
     Judgement::Done(found)
@@ -32,10 +32,10 @@ pub(super) fn check(_: &Series, patch: &Patch) -> Judgement {
 /// Quotations, logs, trailers and what has no blank to break at may be as wide as they are.
 fn is_too_wide(line: &str) -> bool {
     let quoted = line.starts_with([' ', '\t', '>', '[', '#', '|']) || trailer(line).is_some();
-    let breakable = line.trim().chars().take(WIDEST).any(|char| char == ' ');
+    let breakable = line.trim().chars().take(MAX_WIDTH).any(|char| char == ' ');
     let link = line.contains("://");
     let commit = line.contains("commit ") && line.contains("(\"");
-    line.chars().count() > WIDEST && !quoted && breakable && !link && !commit
+    line.chars().count() > MAX_WIDTH && !quoted && breakable && !link && !commit
 }
 
 #[cfg(test)]
@@ -46,7 +46,7 @@ mod tests {
     fn said(message: &str) -> Vec<String> {
         match check(&series(vec![]), &patch("mptcp: x", message, "")) {
             Judgement::Done(found) => found.into_iter().map(|found| found.text).collect(),
-            Judgement::Moot(why) | Judgement::Skipped(why) => vec![why],
+            Judgement::NotApplicable(why) | Judgement::Skipped(why) => vec![why],
         }
     }
 

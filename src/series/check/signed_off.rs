@@ -31,7 +31,7 @@ mod tests {
         let one = patch("mptcp: x", message, "");
         match check(&series(vec![]), &one) {
             Judgement::Done(found) => found.into_iter().map(|found| found.text).collect(),
-            Judgement::Moot(why) | Judgement::Skipped(why) => why,
+            Judgement::NotApplicable(why) | Judgement::Skipped(why) => why,
         }
     }
 

@@ -6,7 +6,7 @@ use crate::series::model::{Patch, Series};
 use crate::series::subject::{area, is_mptcp};
 
 /// A subject longer than this does not fit one line of `git log`: `submitting-patches.rst`, "70-75 characters".
-const LONGEST: usize = 75;
+const MAX_LENGTH: usize = 75;
 
 pub(super) fn check(_: &Series, patch: &Patch) -> Judgement {
     let subject = &patch.subject;
@@ -15,14 +15,14 @@ pub(super) fn check(_: &Series, patch: &Patch) -> Judgement {
         return Judgement::Done(vec![Finding::error("it has no subject")]);
     }
     if is_fixup(subject) {
-        return Judgement::moot("a commit that is to be squashed: see fixup");
+        return Judgement::not_applicable("a commit that is to be squashed: see fixup");
     }
     // What is reverted has its subject already.
     let subject = reverted(subject);
     let columns = subject.chars().count();
-    if columns > LONGEST {
+    if columns > MAX_LENGTH {
         found.push(Finding::warning(format!(
-            "the subject has {columns} columns: at most {LONGEST} are usual"
+            "the subject has {columns} columns: at most {MAX_LENGTH} are usual"
         )));
     }
     if subject.ends_with('.') {
@@ -85,7 +85,7 @@ mod tests {
             Judgement::Done(found) => {
                 found.into_iter().map(|found| found.text).collect::<Vec<_>>().join("\n")
             }
-            Judgement::Moot(why) | Judgement::Skipped(why) => why,
+            Judgement::NotApplicable(why) | Judgement::Skipped(why) => why,
         }
     }
 

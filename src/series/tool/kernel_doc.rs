@@ -12,7 +12,7 @@ pub(super) fn check(tools: &Tools<'_>, patch: AppliedPatch<'_>) -> Result<Judgem
         change.ends_with(&[".c", ".h"]) && !change.path.starts_with("tools/testing/")
     });
     if sources.is_empty() {
-        return Ok(Judgement::moot("no source file is touched"));
+        return Ok(Judgement::not_applicable("no source file is touched"));
     }
     let docs = tools.root.join("tools/docs/kernel-doc");
     let Some(script) = tools.script("kernel-doc").or_else(|| docs.is_file().then_some(docs)) else {

@@ -18,7 +18,7 @@ brackets: disable, empty-lines: disable}}";
 pub(super) fn python(tools: &Tools<'_>, patch: AppliedPatch<'_>) -> Result<Judgement> {
     let sources = files(patch.patch, |change| change.ends_with(&[".py"]));
     if sources.is_empty() {
-        return Ok(Judgement::moot("no Python file is touched"));
+        return Ok(Judgement::not_applicable("no Python file is touched"));
     }
     let Some(name) = PYTHON.into_iter().find(|name| find(name).is_ok()) else {
         return Ok(Judgement::skip(
@@ -41,7 +41,7 @@ pub(super) fn python(tools: &Tools<'_>, patch: AppliedPatch<'_>) -> Result<Judge
 pub(super) fn yaml(tools: &Tools<'_>, patch: AppliedPatch<'_>) -> Result<Judgement> {
     let sources = files(patch.patch, |change| change.ends_with(&[".yaml", ".yml"]));
     if sources.is_empty() {
-        return Ok(Judgement::moot("no YAML file is touched"));
+        return Ok(Judgement::not_applicable("no YAML file is touched"));
     }
     let yamllint = match program("yamllint") {
         Ok(yamllint) => yamllint.args(["--format", "parsable", "--config-data", YAML]),

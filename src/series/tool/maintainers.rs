@@ -9,7 +9,7 @@ use crate::series::model::{Patch, Series};
 
 pub(super) fn check(tools: &Tools<'_>, series: &Series, patch: &Patch) -> Result<Judgement> {
     let Some(tree) = series.tree().filter(|tree| !tree.starts_with("mptcp-")) else {
-        return Ok(Judgement::moot("only for net and net-next"));
+        return Ok(Judgement::not_applicable("only for net and net-next"));
     };
     let recipients = match &patch.envelope {
         Some(envelope) if !envelope.recipients.is_empty() => &envelope.recipients,

@@ -22,7 +22,7 @@ pub(super) fn check(tools: &Tools<'_>, patch: AppliedPatch<'_>) -> Result<Judgem
     };
     let scripts = files(patch.patch, script);
     if scripts.is_empty() {
-        return Ok(Judgement::moot("no script of the selftests is touched"));
+        return Ok(Judgement::not_applicable("no script of the selftests is touched"));
     }
     let shellcheck = match program("shellcheck") {
         Ok(shellcheck) => shellcheck,
