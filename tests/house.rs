@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly, its helpers too")]
 
+#[path = "house/circles.rs"]
+mod circles;
 #[path = "house/scan.rs"]
 mod scan;
 
@@ -400,6 +402,31 @@ fn files_stay_small() {
     all_right(&format!("a file has more than {LONGEST} lines"), &wrong);
 }
 
+/// Circles that are still there: the module, and a file in each.
+const CIRCLES: &[(&str, &str)] = &[
+    ("runner", "fleet"),
+    ("runner", "steps"),
+    // A test knows its suite, and a suite lists its tests.
+    ("suite", "row"),
+];
+
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    let sources: Vec<&Source> = sources().iter().collect();
+    let found = circles::circles(&sources);
+    let is_known = |(module, files): &(String, Vec<String>)| {
+        CIRCLES.iter().any(|(known, file)| known == module && files.iter().any(|one| one == file))
+    };
+    let wrong = found.iter().filter(|circle| !is_known(circle));
+    let wrong: Vec<String> = wrong.map(|(module, files)| format!("{module}: {}", files.join(", "))).collect();
+    all_right("files import each other in a circle", &wrong);
+    let gone = CIRCLES.iter().filter(|(module, file)| {
+        !found.iter().any(|(known, files)| known == module && files.iter().any(|one| one == file))
+    });
+    let gone: Vec<String> = gone.map(|(module, file)| format!("{module}: {file}")).collect();
+    all_right("a circle that is no more is still allowed", &gone);
+}
+
 mod of_the_scanner {
     use super::scan::read;
 
@@ -438,6 +465,24 @@ mod of_the_scanner {
         let text = "// std::fs\n/* std::net\nstd::fs */ let a = \"std::env::var \\\" x::y\"; let r = r#\"q\" a::b\"#;\n\
             let c = ':'; let d = '\\''; let e: &'static str = f::g;\n";
         assert_eq!(paths(text), [(4, "f::g".to_owned(), false)]);
+    }
+
+    #[test]
+    fn circles_are_found_also_through_what_a_module_passes_on_and_not_in_tests() {
+        let file = |name: &str, text: &str| read(format!("src/{name}.rs"), text);
+        let circles = |three: &str| {
+            let sources = [
+                file("vm/mod", "mod one;\nmod two;\npub use two::Two;\n"),
+                file("vm/one", "use super::Two;\n"),
+                file("vm/two", "use crate::vm::three::deep::X;\n"),
+                file("vm/three/deep", three),
+            ];
+            super::circles::circles(&sources.iter().collect::<Vec<_>>())
+        };
+        let all = ["one", "three", "two"].map(str::to_owned).to_vec();
+        assert_eq!(circles("use super::super::one::One;\n"), [("vm".to_owned(), all)]);
+        assert_eq!(circles("#[cfg(test)]\nmod tests {\n    use crate::vm::one::One;\n}\n"), []);
+        assert_eq!(circles("use crate::store;\n"), []);
     }
 
     #[test]

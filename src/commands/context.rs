@@ -1,6 +1,6 @@
 //! What every command needs: the environment, the settings, the kernel tree, and somewhere to print.
 
-use super::flags::Overrides;
+use super::overrides::Overrides;
 use crate::error::{Error, IoContext, Result};
 use crate::kernel::{MakeEnvironment, Tree, WorkDir};
 use crate::report::terminal::{Terminal, Verbosity};

@@ -1,7 +1,7 @@
 //! `vmptcp doctor`: can the main job run here, and what is missing?
 
 use super::context::Context;
-use super::flags::Overrides;
+use super::overrides::Overrides;
 use super::pipeline::Target;
 use crate::doctor::{self, Diagnosis, Fixed, Scope};
 use crate::error::{ExitCode, Result};

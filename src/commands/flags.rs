@@ -1,77 +1,13 @@
-//! Groups of flags that several commands share, and the settings that they override.
+//! Groups of flags that several commands share.
 
-use crate::error::{Error, IoContext, Result};
-use crate::kernel::kconfig::{Asker, Fragment, Request, Source, Value};
-use crate::process::quote;
+use super::fragments::read_fragment;
+use super::overrides::{Overrides, typed};
+use crate::error::{Error, Result};
+use crate::kernel::kconfig::{Request, Source, Value};
 use crate::settings::Override;
 use clap::{Arg, ArgAction, ArgMatches};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-/// Collects overrides of settings.
-#[derive(Debug, Default)]
-pub struct Overrides(Vec<Override>);
-
-impl Overrides {
-    /// The settings of `key` is what `flag` says, if it was given.
-    #[must_use]
-    pub fn value<T: ToString>(mut self, key: &'static str, flag: &str, value: Option<&T>) -> Self {
-        if let Some(value) = value {
-            let value = value.to_string();
-            self.0.push(Override { key, flag: typed(flag, &value), value: value.into() });
-        }
-        self
-    }
-
-    /// The same for a flag without a value.
-    #[must_use]
-    pub fn switch(mut self, key: &'static str, flag: &str, given: bool) -> Self {
-        if given {
-            self.0.push(Override { key, flag: flag.to_owned(), value: true.into() });
-        }
-        self
-    }
-
-    /// The same for a flag that can be given several times.
-    #[must_use]
-    pub fn list<T: ToString>(mut self, key: &'static str, flag: &str, values: &[T]) -> Self {
-        if !values.is_empty() {
-            let values: Vec<String> = values.iter().map(ToString::to_string).collect();
-            let flags: Vec<String> = values.iter().map(|value| typed(flag, value)).collect();
-            self.0.push(Override { key, flag: flags.join(" "), value: values.into() });
-        }
-        self
-    }
-
-    /// An override that is made already.
-    #[must_use]
-    pub fn with(mut self, override_: Override) -> Self {
-        self.0.push(override_);
-        self
-    }
-
-    /// All of these and all of those.
-    #[must_use]
-    pub fn and(mut self, others: Self) -> Self {
-        self.0.extend(others.0);
-        self
-    }
-
-    /// The flags, as they were typed.
-    pub fn typed(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|given| given.flag.as_str())
-    }
-
-    /// The overrides.
-    pub fn into_vec(self) -> Vec<Override> {
-        self.0
-    }
-}
-
-/// A flag with its value, for a shell.
-fn typed(flag: &str, value: &str) -> String {
-    format!("{flag} {}", quote(value))
-}
 
 /// Flags on the kernel and its build.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -202,28 +138,6 @@ impl clap::FromArgMatches for Asked {
         *self = Self::from_arg_matches(matches)?;
         Ok(())
     }
-}
-
-/// Reads a fragment of the user's, or one of vmptcp's own by its name.
-pub fn read_fragment(path: &Path) -> Result<Fragment> {
-    if let (Some(fragment), false) = (path.to_str().and_then(super::inputs::own_fragment), path.exists()) {
-        // Whoever names it asks for it.
-        return Ok(Fragment { by: Asker::User, ..fragment });
-    }
-    let bytes = std::fs::read(path).doing("read the fragment", path).map_err(|error| {
-        let names = super::inputs::own_fragments().join(", ");
-        Error::usage(error.to_string()).hint(format!("name a file, or one of vmptcp's own: {names}"))
-    })?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = valid.split(|&byte| byte == b'\n').count();
-        Error::usage(format!("{}:{line}: not UTF-8", path.display()))
-            .hint("give a text file with lines such as CONFIG_FOO=y")
-    })?;
-    let fragment = Fragment { by: Asker::User, label: path.display().to_string(), text };
-    // What is malformed is found before anything is begun.
-    fragment.parse()?;
-    Ok(fragment)
 }
 
 /// Flags on the guest.

@@ -198,7 +198,7 @@ fn of_mail(
     no_tests: bool,
 ) -> Result<u8> {
     let tree = context.tree()?;
-    let loaded = context.settings(Some(&tree), super::flags::Overrides::default())?;
+    let loaded = context.settings(Some(&tree), super::overrides::Overrides::default())?;
     let work = context.work_dir(&tree, &loaded)?;
     work.create()?;
     let (counter, total) = context.environment.sendemail();

@@ -1,7 +1,7 @@
 //! The requests of the plan, put together from settings, flags and the tree.
 
 use super::context::Context;
-use super::flags::read_fragment;
+use super::fragments::{own_fragment, read_fragment};
 use crate::doctor;
 use crate::error::{IoContext, Result};
 use crate::kernel::alias::Alias;
@@ -16,39 +16,12 @@ use crate::text::{file, hash};
 use std::num::NonZero;
 use std::path::Path;
 
-/// The project's own fragments, by name, in the order in which those that always apply are merged.
-const OWN: &[(&str, &str)] = &[
-    ("guest", include_str!("../../kconfig/guest.config")),
-    ("virtme", include_str!("../../kconfig/virtme.config")),
-    ("mptcp", include_str!("../../kconfig/mptcp.config")),
-    ("minimal", include_str!("../../kconfig/minimal.config")),
-    ("uml", include_str!("../../kconfig/uml.config")),
-    ("oldroot", include_str!("../../kconfig/oldroot.config")),
-    ("debug", include_str!("../../kconfig/debug.config")),
-    ("btf", include_str!("../../kconfig/btf.config")),
-    ("gcov", include_str!("../../kconfig/gcov.config")),
-    ("debuginfo", include_str!("../../kconfig/debuginfo.config")),
-    ("kunit", include_str!("../../kconfig/kunit.config")),
-    ("tracing", include_str!("../../kconfig/tracing.config")),
-];
-
 /// The selftests' own fragment, in a tree.
 const SELFTESTS_CONFIG: &str = "tools/testing/selftests/net/mptcp/config";
 
 /// Symbols without which there is nothing to test, and the least that each has to be.
 const ESSENTIAL: [(&str, Value); 3] =
     [("MPTCP", Value::Yes), ("MPTCP_IPV6", Value::Yes), ("INET_MPTCP_DIAG", Value::Module)];
-
-/// One of the project's own fragments.
-pub fn own_fragment(name: &str) -> Option<Fragment> {
-    let (name, text) = OWN.iter().find(|(known, _)| *known == name)?;
-    Some(Fragment { by: Asker::Tool, label: format!("kconfig/{name}.config"), text: (*text).to_owned() })
-}
-
-/// The names of the project's own fragments.
-pub fn own_fragments() -> Vec<&'static str> {
-    OWN.iter().map(|(name, _)| *name).collect()
-}
 
 /// The variant that the settings ask for.
 pub fn variant(settings: &Settings) -> Variant {

@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::flags::GuestFlags;
-use super::pipeline::{Ended, Target};
+use super::pipeline::{FinishedRun, Target};
 use super::sample::{expectation, name_of, own_dir, play, topology, unpack_own, unused};
 use super::{inputs, own, test};
 use crate::error::{Error, ExitCode, Result};
@@ -165,7 +165,7 @@ fn piece(
 }
 
 /// The log of each piece: what was done, and what the kernel said.
-fn show_log(ended: &Ended) -> Result<()> {
+fn show_log(ended: &FinishedRun) -> Result<()> {
     for test in &ended.summary.tests {
         let Some(output) = &test.result.output else { continue };
         let bytes = std::fs::read(ended.path.join(output)).unwrap_or_default();

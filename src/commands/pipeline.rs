@@ -1,8 +1,8 @@
 //! What the verbs that work on a kernel share: a target, a lock, a journal, and the verdict.
 
 use super::context::Context;
-use super::flags::Overrides;
 use super::inputs;
+use super::overrides::Overrides;
 use crate::doctor;
 use crate::error::{Error, ExitCode, IoContext, Kind, Result};
 use crate::event::{Event, SCHEMA};
@@ -49,7 +49,7 @@ pub struct NewRun<'r> {
 }
 
 /// How a run ended.
-pub struct Ended {
+pub struct FinishedRun {
     /// All that is known of it.
     pub summary: Summary,
     /// Its directory.
@@ -161,7 +161,7 @@ impl Target {
     }
 
     /// Carries out a plan under a lock and with a journal below `runs`.
-    pub fn carry_out(&self, plan: &Plan, runs: &Path, context: &Context) -> Result<Ended> {
+    pub fn carry_out(&self, plan: &Plan, runs: &Path, context: &Context) -> Result<FinishedRun> {
         let host = Host { cache: context.cache()?, venv: context.venv()? };
         self.journaled(plan.names(), plan.kind(), runs, context, |journal| {
             // Only what is tested needs it, and git may take its time.
@@ -221,7 +221,7 @@ impl Target {
         runs: &Path,
         context: &Context,
         work: impl FnOnce(&mut Journal) -> Result<()>,
-    ) -> Result<Ended> {
+    ) -> Result<FinishedRun> {
         self.observed(NewRun { steps, kind, runs, observer: Box::new(context.terminal()) }, context, work)
     }
 
@@ -232,7 +232,7 @@ impl Target {
         NewRun { steps, kind, runs, observer }: NewRun<'_>,
         context: &Context,
         work: impl FnOnce(&mut Journal) -> Result<()>,
-    ) -> Result<Ended> {
+    ) -> Result<FinishedRun> {
         self.work.create()?;
         let dir = RunDir::create(runs)?;
         let path = dir.path().to_owned();
@@ -265,11 +265,11 @@ impl Target {
         }
         report::write_files(&summary, &path)?;
         written?;
-        Ok(Ended { summary, path, error })
+        Ok(FinishedRun { summary, path, error })
     }
 }
 
-impl Ended {
+impl FinishedRun {
     /// The exit code.
     pub fn exit_code(&self) -> u8 {
         self.summary.exit_code.unwrap_or(ExitCode::CannotRun as u8)

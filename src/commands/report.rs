@@ -1,7 +1,7 @@
 //! `vmptcp report`: an earlier run again.
 
 use super::context::Context;
-use super::flags::Overrides;
+use super::overrides::Overrides;
 use crate::error::{ExitCode, Result};
 use crate::process::Cmd;
 use crate::report::{self, Exporter, Format, Text, clean, console};

@@ -1,7 +1,8 @@
 //! `vmptcp sample`: sample programs in a network of their own, and proof of what they spoke.
 
 use super::context::Context;
-use super::flags::{GuestFlags, Overrides};
+use super::flags::GuestFlags;
+use super::overrides::Overrides;
 use super::pipeline::Target;
 use super::{own, test};
 use crate::error::{Error, ExitCode, Result};

@@ -1,7 +1,7 @@
 //! `vmptcp source`: obtains a kernel tree.
 
 use super::context::Context;
-use super::flags::Overrides;
+use super::overrides::Overrides;
 use crate::error::{ExitCode, Result};
 use crate::kernel::Tree;
 use crate::kernel::source::{self, Reporter, Request, Source};

@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::flags::{Asked, RunFlags};
-use super::pipeline::{Ended, Target};
+use super::pipeline::{FinishedRun, Target};
 use super::suites;
 use crate::error::{Error, ExitCode, Result};
 use crate::event::DEFAULT_SUITE;
@@ -163,7 +163,7 @@ pub fn carry_out(context: &Context, target: &Target, plan: &Plan, as_json: bool)
 }
 
 /// Shows the verdict.
-pub(super) fn show(context: &Context, ended: &Ended, as_json: bool) -> Result<()> {
+pub(super) fn show(context: &Context, ended: &FinishedRun, as_json: bool) -> Result<()> {
     let ending = Ending { colour: context.colour_on_stdout() };
     let exporter: &dyn Exporter = if as_json { &Json } else { &ending };
     report::show(&ended.summary, &ended.path, exporter, !as_json)

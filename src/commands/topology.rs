@@ -1,7 +1,7 @@
 //! `vmptcp topology`: the networks that programs can run in.
 
 use super::context::Context;
-use super::flags::Overrides;
+use super::overrides::Overrides;
 use crate::error::{Error, ExitCode, Result};
 use crate::report::clean;
 use crate::report::console;

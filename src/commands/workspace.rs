@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::flags::RunFlags;
 use super::inputs;
-use super::pipeline::{Ended, Target};
+use super::pipeline::{FinishedRun, Target};
 use super::{suites, test};
 use crate::error::{Error, IoContext, Kind, Result};
 use crate::kernel::lock::{Busy, Holder, Lock};
@@ -98,7 +98,7 @@ pub(super) fn run_tests(
     runs: &Path,
 ) -> Result<TestRun> {
     let plan = test::plan(context, target, filters, &[], Vec::new())?;
-    let Ended { summary, path, error } = target.carry_out(&plan, runs, context)?;
+    let FinishedRun { summary, path, error } = target.carry_out(&plan, runs, context)?;
     match error {
         Some(error) if error.kind() != Kind::CannotRun || summary.vms.is_empty() => Err(error),
         _ => Ok(TestRun { summary, path }),

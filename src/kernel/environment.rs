@@ -4,10 +4,10 @@
 //! documents offer for a build (`Documentation/kbuild/kbuild.rst`) are kept. Those that would make it another kernel
 //! than vmptcp says are refused, by name. The rest, which make or kbuild would take silently, are hidden.
 
-use super::kconfig::lang::Architecture;
 use crate::error::{Error, Result};
 use crate::process::Cmd;
 use crate::text::{Shown, decode};
+use kconfig::lang::Architecture;
 use std::ffi::OsStr;
 
 /// Kept: they change what is built, as somebody who sets them wants.

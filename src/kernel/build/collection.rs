@@ -1,25 +1,13 @@
 //! Collections of the tree's selftests, such as `net/mptcp`: built and installed beside a kernel, each by itself.
 
-use super::stamp::Stamp;
+use super::stamp::{Installed, Stamp};
 use super::{BuildRequest, fingerprint};
 use crate::error::{IoContext, Result};
 use crate::process::Cmd;
 use crate::text::hash::{Digest, Key};
-use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-
-/// A collection that was built and installed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Installed {
-    /// Over the command, the environment and the tools.
-    request: Digest,
-    /// Over every file of the source tree, from before the build began.
-    tree: Digest,
-    /// Over the files that were installed.
-    files: Digest,
-}
 
 /// Where the selftests of a build directory are installed.
 pub(super) fn install_dir(out: &Path) -> PathBuf {

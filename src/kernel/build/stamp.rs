@@ -1,6 +1,5 @@
 //! What is remembered of a build directory: `OUT/.vmptcp-build.json`.
 
-use super::collection::Installed;
 use crate::error::Result;
 use crate::text::file;
 use crate::text::hash::Digest;
@@ -44,6 +43,17 @@ pub(super) struct Done {
     pub(super) steps: u64,
     /// How long it took.
     pub(super) seconds: f64,
+}
+
+/// A collection of selftests that was built and installed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Installed {
+    /// Over the command, the environment and the tools.
+    pub(super) request: Digest,
+    /// Over every file of the source tree, from before the build began.
+    pub(super) tree: Digest,
+    /// Over the files that were installed.
+    pub(super) files: Digest,
 }
 
 impl Stamp {

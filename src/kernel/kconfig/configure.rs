@@ -2,65 +2,19 @@
 
 use super::needs::needs;
 use super::remedy::{self, Resolved};
+use super::request::{Base, ConfigureRequest, Source};
 use super::stamp::{Stamp, State};
 use crate::error::{Error, IoContext, Kind, Result};
 use crate::kernel::alias::Alias;
-use crate::kernel::environment::{MakeEnvironment, check_localversion};
+use crate::kernel::environment::check_localversion;
 use crate::process::{Cmd, describe};
 use crate::text::decode;
 use crate::text::file;
 use kconfig::dotconfig::assignment;
 use kconfig::lang::{Architecture, Kconfig, read};
-use kconfig::{
-    Asker, DotConfig, Excuse, Expectations, Fragment, Merged, Parsed, Proof, Request, Value, merge, verify,
-};
+use kconfig::{Asker, DotConfig, Excuse, Expectations, Merged, Parsed, Proof, Request, Value, merge, verify};
 use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
-
-/// What the requests are put on top of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Base {
-    /// Everything off that can be (`allnoconfig`).
-    Minimal,
-    /// The architecture's default (`defconfig`).
-    Defconfig,
-    /// The `.config` that is in the build directory.
-    Existing,
-    /// A `.config` somewhere else.
-    File(PathBuf),
-}
-
-/// Something that asks for symbols.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// A fragment.
-    Fragment(Fragment),
-    /// One symbol, from the command line.
-    Symbol(Request),
-}
-
-/// A configuration as it is wanted.
-#[derive(Debug, Clone)]
-pub struct ConfigureRequest {
-    /// The kernel tree. It is only read.
-    pub tree: PathBuf,
-    /// The build directory (`O=`). It is created if need be.
-    pub out: PathBuf,
-    /// A directory of ours for what outlives a build: see [`Alias`].
-    pub cache: PathBuf,
-    /// What the requests are put on top of.
-    pub base: Base,
-    /// What is asked for, in order: the last one for a symbol wins.
-    pub sources: Vec<Source>,
-    /// What must take, whatever else is asked for these symbols.
-    pub required: Vec<Request>,
-    /// Variables for make's command line, as in `LLVM=1`.
-    pub make_variables: Vec<String>,
-    /// What make gets of the environment.
-    pub environment: MakeEnvironment,
-    /// Makes errors of warnings.
-    pub strict: bool,
-}
 
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,12 +11,14 @@
 mod configure;
 mod needs;
 mod remedy;
+mod request;
 mod stamp;
 mod virtme;
 
 pub use ::kconfig::lang;
 pub use ::kconfig::{Asker, Fragment, Mismatch, Origin, Proof, Request, Severity, Value, render};
-pub use configure::{Base, ConfigureRequest, Outcome, Source, commands_of, configure, current};
+pub use configure::{Outcome, commands_of, configure, current};
+pub use request::{Base, ConfigureRequest, Source};
 pub use virtme::virtme_symbols;
 
 use crate::error::{Error, Result};

@@ -6,7 +6,7 @@
 //! files itself can only change with one of them. A stamp of a tree whose files could not all be followed is never
 //! trusted.
 
-use super::configure::{Base, ConfigureRequest, Source};
+use super::request::{Base, ConfigureRequest, Source};
 use crate::error::{Error, IoContext, Result};
 use crate::process::{Cmd, find, identity};
 use crate::text::file;

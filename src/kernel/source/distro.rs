@@ -1,6 +1,7 @@
 //! The newest kernel source that the distribution offers, without root where that is possible.
 
 use super::follow::{LastWords, Patience, Sign, follow};
+use super::package::{largest_file, say};
 use super::{Reporter, Store, rpm, unpack};
 use crate::error::{Error, IoContext, Result};
 use crate::event::{Progress, Unit};
@@ -188,36 +189,6 @@ fn installed_or(
     let Some(archive) = archive_of(sources, package) else { return Err(otherwise()) };
     (reporter.note)(format!("taking {}, which is installed", archive.display()));
     super::tarball::obtain(&archive.to_string_lossy(), sources, store, reporter)
-}
-
-/// The largest file in a directory, and its size in bytes.
-pub(super) fn largest_file(dir: &Path) -> Option<(PathBuf, u64)> {
-    fs::read_dir(dir)
-        .ok()?
-        .flatten()
-        .chain(fs::read_dir(dir.join("partial")).into_iter().flatten().flatten())
-        .filter_map(|entry| Some((entry.path(), entry.metadata().ok().filter(fs::Metadata::is_file)?.len())))
-        .max_by_key(|(_, size)| *size)
-}
-
-/// Runs a command that says little; what it says is its progress.
-pub(super) fn say(cmd: &Cmd, reporter: &mut Reporter<'_>) -> Result<()> {
-    let mut words = LastWords::default();
-    let status = follow(cmd, Patience::default(), |sign| {
-        if let Sign::Said(line) = sign {
-            words.push(line);
-            (reporter.progress)(Progress {
-                done: 0,
-                total: None,
-                unit: Unit::Steps,
-                detail: line.to_owned(),
-            });
-        }
-    })?;
-    if status.success() {
-        return Ok(());
-    }
-    Err(Error::cannot_run(format!("{cmd} failed: {words}")).hint("see what it says when you run it yourself"))
 }
 
 #[cfg(test)]

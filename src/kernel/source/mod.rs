@@ -7,6 +7,7 @@
 mod distro;
 mod follow;
 mod git;
+mod package;
 mod rpm;
 mod tarball;
 mod unpack;

@@ -2,7 +2,7 @@
 //!
 //! Written after the manuals of dnf, zypper and `rpm2archive`; not yet tried on each of these distributions.
 
-use super::distro::{largest_file, say};
+use super::package::{largest_file, say};
 use super::{Reporter, Store, unpack};
 use crate::error::{Error, IoContext, Result};
 use crate::kernel::slug::slug;

@@ -1,5 +1,7 @@
 use super::super::verdict;
 use super::*;
+use crate::kernel::MakeEnvironment;
+use kconfig::Fragment;
 use std::os::unix::fs::MetadataExt;
 
 /// A tree whose kconfig grants all that it is asked, but for DENIED; and counts how often it ran.
