@@ -3,10 +3,10 @@
 mod checks;
 mod size;
 
-use super::style::{clean, colour_of, duration, paint};
+use super::style::{clean, colour_of, duration, indented, paint};
 use super::text::subtest_counts;
 use super::{connections, console};
-use crate::event::{Event, GUEST_STEP, Outcome, Progress, Record, StepStatus, Unit};
+use crate::event::{Event, GUEST_STEP, Outcome, Progress, Record, StepStatus, Subtest, TestId, Unit};
 use crate::results::{Attempt, Observer, Summary};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use size::TerminalSize;
@@ -108,6 +108,68 @@ impl Terminal {
         self.bar.set_message(what);
     }
 
+    fn step_ended(&mut self, step: &str, status: StepStatus, detail: &str, seconds: f64) {
+        let word = match status {
+            StepStatus::Done => paint(self.colour, "32", "done"),
+            StepStatus::UpToDate => paint(self.colour, "32", "up to date"),
+            StepStatus::Failed => paint(self.colour, "1;31", "failed"),
+        };
+        let detail = if detail.is_empty() || status == StepStatus::Failed {
+            String::new()
+        } else {
+            format!(": {}", clean(detail))
+        };
+        // A command in a guest speaks for itself, and what it said last may be a line without an end: nothing may be drawn
+        // there, as it would be taken away again together with that line.
+        let level = if step == GUEST_STEP {
+            self.finish();
+            Verbosity::Verbose
+        } else {
+            self.now(String::new());
+            Verbosity::Normal
+        };
+        self.line(level, &format!("{step:<10} {word} in {}{detail}", duration(seconds)));
+    }
+
+    fn warning(&mut self, text: &str, hint: Option<&str>) {
+        let line = format!("{} {}", paint(self.colour, "33", "warning:"), indented(text));
+        self.line(Verbosity::Normal, &line);
+        if let Some(hint) = hint {
+            self.line(Verbosity::Normal, &format!("  {}", clean(hint)));
+        }
+    }
+
+    fn record_vm(&mut self, event: &Event) {
+        match event {
+            Event::VmStarted { vm, accelerator, .. } => {
+                self.now(String::new());
+                self.vm_does(*vm, Some(format!("VM {vm} boots ({accelerator})")));
+            }
+            Event::VmReady { vm, kernel, seconds } => {
+                let line = format!("VM {vm} is up in {} with {}", duration(*seconds), clean(kernel));
+                self.line(Verbosity::Verbose, &line);
+                self.vm_does(*vm, Some(line));
+            }
+            Event::VmEnded { vm, crashed: false, .. } => self.vm_does(*vm, None),
+            Event::VmEnded { vm, crashed: true, reason, console_tail } => {
+                self.vm_does(*vm, None);
+                let line = format!("VM {vm}: {}", clean(reason));
+                self.line(Verbosity::Quiet, &paint(self.colour, "1;31", &line));
+                for line in console_tail {
+                    self.line(Verbosity::Quiet, &format!("  {}", clean(line)));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn subtest(&mut self, test: &TestId, result: &Subtest) {
+        let bad = !result.outcome.is_ok() && !result.flaky;
+        let word = paint(self.colour, colour_of(result.outcome), &format!("{:<8}", result.outcome));
+        let line = format!("    {word} {}: {}", clean(&test.label()), clean(&result.name));
+        self.line(if bad { Verbosity::Normal } else { Verbosity::Verbose }, &line);
+    }
+
     fn test_ended(&mut self, record: &Record, summary: &Summary) {
         let Event::TestEnded { test, outcome, reason, seconds, .. } = &record.event else { return };
         let Some(known) = summary.test(test) else { return };
@@ -154,69 +216,18 @@ impl Observer for Terminal {
                 self.now(format!("{step} …"));
             }
             Event::StepEnded { step, status, detail, seconds } => {
-                let word = match status {
-                    StepStatus::Done => paint(self.colour, "32", "done"),
-                    StepStatus::UpToDate => paint(self.colour, "32", "up to date"),
-                    StepStatus::Failed => paint(self.colour, "1;31", "failed"),
-                };
-                let detail = if detail.is_empty() || *status == StepStatus::Failed {
-                    String::new()
-                } else {
-                    format!(": {}", clean(detail))
-                };
-                // A command in a guest speaks for itself, and what it said last may be a line without an end: nothing may
-                // be drawn there, as it would be taken away again together with that line.
-                let level = if step == GUEST_STEP {
-                    self.finish();
-                    Verbosity::Verbose
-                } else {
-                    self.now(String::new());
-                    Verbosity::Normal
-                };
-                self.line(level, &format!("{step:<10} {word} in {}{detail}", duration(*seconds)));
+                self.step_ended(step, *status, detail, *seconds);
             }
             Event::Note { text } => self.note(text),
-            Event::Warning { text, hint } => {
-                let text: Vec<String> = text.lines().map(clean).collect();
-                self.line(
-                    Verbosity::Normal,
-                    &format!("{} {}", paint(self.colour, "33", "warning:"), text.join("\n  ")),
-                );
-                if let Some(hint) = hint {
-                    self.line(Verbosity::Normal, &format!("  {}", clean(hint)));
-                }
-            }
-            Event::VmStarted { vm, accelerator, .. } => {
-                self.now(String::new());
-                self.vm_does(*vm, Some(format!("VM {vm} boots ({accelerator})")));
-            }
-            Event::VmReady { vm, kernel, seconds } => {
-                let line = format!("VM {vm} is up in {} with {}", duration(*seconds), clean(kernel));
-                self.line(Verbosity::Verbose, &line);
-                self.vm_does(*vm, Some(line));
-            }
-            Event::VmEnded { vm, crashed: false, .. } => self.vm_does(*vm, None),
-            Event::VmEnded { vm, crashed: true, reason, console_tail } => {
-                self.vm_does(*vm, None);
-                let line = format!("VM {vm}: {}", clean(reason));
-                self.line(Verbosity::Quiet, &paint(self.colour, "1;31", &line));
-                for line in console_tail {
-                    self.line(Verbosity::Quiet, &format!("  {}", clean(line)));
-                }
+            Event::Warning { text, hint } => self.warning(text, hint.as_deref()),
+            Event::VmStarted { .. } | Event::VmReady { .. } | Event::VmEnded { .. } => {
+                self.record_vm(&record.event);
             }
             Event::TestStarted { test, vm, .. } => {
                 self.now(String::new());
                 self.vm_does(*vm, Some(clean(&test.to_string())));
             }
-            Event::Subtest { test, result } => {
-                let line = format!("{}: {}", clean(&test.label()), clean(&result.name));
-                let bad = !result.outcome.is_ok() && !result.flaky;
-                let word = paint(self.colour, colour_of(result.outcome), &format!("{:<8}", result.outcome));
-                self.line(
-                    if bad { Verbosity::Normal } else { Verbosity::Verbose },
-                    &format!("    {word} {line}"),
-                );
-            }
+            Event::Subtest { test, result } => self.subtest(test, result),
             Event::Splat { vm, title, notice: true, .. } => {
                 self.note(&format!("splat while VM {vm} booted: {title}"));
             }
@@ -230,6 +241,7 @@ impl Observer for Terminal {
                     self.line(Verbosity::Normal, &format!("    {line}"));
                 }
             }
+            Event::RunEnded { .. } => self.finish(),
             Event::RunStarted { .. }
             | Event::Provenance { .. }
             | Event::TestsPlanned { .. }
@@ -240,7 +252,6 @@ impl Observer for Terminal {
             | Event::Evidence { .. }
             | Event::LeftOut { .. }
             | Event::TestSharded { .. } => {}
-            Event::RunEnded { .. } => self.finish(),
         }
     }
 
