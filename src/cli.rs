@@ -23,7 +23,7 @@ Examples:
   vmptcp test mptcp_join:subflows      only these groups of its subtests
   vmptcp validate                      the patches on top of the tree, before they are sent
   vmptcp config -e NET_SCH_CAKE        configure, and say of each symbol whether it took
-  vmptcp sample c-echo                 a sample program, and proof of what it spoke
+  vmptcp sample c-echo                 a sample program, and the protocol that it used
   vmptcp module ~/src/my-modules       kernel modules: built, loaded, watched, unloaded
   vmptcp exec -- ip mptcp limits       one command in a guest
   vmptcp shell                         a terminal in a guest
@@ -59,7 +59,7 @@ pub enum Command {
     Run(commands::run::Args),
     /// Run the MPTCP selftests in a guest; builds first what changed
     Test(commands::test::Args),
-    /// Build and run sample programs in a network, and prove what they spoke
+    /// Build and run sample programs in a network, and show which protocol they used
     Sample(commands::sample::Args),
     /// Build kernel modules, load them, watch them, and unload them
     Module(commands::module::Args),

@@ -1,9 +1,9 @@
 //! What happens during a run: facts only. `events.jsonl` holds one [`Record`] a line, and every report is made from it.
 
 mod check;
+pub mod connections;
 mod id;
 mod series;
-pub mod wire;
 
 pub use check::{CheckId, CheckOn, CheckResult, Finding, Severity, Status};
 pub use id::{DEFAULT_SUITE, TestId, label};
@@ -160,12 +160,14 @@ pub enum Event {
         /// Its file, relative to the run directory.
         file: String,
     },
-    /// What the connections of a test spoke.
-    Wire {
+    /// Which protocol the connections of a test used.
+    #[serde(rename = "wire")]
+    Connections {
         /// Which run of which test.
         test: TestId,
-        /// The proof.
-        wire: wire::Wire,
+        /// What was observed.
+        #[serde(rename = "wire")]
+        observed: connections::Connections,
     },
     /// The kernel printed a splat.
     Splat {

@@ -19,8 +19,8 @@ pub mod process;
 // What the host and the agent in the guest say to each other, and the agent.
 pub mod guest;
 
-// What connections spoke: proof from counters and sockets; pure.
-pub mod wire;
+// Which protocol connections used, by counters and sockets; pure.
+pub mod connections;
 
 // Networks to run programs in, and how they come into being; pure.
 pub mod topology;

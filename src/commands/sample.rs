@@ -1,4 +1,4 @@
-//! `vmptcp sample`: sample programs in a network of their own, and proof of what they spoke.
+//! `vmptcp sample`: sample programs in a network of their own, and which protocol they used.
 
 use super::context::Context;
 use super::flags::GuestFlags;
@@ -23,7 +23,7 @@ use std::time::Duration;
 /// The network of a sample that names none.
 const USUAL_TOPOLOGY: &str = "pair";
 
-/// Build and run sample programs in a network, and prove what they spoke
+/// Build and run sample programs in a network, and show which protocol they used
 ///
 /// WHAT is the name of a sample, or a path: a directory with a Makefile, with C files or scripts, or a single file. Without
 /// one, all of the project's own samples run, and those of the settings ([[sample]]). Programs are built on the host in a

@@ -1,7 +1,7 @@
-//! The proof for a person: one table.
+//! The connections of a test for a person: one table.
 
 use super::style::clean;
-use crate::event::wire::{Connection, Subflow, Wire};
+use crate::event::connections::{Connection, Connections, Subflow};
 use std::fmt::Write as _;
 
 /// How many connections are shown. `results.json` has them all.
@@ -10,27 +10,27 @@ const MAX_CONNECTIONS: usize = 12;
 /// The table: each connection with its subflows, what the counters say, and why any fell back.
 ///
 /// It is clean: addresses come from the guest's kernel by way of `ss`.
-pub fn table(wire: &Wire) -> String {
-    plain(wire).lines().map(|line| clean(line.trim_end()) + "\n").collect()
+pub fn table(observed: &Connections) -> String {
+    plain(observed).lines().map(|line| clean(line.trim_end()) + "\n").collect()
 }
 
-fn plain(wire: &Wire) -> String {
+fn plain(observed: &Connections) -> String {
     let mut text = String::new();
-    if !wire.connections.is_empty() {
+    if !observed.connections.is_empty() {
         let _ = writeln!(
             text,
             "{:<48} {:<16} {:>9} {:>10} {:>10}",
-            "connection", "spoke", "subflows", "sent", "received"
+            "connection", "protocol", "subflows", "sent", "received"
         );
     }
-    for connection in wire.connections.iter().take(MAX_CONNECTIONS) {
+    for connection in observed.connections.iter().take(MAX_CONNECTIONS) {
         rows(&mut text, connection);
     }
-    if wire.connections.len() > MAX_CONNECTIONS {
-        let _ = writeln!(text, "… and {} more", wire.connections.len() - MAX_CONNECTIONS);
+    if observed.connections.len() > MAX_CONNECTIONS {
+        let _ = writeln!(text, "… and {} more", observed.connections.len() - MAX_CONNECTIONS);
     }
-    text.push_str(&verdict(wire));
-    for fallback in &wire.fallbacks {
+    text.push_str(&verdict(observed));
+    for fallback in &observed.fallbacks {
         let _ = writeln!(
             text,
             "{} on {} ({}): {}",
@@ -41,27 +41,27 @@ fn plain(wire: &Wire) -> String {
 }
 
 /// How many connections there were of which kind, what no program accepted, and where the sources disagree.
-fn verdict(wire: &Wire) -> String {
+fn verdict(observed: &Connections) -> String {
     let plural = |count: u64, word: &str| match count {
         1 => format!("1 {word}"),
         _ => format!("{count} {word}s"),
     };
-    let mut text = match (wire.mptcp, wire.tcp) {
-        (0, 0) if wire.attempts > 0 => {
-            format!("no connection was made: {} failed\n", plural(wire.attempts, "connect"))
+    let mut text = match (observed.mptcp, observed.tcp) {
+        (0, 0) if observed.attempts > 0 => {
+            format!("no connection was made: {} failed\n", plural(observed.attempts, "connect"))
         }
         (0, 0) => "no connection was made\n".to_owned(),
         (0, tcp) => format!("{} by plain TCP, none by MPTCP\n", plural(tcp, "connection")),
         (mptcp, tcp) => {
-            let further = plural(wire.joins, "further subflow");
+            let further = plural(observed.joins, "further subflow");
             let plain = if tcp > 0 { format!("; {tcp} by plain TCP") } else { String::new() };
             format!("{} by MPTCP, with {further}{plain}\n", plural(mptcp, "connection"))
         }
     };
-    if wire.unaccepted > 0 {
-        let _ = writeln!(text, "{} of them by MPTCP: no program accepted it", wire.unaccepted);
+    if observed.unaccepted > 0 {
+        let _ = writeln!(text, "{} of them by MPTCP: no program accepted it", observed.unaccepted);
     }
-    for doubt in &wire.doubts {
+    for doubt in &observed.doubts {
         let _ = writeln!(text, "the counters and the sockets disagree: {doubt}");
     }
     text
@@ -97,10 +97,10 @@ fn bytes(count: u64) -> String {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::event::wire::{Fallback, Protocol};
+    use crate::event::connections::{Fallback, Protocol};
 
     /// One connection of each kind.
-    pub(crate) fn mixed() -> Wire {
+    pub(crate) fn mixed() -> Connections {
         let subflow = |local: &str, remote: &str, sent| Subflow {
             local: local.to_owned(),
             remote: remote.to_owned(),
@@ -118,7 +118,7 @@ pub(super) mod tests {
             subflow("10.0.1.1:4001", "10.0.1.2:80", 12_345_678),
             subflow("10.0.2.1:4002", "10.0.1.2:80", 43_210),
         ];
-        Wire {
+        Connections {
             mptcp: 1,
             tcp: 1,
             joins: 1,
@@ -132,14 +132,14 @@ pub(super) mod tests {
                 connection(Protocol::Mptcp, two),
                 connection(Protocol::Fallback, vec![subflow("[fd00:1::1]:4003", "[fd00:1::2]:81", 1)]),
             ],
-            ..Wire::default()
+            ..Connections::default()
         }
     }
 
     #[test]
     fn a_table_a_person_understands() {
         insta::assert_snapshot!(table(&mixed()), @"
-        connection                                       spoke             subflows       sent   received
+        connection                                       protocol          subflows       sent   received
         10.0.1.1:4001 → 10.0.1.2:80                      MPTCP                    2    12.4 MB       14 B
           10.0.1.1:4001 → 10.0.1.2:80                                                  12.3 MB        7 B
           10.0.2.1:4002 → 10.0.1.2:80                                                  43.2 kB        7 B
@@ -147,19 +147,19 @@ pub(super) mod tests {
         1 connection by MPTCP, with 1 further subflow; 1 by plain TCP
         MPCapableFallbackSYNACK on client (1): the server answered without MPTCP
         ");
-        insta::assert_snapshot!(table(&Wire { tcp: 2, ..Wire::default() }), @"2 connections by plain TCP, none by MPTCP");
-        insta::assert_snapshot!(table(&Wire::default()), @"no connection was made");
-        let odd = Wire {
+        insta::assert_snapshot!(table(&Connections { tcp: 2, ..Connections::default() }), @"2 connections by plain TCP, none by MPTCP");
+        insta::assert_snapshot!(table(&Connections::default()), @"no connection was made");
+        let odd = Connections {
             mptcp: 1,
             unaccepted: 1,
             doubts: vec!["ss showed 2 connections by MPTCP".to_owned()],
-            ..Wire::default()
+            ..Connections::default()
         };
         insta::assert_snapshot!(table(&odd), @"
         1 connection by MPTCP, with 0 further subflows
         1 of them by MPTCP: no program accepted it
         the counters and the sockets disagree: ss showed 2 connections by MPTCP
         ");
-        insta::assert_snapshot!(table(&Wire { attempts: 1, ..Wire::default() }), @"no connection was made: 1 connect failed");
+        insta::assert_snapshot!(table(&Connections { attempts: 1, ..Connections::default() }), @"no connection was made: 1 connect failed");
     }
 }

@@ -236,8 +236,8 @@ impl Observer for Terminal {
                 self.line(Verbosity::Quiet, &paint(self.colour, "1;31", &line));
             }
             Event::TestEnded { .. } => self.test_ended(record, summary),
-            Event::Wire { wire, .. } => {
-                for line in connections::table(wire).lines() {
+            Event::Connections { observed, .. } => {
+                for line in connections::table(observed).lines() {
                     self.line(Verbosity::Normal, &format!("    {line}"));
                 }
             }

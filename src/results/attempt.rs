@@ -1,6 +1,6 @@
 //! One run of a test, or of a part of one.
 
-use crate::event::wire::Wire;
+use crate::event::connections::Connections;
 use crate::event::{Outcome, Subtest};
 use serde::Serialize;
 
@@ -26,9 +26,9 @@ pub struct Attempt {
     /// The names of those that ran and do not count, as a filter asked for others.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
-    /// What its connections spoke, where that was watched.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub wire: Option<Wire>,
+    /// Which protocol its connections used, where that was watched.
+    #[serde(rename = "wire", skip_serializing_if = "Option::is_none")]
+    pub connections: Option<Connections>,
 }
 
 impl Default for Attempt {
@@ -43,7 +43,7 @@ impl Default for Attempt {
             started: false,
             subtests: Vec::new(),
             left_out: Vec::new(),
-            wire: None,
+            connections: None,
         }
     }
 }

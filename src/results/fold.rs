@@ -97,7 +97,7 @@ impl Summary {
             }
             Event::Subtest { test, result } => self.attempt_mut(&test).subtests.push(result),
             Event::LeftOut { test, names } => self.attempt_mut(&test).left_out.extend(names),
-            Event::Wire { test, wire } => self.attempt_mut(&test).wire = Some(wire),
+            Event::Connections { test, observed } => self.attempt_mut(&test).connections = Some(observed),
             Event::TestEnded { test, outcome, reason, exit_code, seconds } => {
                 let known = self.test_mut(&test);
                 let attempt = known.attempt_mut(&test);

@@ -25,7 +25,7 @@ fn the_help_names_the_commands_and_the_exit_codes() {
     Commands:
       run       Go from a tree to a verdict: source, configure, build, boot, test
       test      Run the MPTCP selftests in a guest; builds first what changed
-      sample    Build and run sample programs in a network, and prove what they spoke
+      sample    Build and run sample programs in a network, and show which protocol they used
       module    Build kernel modules, load them, watch them, and unload them
       topology  List the networks that programs can run in, or draw one
       mptcp     Show what MPTCP is told on a guest, or on a network's hosts
@@ -80,7 +80,7 @@ fn the_help_names_the_commands_and_the_exit_codes() {
       vmptcp test mptcp_join:subflows      only these groups of its subtests
       vmptcp validate                      the patches on top of the tree, before they are sent
       vmptcp config -e NET_SCH_CAKE        configure, and say of each symbol whether it took
-      vmptcp sample c-echo                 a sample program, and proof of what it spoke
+      vmptcp sample c-echo                 a sample program, and the protocol that it used
       vmptcp module ~/src/my-modules       kernel modules: built, loaded, watched, unloaded
       vmptcp exec -- ip mptcp limits       one command in a guest
       vmptcp shell                         a terminal in a guest

@@ -18,13 +18,13 @@ fn a_run_ends_with_the_verdict_of_the_smoke_profile() {
     assert_eq!((ran.code, results["verdict"].as_str()), (0, Some("passed")), "{}\n{results:#}", ran.stderr);
     let passed = |suite: &str| of(suite).iter().filter(|test| test["outcome"] == "pass").count();
     assert!(passed("samples") >= 6 && passed("modules") == 2, "{tests:#?}");
-    let spoke = |name: &str| {
+    let protocols = |name: &str| {
         let modules = of("modules");
         let test = modules.iter().find(|test| test["name"] == name).expect("the pair of modules");
         (test["wire"]["mptcp"].as_u64(), test["wire"]["tcp"].as_u64())
     };
-    assert_eq!(spoke("kernel-echo"), (Some(1), Some(0)));
-    assert_eq!(spoke("kernel-echo-tcp"), (Some(0), Some(1)));
+    assert_eq!(protocols("kernel-echo"), (Some(1), Some(0)));
+    assert_eq!(protocols("kernel-echo-tcp"), (Some(0), Some(1)));
     for test in tests.iter().filter(|test| test["wire"].is_null() && test["outcome"] != "skip") {
         assert!(!test["subtests"].as_array().expect("subtests").is_empty(), "{test}");
         let output = lab.latest().join(test["output"].as_str().expect("output"));

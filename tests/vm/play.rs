@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What a command printed as JSON: exit code, and name, outcome and reason of each test, with what its connections spoke.
+/// What a command printed as JSON: exit code, and name, outcome and reason of each test, with the protocol that its connections used.
 pub fn played(args: &[&str]) -> (i32, Vec<(String, String, String)>, Value) {
     let ran = lab().run(&[args, &["--json"]].concat());
     let results: Value =

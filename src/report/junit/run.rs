@@ -55,7 +55,7 @@ fn suite(summary: &Summary, test: &Test) -> Suite {
     let reruns = test.reruns.iter().chain(test.shards.iter().flat_map(|shard| &shard.reruns));
     let first = (result.outcome == Outcome::Flaky).then_some(result);
     whole.others = first.into_iter().chain(reruns).filter_map(again).collect();
-    whole.out = result.wire.as_ref().map(connections::table).unwrap_or_default();
+    whole.out = result.connections.as_ref().map(connections::table).unwrap_or_default();
     let subtests =
         result.subtests.iter().map(|subtest| subtest_case(subtest, result.outcome == Outcome::Flaky));
     Suite {

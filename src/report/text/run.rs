@@ -157,7 +157,7 @@ fn block_of_test(text: &mut String, summary: &Summary, test: &Test, colour: bool
     if failed.len() > MAX_SUBTESTS {
         let _ = writeln!(text, "           … and {} more", failed.len() - MAX_SUBTESTS);
     }
-    if let Some(seen) = &test.result.wire {
+    if let Some(seen) = &test.result.connections {
         for line in connections::table(seen).lines() {
             let _ = writeln!(text, "           {line}");
         }

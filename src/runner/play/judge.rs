@@ -5,7 +5,7 @@ use super::Verdict;
 use super::network::unmet;
 use super::prepare::Program;
 use crate::event::Outcome;
-use crate::event::wire::Wire;
+use crate::event::connections::Connections;
 use crate::guest::protocol::Exit;
 use crate::suite::Pattern;
 use crate::suite::sample::Expect;
@@ -22,9 +22,9 @@ pub(super) struct Acted {
 }
 
 /// What the programs did, and what their connections were, against what they should.
-pub(super) fn judge(program: &Program, expect: &[Expect], acted: &Acted, wire: &Wire) -> Verdict {
+pub(super) fn judge(program: &Program, expect: &[Expect], acted: &Acted, observed: &Connections) -> Verdict {
     let verdict = by_exit(program, acted).unwrap_or_else(|| {
-        let reason = by_output(program, acted).or_else(|| by_connections(program, expect, acted, wire));
+        let reason = by_output(program, acted).or_else(|| by_connections(program, expect, acted, observed));
         let outcome = if reason.is_some() { Outcome::Fail } else { Outcome::Pass };
         Verdict { outcome, reason, exit_code: exit_code(acted), spoiled: false }
     });
@@ -84,15 +84,20 @@ fn by_output(program: &Program, acted: &Acted) -> Option<String> {
 }
 
 /// Why the connections are not what they have to be.
-fn by_connections(program: &Program, expect: &[Expect], acted: &Acted, wire: &Wire) -> Option<String> {
+fn by_connections(
+    program: &Program,
+    expect: &[Expect],
+    acted: &Acted,
+    observed: &Connections,
+) -> Option<String> {
     let by_mptcpize = expect.is_empty() && program.declared.mptcpize;
     let expect = if by_mptcpize { &[Expect::Mptcp][..] } else { expect };
-    let why = unmet(expect, wire);
-    if why.is_some() || wire.made() > 0 || expect.contains(&Expect::None) {
+    let why = unmet(expect, observed);
+    if why.is_some() || observed.made() > 0 || expect.contains(&Expect::None) {
         return why;
     }
     if program.server.is_some() {
-        return Some(match wire.attempts {
+        return Some(match observed.attempts {
             0 => "no connection was made".to_owned(),
             attempts => format!("no connection was made, though a program tried {attempts} times"),
         });
@@ -151,15 +156,15 @@ mod tests {
     use super::*;
     use crate::suite::sample::Declared;
 
-    fn judged(client: Option<(i32, &str)>, wire: &Wire, change: fn(&mut Program)) -> String {
-        judged_with(None, client, &[], wire, change)
+    fn judged(client: Option<(i32, &str)>, observed: &Connections, change: fn(&mut Program)) -> String {
+        judged_with(None, client, &[], observed, change)
     }
 
     fn judged_with(
         server: Option<(i32, &str)>,
         client: Option<(i32, &str)>,
         expect: &[Expect],
-        wire: &Wire,
+        observed: &Connections,
         change: fn(&mut Program),
     ) -> String {
         let mut program = Program {
@@ -181,13 +186,13 @@ mod tests {
             client_said: said,
             server_said: String::new(),
         };
-        let Verdict { outcome, reason, .. } = judge(&program, expect, &acted, wire);
+        let Verdict { outcome, reason, .. } = judge(&program, expect, &acted, observed);
         format!("{outcome}: {}", reason.unwrap_or_default())
     }
 
     #[test]
     fn programs_are_judged_by_what_they_did() {
-        let mptcp = Wire { mptcp: 1, asked: 1, ..Wire::default() };
+        let mptcp = Connections { mptcp: 1, asked: 1, ..Connections::default() };
         let none = |_: &mut Program| ();
         insta::assert_snapshot!(
             [
@@ -215,12 +220,12 @@ mod tests {
 
     #[test]
     fn connections_are_judged_by_what_the_programs_asked_for() {
-        let mptcp = Wire { mptcp: 1, asked: 1, ..Wire::default() };
-        let tcp = Wire { tcp: 1, plain: 1, ..Wire::default() };
-        let fell_back = Wire { tcp: 1, asked: 1, ..Wire::default() };
+        let mptcp = Connections { mptcp: 1, asked: 1, ..Connections::default() };
+        let tcp = Connections { tcp: 1, plain: 1, ..Connections::default() };
+        let fell_back = Connections { tcp: 1, asked: 1, ..Connections::default() };
         let counters = [("server".to_owned(), [("MPCapableFallbackACK".to_owned(), 1)].into())].into();
-        let mixed = Wire { counters, ..tcp.clone() };
-        let tried = Wire { attempts: 3, ..Wire::default() };
+        let mixed = Connections { counters, ..tcp.clone() };
+        let tried = Connections { attempts: 3, ..Connections::default() };
         let none = |_: &mut Program| ();
         let alone = |program: &mut Program| program.server = None;
         let done = Some((0, ""));
@@ -234,10 +239,10 @@ mod tests {
                 // Silent, and never ends.
                 judged(None, &mptcp, none),
                 judged_with(None, None, &[Expect::Mptcp], &mptcp, none),
-                judged(None, &Wire::default(), none),
+                judged(None, &Connections::default(), none),
                 judged(None, &tried, none),
-                judged(None, &Wire::default(), alone),
-                judged_with(None, None, &[Expect::None], &Wire::default(), none),
+                judged(None, &Connections::default(), alone),
+                judged_with(None, None, &[Expect::None], &Connections::default(), none),
                 judged_with(None, done, &[Expect::None], &tcp, none),
                 judged_with(None, done, &[Expect::None], &tried, alone),
             ]
@@ -267,10 +272,10 @@ mod tests {
             "dial tcp: lookup server.example: no such host",
             "getaddrinfo: Name or service not known",
         ] {
-            let reason = judged(Some((1, said)), &Wire::default(), |_| ());
+            let reason = judged(Some((1, said)), &Connections::default(), |_| ());
             assert!(reason.contains("a guest resolves no names: use the addresses {server}"), "{reason}");
         }
-        let reason = judged(Some((1, "connect: Connection refused")), &Wire::default(), |_| ());
+        let reason = judged(Some((1, "connect: Connection refused")), &Connections::default(), |_| ());
         assert!(!reason.contains("resolves"), "{reason}");
     }
 }

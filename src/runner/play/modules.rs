@@ -65,9 +65,9 @@ pub(super) fn play(
         stage.pump(Duration::from_millis(200), journal)?;
     }
     let unloaded = unload_all(loaded, stage, journal)?;
-    let wire = network.finish(scene, stage, journal)?;
+    let observed = network.finish(scene, stage, journal)?;
     wrong = wrong.or(unloaded);
-    Ok(match wrong.or_else(|| unmet(&scene.piece.expect, &wire).map(Verdict::fail)) {
+    Ok(match wrong.or_else(|| unmet(&scene.piece.expect, &observed).map(Verdict::fail)) {
         Some(verdict) => verdict,
         None => Verdict { outcome: Outcome::Pass, reason: None, exit_code: None, spoiled: false },
     })

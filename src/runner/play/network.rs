@@ -3,14 +3,14 @@
 use super::super::Journal;
 use super::super::stage::{Stage, Task, Trouble};
 use super::{PATIENCE, Verdict};
-use crate::event::wire::Wire;
+use crate::connections::{Counters, Watch, read_listeners, read_sockets};
+use crate::event::connections::Connections;
 use crate::event::{Event, Outcome, TestId};
 use crate::plan::play::Piece;
 use crate::runner::stage::JobKey;
 use crate::suite::sample::Expect;
 use crate::topology::realise::{self, actions, cards, namespace};
 use crate::topology::{Realisation, Topology};
-use crate::wire::{Counters, Watch, read_listeners, read_sockets};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -197,7 +197,7 @@ impl Network {
         scene: &Scene,
         stage: &mut Stage,
         journal: &mut Journal,
-    ) -> Result<Wire, Trouble> {
+    ) -> Result<Connections, Trouble> {
         for spot in &self.hosts {
             let counters = counters(spot, stage, journal)?;
             self.watch.after(&spot.host, counters);
@@ -216,22 +216,22 @@ impl Network {
             let argv = words(&["ip", "-force", "-batch", "-"]);
             stage.run(Task::new(0, argv).reading(lines.clone()), PATIENCE, journal)?;
         }
-        let mut wire = self.watch.finish();
-        wire.captures = captures;
-        journal.add(Event::Wire { test: scene.test.clone(), wire: wire.clone() })?;
-        Ok(wire)
+        let mut observed = self.watch.finish();
+        observed.captures = captures;
+        journal.add(Event::Connections { test: scene.test.clone(), observed: observed.clone() })?;
+        Ok(observed)
     }
 }
 
 /// What the connections were to be, and were not. Where nothing is expected of them, they are to be what a program asked its
 /// kernel for: that is seen of its sockets, not of its text.
-pub(super) fn unmet(expect: &[Expect], wire: &Wire) -> Option<String> {
-    let asked = if expect.is_empty() && wire.asks_for_mptcp() && wire.made() > 0 {
+pub(super) fn unmet(expect: &[Expect], observed: &Connections) -> Option<String> {
+    let asked = if expect.is_empty() && observed.asks_for_mptcp() && observed.made() > 0 {
         &[Expect::Mptcp][..]
     } else {
         expect
     };
-    asked.iter().find_map(|expect| expect.unmet(wire))
+    asked.iter().find_map(|expect| expect.unmet(observed))
 }
 
 /// Gives a guest's cards the names that the network has for them.

@@ -60,9 +60,9 @@ pub(super) fn play(
     let spots = (network.spot(SERVER), network.spot(if together { SERVER } else { CLIENT }));
     network.begin(scene, stage, journal)?;
     let acted = act(scene, program, &topology, &spots, &mut network, stage, journal)?;
-    let wire = network.finish(scene, stage, journal)?;
+    let observed = network.finish(scene, stage, journal)?;
     Ok(match acted {
-        Ok(acted) => judge(program, &scene.piece.expect, &acted, &wire),
+        Ok(acted) => judge(program, &scene.piece.expect, &acted, &observed),
         Err(verdict) => verdict,
     })
 }

@@ -1,6 +1,6 @@
 //! What the connections of a test shall be.
 
-use crate::event::wire::Wire;
+use crate::event::connections::Connections;
 use serde::Deserialize;
 use std::fmt;
 use std::str::FromStr;
@@ -24,24 +24,24 @@ pub enum Expect {
 impl Expect {
     /// Why the connections are not as expected; none if they are. Where the counters and the sockets disagree, nothing is as
     /// expected.
-    pub fn unmet(self, wire: &Wire) -> Option<String> {
-        let most = most_subflows(wire);
+    pub fn unmet(self, observed: &Connections) -> Option<String> {
+        let most = most_subflows(observed);
         match self {
-            Self::None => match (wire.made(), wire.attempts) {
+            Self::None => match (observed.made(), observed.attempts) {
                 (0, 0) => None,
                 (0, attempts) => Some(format!("expected none, but {} failed", count(attempts, "connect"))),
                 (made, _) => Some(format!("expected none, but there was {}", count(made, "connection"))),
             },
-            Self::Mptcp | Self::Tcp if wire.made() == 0 => {
+            Self::Mptcp | Self::Tcp if observed.made() == 0 => {
                 Some(format!("expected {self}, but no connection was made"))
             }
-            _ if !wire.doubts.is_empty() => Some(format!(
+            _ if !observed.doubts.is_empty() => Some(format!(
                 "expected {self}, but the counters and the sockets disagree: {}",
-                wire.doubts.join("; ")
+                observed.doubts.join("; ")
             )),
-            Self::Mptcp if wire.tcp > 0 => Some(format!("expected mptcp, but {}", why_tcp(wire))),
-            Self::Tcp if wire.mptcp > 0 => {
-                Some(format!("expected tcp, but there was {} by MPTCP", count(wire.mptcp, "connection")))
+            Self::Mptcp if observed.tcp > 0 => Some(format!("expected mptcp, but {}", why_tcp(observed))),
+            Self::Tcp if observed.mptcp > 0 => {
+                Some(format!("expected tcp, but there was {} by MPTCP", count(observed.mptcp, "connection")))
             }
             Self::AtLeast(count) if most < count => {
                 Some(format!("expected {self}, but no connection had more than {most}"))
@@ -53,23 +53,23 @@ impl Expect {
 }
 
 /// Why connections are TCP.
-fn why_tcp(wire: &Wire) -> String {
-    let what = if wire.mptcp > 0 {
-        format!("{} of {} connections were TCP: ", wire.tcp, wire.made())
+fn why_tcp(observed: &Connections) -> String {
+    let what = if observed.mptcp > 0 {
+        format!("{} of {} connections were TCP: ", observed.tcp, observed.made())
     } else {
         String::new()
     };
-    if wire.plain > 0 {
-        let listener = if wire.listens_for_mptcp() {
+    if observed.plain > 0 {
+        let listener = if observed.listens_for_mptcp() {
             ", and the server listens for MPTCP"
-        } else if !wire.listeners.is_empty() {
+        } else if !observed.listeners.is_empty() {
             ", and the server listens for TCP"
         } else {
             ""
         };
         return format!("{what}the client asked for TCP{listener}");
     }
-    match wire.fallbacks.first() {
+    match observed.fallbacks.first() {
         Some(fallback) => format!("{what}it fell back to TCP: {}", fallback.reason),
         None => format!("{what}it fell back to TCP, and no counter says why"),
     }
@@ -80,13 +80,13 @@ fn count(count: u64, word: &str) -> String {
 }
 
 /// The subflows of the connection that has most of them: what was seen, or what the counters leave no doubt of.
-fn most_subflows(wire: &Wire) -> u64 {
-    let mptcp = wire
+fn most_subflows(observed: &Connections) -> u64 {
+    let mptcp = observed
         .connections
         .iter()
-        .filter(|connection| connection.protocol == crate::event::wire::Protocol::Mptcp);
+        .filter(|connection| connection.protocol == crate::event::connections::Protocol::Mptcp);
     let seen = mptcp.map(|connection| connection.subflows.len() as u64).max().unwrap_or(0);
-    let counted = if wire.mptcp == 1 { 1 + wire.joins } else { 0 };
+    let counted = if observed.mptcp == 1 { 1 + observed.joins } else { 0 };
     seen.max(counted)
 }
 
@@ -135,7 +135,7 @@ impl fmt::Display for Expect {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::wire::{Listener, Protocol};
+    use crate::event::connections::{Listener, Protocol};
 
     #[test]
     fn expectations_are_read_as_they_are_written() {
@@ -149,33 +149,38 @@ mod tests {
 
     #[test]
     fn what_is_not_met_says_why() {
-        let wire = |mptcp, tcp, joins| Wire { mptcp, tcp, plain: tcp, joins, ..Wire::default() };
-        let unmet =
-            |expect: &str, wire: &Wire| expect.parse::<Expect>().unwrap().unmet(wire).unwrap_or_default();
+        let observed =
+            |mptcp, tcp, joins| Connections { mptcp, tcp, plain: tcp, joins, ..Connections::default() };
+        let unmet = |expect: &str, observed: &Connections| {
+            expect.parse::<Expect>().unwrap().unmet(observed).unwrap_or_default()
+        };
         let listens = |protocol| {
             let local = "*:80".to_owned();
-            Wire { listeners: vec![Listener { host: "server".to_owned(), local, protocol }], ..wire(0, 1, 0) }
+            Connections {
+                listeners: vec![Listener { host: "server".to_owned(), local, protocol }],
+                ..observed(0, 1, 0)
+            }
         };
-        let doubtful = Wire { doubts: vec!["ss says so".to_owned()], ..wire(1, 0, 1) };
-        let refused = Wire { attempts: 2, ..wire(0, 0, 0) };
+        let doubtful = Connections { doubts: vec!["ss says so".to_owned()], ..observed(1, 0, 1) };
+        let refused = Connections { attempts: 2, ..observed(0, 0, 0) };
         insta::assert_snapshot!(
             [
-                unmet("mptcp", &wire(2, 0, 0)),
-                unmet("mptcp", &wire(1, 1, 0)),
-                unmet("mptcp", &wire(0, 1, 0)),
+                unmet("mptcp", &observed(2, 0, 0)),
+                unmet("mptcp", &observed(1, 1, 0)),
+                unmet("mptcp", &observed(0, 1, 0)),
                 unmet("mptcp", &listens(Protocol::Mptcp)),
                 unmet("mptcp", &listens(Protocol::Tcp)),
-                unmet("mptcp", &Wire { plain: 0, ..wire(0, 1, 0) }),
-                unmet("tcp", &wire(0, 0, 0)),
-                unmet("tcp", &wire(0, 3, 0)),
-                unmet("tcp", &Wire { unaccepted: 1, ..wire(1, 0, 0) }),
+                unmet("mptcp", &Connections { plain: 0, ..observed(0, 1, 0) }),
+                unmet("tcp", &observed(0, 0, 0)),
+                unmet("tcp", &observed(0, 3, 0)),
+                unmet("tcp", &Connections { unaccepted: 1, ..observed(1, 0, 0) }),
                 unmet("tcp", &doubtful),
                 unmet("subflows>=2", &doubtful),
-                unmet("subflows>=2", &wire(1, 0, 1)),
-                unmet("subflows>=3", &wire(1, 0, 1)),
-                unmet("subflows=1", &wire(1, 0, 1)),
-                unmet("none", &wire(0, 0, 0)),
-                unmet("none", &wire(0, 1, 0)),
+                unmet("subflows>=2", &observed(1, 0, 1)),
+                unmet("subflows>=3", &observed(1, 0, 1)),
+                unmet("subflows=1", &observed(1, 0, 1)),
+                unmet("none", &observed(0, 0, 0)),
+                unmet("none", &observed(0, 1, 0)),
                 unmet("none", &refused),
             ]
             .map(|line| line + ".")

@@ -1,4 +1,4 @@
-//! Proof of what connections spoke: counters and sockets of each host, from the texts that the kernel and `ss` print. Pure.
+//! Which protocol connections used: counters and sockets of each host, from the texts that the kernel and `ss` print. Pure.
 
 mod fold;
 mod judge;

@@ -1,6 +1,6 @@
 //! Sockets, as `ss -Htni` and `ss -HMni` print them.
 
-use crate::event::wire::Protocol;
+use crate::event::connections::Protocol;
 
 /// A TCP socket that was seen: a plain connection, or a subflow.
 #[derive(Debug, Clone, PartialEq, Eq)]

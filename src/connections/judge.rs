@@ -4,7 +4,7 @@
 //! client's `MPCapableSYNACKRX` counts handshakes: what fell back later is still in it. TCP's `PassiveOpens` has joins in it.
 //! Names and meanings: `net/mptcp/mib.h`.
 
-use crate::event::wire::Wire;
+use crate::event::connections::Connections;
 use std::collections::BTreeMap;
 
 /// Counters of a client whose SYN went without MPTCP, or whose SYN/ACK came without it, though its socket is MPTCP.
@@ -31,8 +31,8 @@ pub(super) struct Tally {
     pub tcp: u64,
 }
 
-/// The numbers of a [`Wire`], and where its sources disagree.
-pub(super) fn judge(counters: &Moved, seen: Tally) -> Wire {
+/// The numbers of a [`Connections`], and where its sources disagree.
+pub(super) fn judge(counters: &Moved, seen: Tally) -> Connections {
     let sum = |name: &str| counters.values().filter_map(|host| host.get(name)).sum::<u64>();
     let of_host = |host: &BTreeMap<String, u64>| LATER.iter().filter_map(|name| host.get(*name)).sum::<u64>();
     let (answered, accepted, joins) = (sum("MPCapableSYNACKRX"), sum("MPCapableACKRX"), sum("MPJoinAckRx"));
@@ -68,7 +68,7 @@ pub(super) fn judge(counters: &Moved, seen: Tally) -> Wire {
             connections(seen.tcp + seen.fallback)
         ));
     }
-    Wire {
+    Connections {
         mptcp,
         tcp,
         plain,
@@ -77,7 +77,7 @@ pub(super) fn judge(counters: &Moved, seen: Tally) -> Wire {
         attempts: sum("ActiveOpens").saturating_sub(joins_tried),
         asked: sum("MPCapableSYNTX") + sum("MPCapableSYNTXDisabled") + sum("MD5SigFallback"),
         doubts,
-        ..Wire::default()
+        ..Connections::default()
     }
 }
 
@@ -100,17 +100,17 @@ mod tests {
                 .collect()
         };
         let moved = counters.iter().map(|(name, text)| ((*name).to_owned(), host(text))).collect();
-        let wire = judge(&moved, seen);
+        let observed = judge(&moved, seen);
         format!(
             "mptcp {} tcp {} plain {} unaccepted {} joins {} attempts {} asked {} {}",
-            wire.mptcp,
-            wire.tcp,
-            wire.plain,
-            wire.unaccepted,
-            wire.joins,
-            wire.attempts,
-            wire.asked,
-            wire.doubts.join("; ")
+            observed.mptcp,
+            observed.tcp,
+            observed.plain,
+            observed.unaccepted,
+            observed.joins,
+            observed.attempts,
+            observed.asked,
+            observed.doubts.join("; ")
         )
     }
 

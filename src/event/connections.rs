@@ -1,11 +1,11 @@
-//! What was seen of a test's connections: facts, from which [`crate::wire`] has made them.
+//! What was seen of a test's connections: facts, from which [`crate::connections`] has made them.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The connections of one test: one judgement of the counters of both ends and of the sockets that were seen.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wire {
+pub struct Connections {
     /// How many connections were MPTCP, and stayed it.
     pub mptcp: u64,
     /// How many were plain TCP from the beginning, or fell back to it.
@@ -40,7 +40,7 @@ pub struct Wire {
     pub captures: Vec<String>,
 }
 
-impl Wire {
+impl Connections {
     /// How many connections were made.
     pub fn made(&self) -> u64 {
         self.mptcp + self.tcp
@@ -88,7 +88,7 @@ pub struct Fallback {
 /// A connection, as the host that opened it saw it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Connection {
-    /// What it spoke.
+    /// The protocol that it used.
     pub protocol: Protocol,
     /// The host.
     pub host: String,
@@ -100,7 +100,7 @@ pub struct Connection {
     pub subflows: Vec<Subflow>,
 }
 
-/// What a connection spoke.
+/// The protocol that a connection used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Protocol {

@@ -3,7 +3,7 @@
 use super::judge::{Moved, Tally, judge};
 use super::mib::{Counters, FALLBACKS};
 use super::ss::Seen;
-use crate::event::wire::{Connection, Fallback, Listener, Protocol, Subflow, Wire};
+use crate::event::connections::{Connection, Connections, Fallback, Listener, Protocol, Subflow};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many sockets of one test are remembered: enough for any table that a person reads.
@@ -74,7 +74,7 @@ impl Watch {
     }
 
     /// What was seen.
-    pub fn finish(&self) -> Wire {
+    pub fn finish(&self) -> Connections {
         let empty = Counters::default();
         let counters: Moved = self
             .after
@@ -89,20 +89,21 @@ impl Watch {
             fallback: count(Protocol::Fallback),
             tcp: count(Protocol::Tcp),
         };
-        let mut wire = judge(&counters, tally);
-        wire.doubts.extend(self.torn());
+        let mut observed = judge(&counters, tally);
+        observed.doubts.extend(self.torn());
         // Of a socket that was seen only while it closed, the counters alone can say that it was TCP.
-        wire.connections = self.connections(|seen| seen.open || seen.token.is_some() || wire.mptcp == 0);
-        if wire.mptcp == 0 && wire.doubts.is_empty() {
+        observed.connections =
+            self.connections(|seen| seen.open || seen.token.is_some() || observed.mptcp == 0);
+        if observed.mptcp == 0 && observed.doubts.is_empty() {
             // It was MPTCP when it was seen last, and fell back after that.
             let fell =
-                wire.connections.iter_mut().filter(|connection| connection.protocol == Protocol::Mptcp);
+                observed.connections.iter_mut().filter(|connection| connection.protocol == Protocol::Mptcp);
             fell.for_each(|connection| connection.protocol = Protocol::Fallback);
         }
-        wire.fallbacks = fallbacks(&counters, &self.listeners);
-        wire.listeners.clone_from(&self.listeners);
-        wire.counters = counters;
-        wire
+        observed.fallbacks = fallbacks(&counters, &self.listeners);
+        observed.listeners.clone_from(&self.listeners);
+        observed.counters = counters;
+        observed
     }
 
     /// The connections whose two ends are not of one mind.
@@ -230,7 +231,7 @@ pub(super) mod tests {
     use super::super::ss::{read, read_listeners};
     use super::*;
 
-    pub(crate) fn watched() -> Wire {
+    pub(crate) fn watched() -> Connections {
         let mut watch = Watch::default();
         let before = Counters::read("MPTcpExt: MPCapableACKRX\nMPTcpExt: 5\n");
         watch.before("server", before, Vec::new(), Vec::new());
@@ -270,9 +271,9 @@ pub(super) mod tests {
 
     #[test]
     fn each_connection_is_told_once_with_its_subflows() {
-        let wire = watched();
-        assert_eq!((wire.mptcp, wire.joins, wire.tcp), (1, 1, 1));
-        let found: Vec<(Protocol, &str, usize, u64)> = wire
+        let observed = watched();
+        assert_eq!((observed.mptcp, observed.joins, observed.tcp), (1, 1, 1));
+        let found: Vec<(Protocol, &str, usize, u64)> = observed
             .connections
             .iter()
             .map(|c| (c.protocol, c.host.as_str(), c.subflows.len(), c.subflows[0].sent))
@@ -280,14 +281,14 @@ pub(super) mod tests {
         assert_eq!(
             found,
             [(Protocol::Mptcp, "client", 2, 2_000_000), (Protocol::Fallback, "client", 1, 1)],
-            "{wire:#?}"
+            "{observed:#?}"
         );
-        assert_eq!(wire.fallbacks.len(), 1);
-        assert_eq!(wire.counters["server"]["MPCapableACKRX"], 1);
+        assert_eq!(observed.fallbacks.len(), 1);
+        assert_eq!(observed.counters["server"]["MPCapableACKRX"], 1);
     }
 
     /// A test on one host, whose counters moved from nothing to these, and whose sockets were these.
-    fn seen(counters: &str, sockets: &str, listeners: &str) -> Wire {
+    fn seen(counters: &str, sockets: &str, listeners: &str) -> Connections {
         let mut watch = Watch::default();
         watch.after("guest", Counters::read(counters));
         watch.listeners("guest", read_listeners(listeners));
@@ -298,39 +299,42 @@ pub(super) mod tests {
     #[test]
     fn a_connection_that_nobody_accepts_is_mptcp_all_the_same() {
         let ulp = "tcp-ulp-mptcp flags:Mmec token:1(id:0)/2(id:0)";
-        let wire = seen(
+        let observed = seen(
             "MPTcpExt: MPCapableSYNTX MPCapableSYNRX MPCapableSYNACKRX\nMPTcpExt: 1 1 1\n\
              Tcp: ActiveOpens PassiveOpens\nTcp: 1 1\n",
             &format!("ESTAB 0 0 127.0.0.1:4001 127.0.0.1:80\n\t {ulp}\n"),
             "tcp LISTEN 0 5 127.0.0.1:80 0.0.0.0:*\nmptcp LISTEN 0 5 127.0.0.1:80 0.0.0.0:*\n",
         );
-        assert_eq!((wire.mptcp, wire.tcp, wire.unaccepted), (1, 0, 1), "{wire:#?}");
-        assert!(wire.doubts.is_empty() && wire.asks_for_mptcp(), "{wire:#?}");
-        assert_eq!(wire.connections[0].protocol, Protocol::Mptcp);
+        assert_eq!((observed.mptcp, observed.tcp, observed.unaccepted), (1, 0, 1), "{observed:#?}");
+        assert!(observed.doubts.is_empty() && observed.asks_for_mptcp(), "{observed:#?}");
+        assert_eq!(observed.connections[0].protocol, Protocol::Mptcp);
     }
 
     #[test]
     fn two_ends_that_differ_are_a_doubt() {
-        let wire = seen(
+        let observed = seen(
             "Tcp: ActiveOpens PassiveOpens\nTcp: 1 1\nMPTcpExt: MPCapableSYNACKRX\nMPTcpExt: 1\n",
             "ESTAB 0 0 10.0.1.1:4001 10.0.1.2:80\n\t tcp-ulp-mptcp flags:Mmec token:1(id:0)/2(id:0)\n\
              ESTAB 0 0 10.0.1.2:80 10.0.1.1:4001\n\t cubic\n",
             "",
         );
         assert_eq!(
-            wire.doubts,
+            observed.doubts,
             ["ss showed 10.0.1.1:4001 → 10.0.1.2:80 as MPTCP on guest, and as TCP on guest"]
         );
     }
 
     #[test]
     fn a_socket_that_closes_and_lost_its_details_is_no_tcp_connection() {
-        let wire = seen(
+        let observed = seen(
             "Tcp: PassiveOpens\nTcp: 1\nMPTcpExt: MPCapableSYNACKRX MPCapableACKRX\nMPTcpExt: 1 1\n",
             "FIN-WAIT-2 0 0 10.0.1.1:4001 10.0.1.2:80\n\t cubic\n",
             "",
         );
-        assert_eq!((wire.mptcp, wire.tcp, wire.connections.len(), wire.doubts.len()), (1, 0, 0, 0));
+        assert_eq!(
+            (observed.mptcp, observed.tcp, observed.connections.len(), observed.doubts.len()),
+            (1, 0, 0, 0)
+        );
     }
 
     #[test]
@@ -341,7 +345,7 @@ pub(super) mod tests {
         watch.before("guest", Counters::default(), read(old), read_listeners(listens));
         watch.sockets("guest", read(old));
         watch.listeners("guest", read_listeners(listens));
-        assert_eq!(watch.finish(), Wire::default());
+        assert_eq!(watch.finish(), Connections::default());
     }
 
     #[test]
