@@ -33,6 +33,8 @@ pub enum Verbosity {
 /// Shows a run as it goes: a line for each thing that is over, and one that moves for what is going on.
 pub struct Terminal {
     bar: ProgressBar,
+    print: Box<dyn Fn(&str)>,
+    size: Box<dyn Fn() -> TerminalSize>,
     colour: bool,
     verbosity: Verbosity,
     live: bool,
@@ -43,20 +45,41 @@ pub struct Terminal {
     step: String,
 }
 
+/// Where a run is shown.
+struct Screen {
+    /// Where the moving line is drawn.
+    target: ProgressDrawTarget,
+    /// Where lines that stay go.
+    line: Box<dyn Fn(&str)>,
+    /// How much room there is just now.
+    size: Box<dyn Fn() -> TerminalSize>,
+}
+
+impl Screen {
+    /// Standard error; `moves` if something is drawn there.
+    fn stderr(moves: bool) -> Self {
+        let target = if moves { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Self { target, line: Box::new(console::line), size: Box::new(TerminalSize::of_stderr) }
+    }
+}
+
 impl Terminal {
     /// `live` is true where standard error is a terminal: only there something moves.
     pub fn new(verbosity: Verbosity, colour: bool, live: bool) -> Self {
-        let target = if live && verbosity > Verbosity::Quiet {
-            ProgressDrawTarget::stderr()
-        } else {
-            ProgressDrawTarget::hidden()
-        };
+        let terminal =
+            Self::on(Screen::stderr(live && verbosity > Verbosity::Quiet), verbosity, colour, live);
+        if live {
+            terminal.bar.enable_steady_tick(Duration::from_millis(200));
+        }
+        terminal
+    }
+
+    fn on(screen: Screen, verbosity: Verbosity, colour: bool, live: bool) -> Self {
+        let Screen { target, line, size } = screen;
         let bar = ProgressBar::with_draw_target(None, target);
         bar.set_style(style("{spinner} {elapsed:>4} {wide_msg}"));
-        if live {
-            bar.enable_steady_tick(Duration::from_millis(200));
-        }
-        Self { bar, colour, verbosity, live, said: Instant::now(), vms: BTreeMap::new(), step: String::new() }
+        let (vms, step) = (BTreeMap::new(), String::new());
+        Self { bar, print: line, size, colour, verbosity, live, said: Instant::now(), vms, step }
     }
 
     /// Takes the moving line away.
@@ -79,7 +102,7 @@ impl Terminal {
     fn line(&mut self, at_least: Verbosity, line: &str) {
         if self.verbosity >= at_least {
             self.said = Instant::now();
-            self.bar.suspend(|| console::line(line));
+            self.bar.suspend(|| (self.print)(line));
         }
     }
 
@@ -96,7 +119,7 @@ impl Terminal {
             Some(what) => drop(self.vms.insert(vm, what)),
             None => drop(self.vms.remove(&vm)),
         }
-        let all = TerminalSize::of_stderr().shared(&self.vms);
+        let all = (self.size)().shared(&self.vms);
         self.sign_of_life(&all);
         self.bar.set_message(all);
     }
@@ -273,7 +296,7 @@ impl Observer for Terminal {
         self.sign_of_life(text.trim_start());
         if let Some(total) = progress.total {
             if self.bar.length().is_none() {
-                let narrow = TerminalSize::of_stderr().cols < MIN_BAR_WIDTH;
+                let narrow = (self.size)().cols < MIN_BAR_WIDTH;
                 self.bar.set_style(style(match (progress.unit, narrow) {
                     (Unit::Bytes, false) => {
                         "{spinner} {elapsed:>4} {wide_bar} {bytes}/{total_bytes} {eta:>4} left"
@@ -295,3 +318,6 @@ impl Observer for Terminal {
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
+
+#[cfg(test)]
+mod tests;
