@@ -191,3 +191,6 @@ fn write_letters(mut stream: impl Write, letters: mpsc::Receiver<ToGuest>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,3 +60,64 @@ fn raise_limit_of_files() {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vm::accel::Accelerator;
+    use crate::vm::root::Root;
+    use std::io::Read;
+    use std::path::PathBuf;
+    use std::sync::atomic::AtomicBool;
+
+    /// A program in virtme-ng's place.
+    fn virtme(program: PathBuf) -> (Virtme, Machine) {
+        let virtme = Virtme {
+            program,
+            accelerator: Accelerator::Tcg,
+            filesystem: Filesystem::Virtiofs,
+            hiding: None,
+            qemu_args: vec!["-device".into(), "a b".into()],
+        };
+        let machine = Machine {
+            kernel: "/build".into(),
+            cpus: 1,
+            memory_mib: 512,
+            append: Vec::new(),
+            root: Root { dir: "/srv/root".into(), shares: Vec::new(), agent: "/vmptcp".into() },
+            tmp: "/tmp".into(),
+        };
+        (virtme, machine)
+    }
+
+    #[test]
+    fn a_guest_is_a_process_with_a_console_a_channel_and_a_monitor() {
+        let (virtme, machine) = virtme("/bin/echo".into());
+        let name = crate::vm::socket::unused_name("vmptcp-test");
+        let Started { child: _child, mut console, channel, monitor } =
+            virtme.start(&machine, &name, &[]).unwrap();
+        let mut text = String::new();
+        console.read_to_string(&mut text).unwrap();
+        assert!(text.starts_with("--run /build ") && text.contains(" --root /srv/root "), "{text}");
+        assert!(!text.contains("--force-9p") && text.contains("-device 'a b'"), "{text}");
+        let mut agent = crate::vm::socket::connect(&name).unwrap();
+        let Some(Ends { mut reader, .. }) = channel(&AtomicBool::new(false)) else { panic!("no channel") };
+        std::io::Write::write_all(&mut agent, b"hello").unwrap();
+        drop(agent);
+        let mut heard = String::new();
+        reader.read_to_string(&mut heard).unwrap();
+        assert_eq!(heard, "hello");
+        assert_eq!(
+            monitor.unwrap().examine(None).unwrap_err().to_string(),
+            "QEMU did not connect its monitor"
+        );
+        let facts = (virtme.accelerator(), Backend::filesystem(&virtme), virtme.capabilities().requests);
+        assert_eq!(facts, ("tcg", "virtiofs", Requests::AnyTime));
+    }
+
+    #[test]
+    fn a_virtme_ng_that_is_not_there_is_an_error() {
+        let (virtme, machine) = virtme("/no/such/vng".into());
+        assert!(virtme.start(&machine, &crate::vm::socket::unused_name("vmptcp-test"), &[]).is_err());
+    }
+}
