@@ -10,6 +10,9 @@ pub mod error;
 // Untrusted text, files that appear whole, keys of caches.
 pub mod text;
 
+// What depends on the architecture of a machine; pure.
+pub mod arch;
+
 // What happens during a run: facts.
 pub mod event;
 

@@ -17,6 +17,7 @@ const LONGEST: usize = 500;
 /// These look at nothing but their arguments.
 const PURE: &[&str] = &[
     "text::hash",
+    "arch",
     "event",
     "connections",
     "topology",
@@ -94,12 +95,13 @@ const LOOKS: [&str; 9] = [
 ];
 
 /// What everybody may import.
-const FOR_ALL: [&str; 4] = ["error", "text", "event", "process"];
+const FOR_ALL: [&str; 5] = ["error", "text", "arch", "event", "process"];
 
 /// Rooms that know few others: room, and what it may import besides itself.
 const FEW: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("text", &["error"]),
+    ("arch", &[]),
     ("event", &[]),
     ("process", &["error", "text"]),
     ("guest", &FOR_ALL),
@@ -108,15 +110,15 @@ const FEW: &[(&str, &[&str])] = &[
     ("suite", &["error", "text", "event"]),
     ("kernel", &FOR_ALL),
     ("series", &FOR_ALL),
-    ("vm", &["error", "text", "event", "process", "guest::protocol", "guest::stream"]),
-    ("doctor", &["error", "text", "process", "vm"]),
+    ("vm", &["error", "text", "event", "process", "arch", "guest::protocol", "guest::stream"]),
+    ("doctor", &["error", "text", "process", "arch", "vm"]),
     ("store", &["error", "text", "event"]),
     ("results", &["error", "event"]),
     // What of a splat tells most is known where splats are read.
     ("report", &["error", "text", "event", "vm::console", "results"]),
     ("settings", &["error", "text", "topology", "suite::sample"]),
     // A value that is left open means the same wherever it is.
-    ("plan", &["text", "process", "topology", "suite", "kernel", "vm", "settings::Auto"]),
+    ("plan", &["text", "process", "arch", "topology", "suite", "kernel", "vm", "settings::Auto"]),
     (
         "runner",
         &[

@@ -108,7 +108,7 @@ fn look_for_program(tool: &Spec, venv: &Path) -> Seen {
 
 /// Below `/usr/include`, or the directory that Debian has there for each architecture.
 fn look_for_headers(tool: &Spec) -> Seen {
-    let triplet = Path::new("/usr/include").join(format!("{}-linux-gnu", std::env::consts::ARCH));
+    let triplet = Path::new("/usr/include").join(format!("{}-linux-gnu", crate::arch::host().name));
     let directories = [Path::new("/usr/include"), &triplet, Path::new("/usr/local/include")];
     let find = |header: &String| directories.iter().map(|dir| dir.join(header)).find(|path| path.is_file());
     let absent: Vec<String> = tool.headers.iter().filter(|header| find(header).is_none()).cloned().collect();

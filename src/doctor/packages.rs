@@ -1,5 +1,6 @@
 //! What vmptcp needs from outside, and the package that brings it here. Pure.
 
+use crate::arch;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -104,14 +105,10 @@ fn version_flag() -> Vec<String> {
 impl Catalogue {
     /// The data file that is part of this program, with the placeholders of its architecture filled in.
     pub fn embedded() -> Result<Self> {
-        let qemu = match std::env::consts::ARCH {
-            "x86_64" => "x86",
-            "aarch64" => "arm",
-            other => other,
-        };
+        let arch = arch::host();
         let text = include_str!("../../images/packages.toml")
-            .replace("@ARCH@", std::env::consts::ARCH)
-            .replace("@QEMU@", qemu);
+            .replace("@ARCH@", arch.name)
+            .replace("@QEMU@", arch.qemu_package);
         toml::from_str(&text)
             .map_err(|error| Error::cannot_run(format!("cannot parse images/packages.toml: {error}")))
     }

@@ -152,7 +152,7 @@ fn refuse(name: &str, value: &str) -> Result<()> {
             Some("unset ARCH, and give --uml to the command"),
         ),
         "ARCH" => {
-            let machine = std::env::consts::ARCH;
+            let machine = crate::arch::host().name;
             (format!("the guests are of this machine's architecture, {machine}"), None)
         }
         "CROSS_COMPILE" => ("vmptcp builds with this machine's own compiler".to_owned(), None),

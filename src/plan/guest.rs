@@ -2,6 +2,7 @@
 
 use super::GuestRules;
 use super::pace::{Engine, Pace};
+use crate::arch;
 use crate::process::Cmd;
 use crate::settings::Auto;
 use crate::vm::accel::Accelerator;
@@ -207,8 +208,9 @@ impl VirtmePlan {
 pub fn usual_parameters(accelerator: Accelerator) -> Vec<String> {
     let mut parameters: Vec<&str> = Vec::new();
     if accelerator == Accelerator::Tcg {
-        // The timer is tested in a loop that counts on a processor of its own; then, how long one may be away.
-        parameters.extend(["no_timer_check", "watchdog_thresh=60", "rcupdate.rcu_cpu_stall_timeout=120"]);
+        parameters.extend(arch::host().emulated);
+        // How long a processor may be away.
+        parameters.extend(["watchdog_thresh=60", "rcupdate.rcu_cpu_stall_timeout=120"]);
         // QEMU translates a library anew wherever it is: at the same address each time, a program starts twice as fast.
         parameters.push("norandmaps");
     }
@@ -273,7 +275,7 @@ mod tests {
         let guest = GuestPlan { append: vec!["watchdog_thresh=1".into()], ..guest() };
         let append = |accelerator| spec(&guest, accelerator, Path::to_owned).machine.append;
         assert_eq!(append(Accelerator::Kvm), ["watchdog_thresh=1"]);
-        assert!(append(Accelerator::Tcg).contains(&"no_timer_check".to_owned()));
+        assert!(append(Accelerator::Tcg).contains(&"watchdog_thresh=60".to_owned()));
         let last = append(Accelerator::Tcg).pop();
         assert_eq!(last.as_deref(), Some("watchdog_thresh=1"), "the user's is last");
     }

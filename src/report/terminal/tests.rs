@@ -90,9 +90,11 @@ fn halfway(cols: u16) -> Shown {
     shown.add(Event::TestsPlanned {
         tests: ["pm_netlink", "diag", "mptcp_join", "simult_flows"].map(test).into(),
     });
-    [booting(1), booting(2), ready(1), ready(2), started("pm_netlink", 1), started("mptcp_join", 2)]
-        .into_iter()
-        .for_each(|event| shown.add(event));
+    for event in
+        [booting(1), booting(2), ready(1), ready(2), started("pm_netlink", 1), started("mptcp_join", 2)]
+    {
+        shown.add(event);
+    }
     shown.add(subtest("pm_netlink", "defaults addr list", Outcome::Pass));
     shown.add(ended("pm_netlink", Outcome::Pass, None, 32.0));
     shown.add(started("diag", 1));

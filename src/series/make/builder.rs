@@ -3,6 +3,7 @@
 use super::config::Config;
 use super::output::{Said, read};
 use super::targets::{Targets, includes, stem};
+use crate::arch;
 use crate::error::{Error, IoContext, Result};
 use crate::process::{Cmd, describe, find};
 use crate::series::news::Remark;
@@ -304,6 +305,6 @@ impl Builder {
 }
 
 /// What the names of the compilers for x86 begin with on this machine.
-fn prefix() -> &'static str {
-    if std::env::consts::ARCH == "x86_64" { "" } else { "x86_64-linux-gnu-" }
+fn prefix() -> String {
+    arch::X86_64.compiler_prefix(arch::host())
 }

@@ -1,6 +1,7 @@
 //! Boots a kernel without a root filesystem, directly under QEMU, and watches for its last words.
 
 use super::Accelerator;
+use crate::arch::{self, Arch};
 use crate::error::{Error, Result};
 use crate::process::{Child, Cmd, Stdio, interrupt, read_lines};
 use crate::text::{Shown, decode};
@@ -18,25 +19,21 @@ pub(super) enum Ending {
     Refused(String),
 }
 
-/// QEMU's argv for a kernel on a machine with nothing but a serial port. `arch` is `std::env::consts::ARCH`.
-fn command(qemu: &Path, arch: &str, accelerator: Accelerator, image: &Path) -> Cmd {
+/// QEMU's argv for a kernel on a machine with nothing but a serial port.
+fn command(qemu: &Path, arch: &Arch, accelerator: Accelerator, image: &Path) -> Cmd {
     let cpu = match accelerator {
         Accelerator::Kvm => "host",
         Accelerator::Tcg => "max",
     };
-    let (machine, console): (&[&str], &str) = match arch {
-        "aarch64" => (&["-machine", "virt,gic-version=max"], "console=ttyAMA0 earlycon"),
-        _ => (&[], "console=ttyS0 earlyprintk=serial,ttyS0"),
-    };
     // Two processors: starting the second is one more thing that a broken KVM cannot do.
     Cmd::new(qemu)
         .args(["-accel", accelerator.as_str(), "-cpu", cpu])
-        .args(machine)
+        .args(arch.qemu_machine)
         .args(["-smp", "2", "-m", "256M", "-nodefaults", "-no-reboot", "-display", "none"])
         .args(["-serial", "stdio", "-kernel"])
         .arg(image)
         .arg("-append")
-        .arg(format!("{console} panic=-1"))
+        .arg(format!("{} panic=-1", arch.console))
 }
 
 /// A kernel that boots. Dropping it ends QEMU.
@@ -55,7 +52,7 @@ impl Boot {
     /// Starts QEMU with `image`.
     pub(super) fn start(qemu: &Path, accelerator: Accelerator, image: &Path) -> Result<Self> {
         let image = std::path::absolute(image).unwrap_or_else(|_| image.to_owned());
-        Self::of(command(qemu, std::env::consts::ARCH, accelerator, &image))
+        Self::of(command(qemu, arch::host(), accelerator, &image))
     }
 
     fn of(command: Cmd) -> Result<Self> {
@@ -173,7 +170,7 @@ mod tests {
         let line = |arch, accelerator| {
             command(Path::new("qemu"), arch, accelerator, Path::new("/k e/Image")).to_string()
         };
-        insta::assert_snapshot!(line("x86_64", Accelerator::Kvm), @"qemu -accel kvm -cpu host -smp 2 -m 256M -nodefaults -no-reboot -display none -serial stdio -kernel '/k e/Image' -append 'console=ttyS0 earlyprintk=serial,ttyS0 panic=-1'");
-        insta::assert_snapshot!(line("aarch64", Accelerator::Tcg), @"qemu -accel tcg -cpu max -machine virt,gic-version=max -smp 2 -m 256M -nodefaults -no-reboot -display none -serial stdio -kernel '/k e/Image' -append 'console=ttyAMA0 earlycon panic=-1'");
+        insta::assert_snapshot!(line(&arch::X86_64, Accelerator::Kvm), @"qemu -accel kvm -cpu host -smp 2 -m 256M -nodefaults -no-reboot -display none -serial stdio -kernel '/k e/Image' -append 'console=ttyS0 earlyprintk=serial,ttyS0 panic=-1'");
+        insta::assert_snapshot!(line(&arch::AARCH64, Accelerator::Tcg), @"qemu -accel tcg -cpu max -machine virt,gic-version=max -smp 2 -m 256M -nodefaults -no-reboot -display none -serial stdio -kernel '/k e/Image' -append 'console=ttyAMA0 earlycon panic=-1'");
     }
 }

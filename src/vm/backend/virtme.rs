@@ -86,6 +86,7 @@ mod tests {
             append: Vec::new(),
             root: Root { dir: "/srv/root".into(), shares: Vec::new(), agent: "/vmptcp".into() },
             tmp: "/tmp".into(),
+            seed: None,
         };
         (virtme, machine)
     }

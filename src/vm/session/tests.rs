@@ -91,6 +91,7 @@ fn spec(script: &'static str, requests: Requests, dir: &Path) -> (Spec, Arc<Shel
         append: Vec::new(),
         root: Root { dir: "/".into(), shares: Vec::new(), agent: "/vmptcp".into() },
         tmp: "/tmp".into(),
+        seed: None,
     };
     let listing = Listing { dir: dir.join("guests"), purpose: "a test".to_owned() };
     let backend: Arc<dyn Backend> = shell.clone();
