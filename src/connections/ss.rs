@@ -87,7 +87,7 @@ fn socket(line: &str) -> Option<Seen> {
     })
 }
 
-/// Without the card that a link-local or bound address carries, and without the mark of an IPv4 address in IPv6.
+/// Without the interface that a link-local or bound address carries, and without the mark of an IPv4 address in IPv6.
 fn plain(endpoint: &str) -> String {
     let (address, port) = endpoint.rsplit_once(':').unwrap_or((endpoint, ""));
     let bare = address.split_once('%').map_or(address, |(bare, _)| bare);

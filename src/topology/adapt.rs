@@ -4,7 +4,7 @@ use super::model::{Address, Topology};
 use super::{CLIENT, SERVER};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Gives the server each of `wanted` that no host of the network has, on its cards in turn, and moves all others on that
+/// Gives the server each of `wanted` that no host of the network has, on its interfaces in turn, and moves all others on that
 /// link into the same network. Returns what was done, a line each.
 pub fn give_server(topology: &mut Topology, wanted: &[IpAddr]) -> Result<Vec<String>, String> {
     let mut said = Vec::new();
@@ -16,8 +16,8 @@ pub fn give_server(topology: &mut Topology, wanted: &[IpAddr]) -> Result<Vec<Str
         }
         let links = topology.link.iter().enumerate().filter(|(number, link)| {
             !taken.contains(number)
-                && link.ends.iter().any(|plug| plug.host == SERVER)
-                && link.ends.iter().any(|plug| plug.host == CLIENT)
+                && link.ends.iter().any(|link_end| link_end.host == SERVER)
+                && link.ends.iter().any(|link_end| link_end.host == CLIENT)
         });
         let Some(number) = links.map(|(number, _)| number).next() else {
             return Err(format!(
@@ -33,27 +33,27 @@ pub fn give_server(topology: &mut Topology, wanted: &[IpAddr]) -> Result<Vec<Str
     Ok(said)
 }
 
-/// Gives the link's first card of the server this address, and every other card one in the same network.
+/// Gives the link's first interface of the server this address, and every other interface one in the same network.
 fn move_link(topology: &mut Topology, number: usize, ip: IpAddr) {
     let prefix = if ip.is_ipv4() { 24 } else { 64 };
     let mut free = neighbours(ip);
     let mut moved: Vec<(IpAddr, IpAddr)> = Vec::new();
     let mut server_has_it = false;
-    for plug in &mut topology.link[number].ends {
-        let new = if plug.host == SERVER && !server_has_it {
+    for link_end in &mut topology.link[number].ends {
+        let new = if link_end.host == SERVER && !server_has_it {
             server_has_it = true;
             Some(ip)
         } else {
             free.next()
         };
         let Some(new) = new else { continue };
-        let place = plug.address.iter_mut().find(|address| address.ip.is_ipv4() == ip.is_ipv4());
+        let place = link_end.address.iter_mut().find(|address| address.ip.is_ipv4() == ip.is_ipv4());
         match place {
             Some(address) => {
                 moved.push((address.ip, new));
                 *address = Address { ip: new, prefix };
             }
-            None => plug.address.push(Address { ip: new, prefix }),
+            None => link_end.address.push(Address { ip: new, prefix }),
         }
     }
     for endpoint in topology.host.values_mut().flat_map(|host| &mut host.endpoint) {

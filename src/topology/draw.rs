@@ -3,24 +3,24 @@
 use super::model::{Host, Link, PathManager, Topology};
 use std::fmt::Write as _;
 
-/// A drawing: each link with what is plugged in, then what each host's MPTCP is told.
+/// A drawing: each link with its ends, then what each host's MPTCP is told.
 pub fn draw(name: &str, topology: &Topology) -> String {
     let mut text = name.to_owned();
     if !topology.description.is_empty() {
         let _ = write!(text, ": {}", topology.description);
     }
     text.push('\n');
-    let mut cards = std::collections::BTreeMap::<&str, usize>::new();
+    let mut interfaces = std::collections::BTreeMap::<&str, usize>::new();
     for (number, link) in (1..).zip(&topology.link) {
         let kind = if link.ends.len() > 2 { "switch" } else { "link" };
         let _ = writeln!(text, "\n  {kind} {number}{}", qualities(link));
-        for (end, plug) in link.ends.iter().enumerate() {
-            let card = cards.entry(&plug.host).or_default();
+        for (end, link_end) in link.ends.iter().enumerate() {
+            let interface = interfaces.entry(&link_end.host).or_default();
             let bough = if end + 1 == link.ends.len() { "└──" } else { "├──" };
-            let addresses: Vec<String> = plug.address.iter().map(ToString::to_string).collect();
-            let end = format!("{} eth{card}", plug.host);
+            let addresses: Vec<String> = link_end.address.iter().map(ToString::to_string).collect();
+            let end = format!("{} eth{interface}", link_end.host);
             let _ = writeln!(text, "  {bough} {end:<14} {}", addresses.join("  "));
-            *card += 1;
+            *interface += 1;
         }
     }
     text.push('\n');

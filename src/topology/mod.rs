@@ -8,8 +8,8 @@ pub mod draw;
 pub mod model;
 pub mod realise;
 
-pub use model::{Address, Endpoint, Flag, Host, Link, PathManager, Plug, Topology};
-pub use realise::{Action, Card, Realisation};
+pub use model::{Address, Endpoint, Flag, Host, Link, LinkEnd, PathManager, Topology};
+pub use realise::{Action, Interface, Realisation};
 
 /// The name of the host on which servers run.
 pub const SERVER: &str = "server";

@@ -15,7 +15,7 @@ pub struct Topology {
     pub description: String,
     /// The hosts, by name.
     pub host: BTreeMap<String, Host>,
-    /// What connects them, in the order in which their cards are numbered.
+    /// What connects them, in the order in which their interfaces are numbered.
     pub link: Vec<Link>,
 }
 
@@ -89,13 +89,13 @@ impl Flag {
     }
 }
 
-/// A cable between two cards, or a switch with more of them.
+/// Connects two interfaces; with more of them it is a switch.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Link {
-    /// The cards that are plugged in.
-    pub ends: Vec<Plug>,
-    /// How fast each card sends, as tc(8) takes it: `10mbit`.
+    /// The interfaces that it connects.
+    pub ends: Vec<LinkEnd>,
+    /// How fast each interface sends, as tc(8) takes it: `10mbit`.
     pub rate: Option<String>,
     /// How long a packet takes in one direction, as tc(8) takes it: `20ms`.
     pub delay: Option<String>,
@@ -105,10 +105,10 @@ pub struct Link {
     pub mtu: Option<u32>,
 }
 
-/// A card of a host.
+/// An interface of a host.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Plug {
+pub struct LinkEnd {
     /// The host.
     pub host: String,
     /// Its addresses there.
@@ -179,15 +179,16 @@ impl fmt::Display for Address {
 }
 
 impl Topology {
-    /// The cards of a host, in the order of the links: `eth0`, `eth1`, ….
-    pub fn cards<'a>(&'a self, host: &'a str) -> impl Iterator<Item = (&'a Link, &'a Plug)> {
-        let plugs = self.link.iter().flat_map(|link| link.ends.iter().map(move |plug| (link, plug)));
-        plugs.filter(move |(_, plug)| plug.host == host)
+    /// The interfaces of a host, in the order of the links: `eth0`, `eth1`, ….
+    pub fn interfaces<'a>(&'a self, host: &'a str) -> impl Iterator<Item = (&'a Link, &'a LinkEnd)> {
+        let link_ends =
+            self.link.iter().flat_map(|link| link.ends.iter().map(move |link_end| (link, link_end)));
+        link_ends.filter(move |(_, link_end)| link_end.host == host)
     }
 
-    /// The addresses of a host, in the order of its cards.
+    /// The addresses of a host, in the order of its interfaces.
     pub fn addresses(&self, host: &str) -> Vec<Address> {
-        self.cards(host).flat_map(|(_, plug)| plug.address.iter().copied()).collect()
+        self.interfaces(host).flat_map(|(_, link_end)| link_end.address.iter().copied()).collect()
     }
 
     /// The first address of a host, of IPv6 where that is asked for.
@@ -209,16 +210,23 @@ impl Topology {
             link.check().map_err(|wrong| format!("link {number}: {wrong}"))?;
         }
         let mut seen: Vec<(IpAddr, &str)> = Vec::new();
-        for plug in self.link.iter().flat_map(|link| &link.ends) {
-            if !self.host.contains_key(&plug.host) {
+        for link_end in self.link.iter().flat_map(|link| &link.ends) {
+            if !self.host.contains_key(&link_end.host) {
                 let known: Vec<&str> = self.host.keys().map(String::as_str).collect();
-                return Err(format!("a link ends at host {:?}: there are {}", plug.host, known.join(", ")));
+                return Err(format!(
+                    "a link ends at host {:?}: there are {}",
+                    link_end.host,
+                    known.join(", ")
+                ));
             }
-            for address in &plug.address {
+            for address in &link_end.address {
                 if let Some((_, other)) = seen.iter().find(|(ip, _)| *ip == address.ip) {
-                    return Err(format!("{} is given twice: to {other} and to {}", address.ip, plug.host));
+                    return Err(format!(
+                        "{} is given twice: to {other} and to {}",
+                        address.ip, link_end.host
+                    ));
                 }
-                seen.push((address.ip, &plug.host));
+                seen.push((address.ip, &link_end.host));
             }
         }
         self.host.iter().try_for_each(|(name, host)| {
@@ -293,14 +301,14 @@ pub(crate) mod tests {
 
     /// The network `pair`, much as it is built in.
     pub(crate) fn pair() -> Topology {
-        let plug = |host: &str, address: &[&str]| Plug {
+        let link_end = |host: &str, address: &[&str]| LinkEnd {
             host: host.to_owned(),
             address: address.iter().map(|text| text.parse().unwrap()).collect(),
         };
         let link = |net: u8| Link {
             ends: vec![
-                plug("client", &[&format!("10.0.{net}.1/24"), &format!("fd00:{net}::1/64")]),
-                plug("server", &[&format!("10.0.{net}.2/24"), &format!("fd00:{net}::2/64")]),
+                link_end("client", &[&format!("10.0.{net}.1/24"), &format!("fd00:{net}::1/64")]),
+                link_end("server", &[&format!("10.0.{net}.2/24"), &format!("fd00:{net}::2/64")]),
             ],
             rate: Some("10mbit".to_owned()),
             delay: None,

@@ -8,14 +8,14 @@ use std::fmt::Write as _;
 pub enum Realisation {
     /// Each host is a network namespace of one guest.
     Namespaces,
-    /// Each host is a guest, and its cards are QEMU's.
+    /// Each host is a guest, and its interfaces are QEMU's.
     Guests,
 }
 
-/// A card of a guest, as QEMU is to make it.
+/// An interface of a guest, as QEMU is to make it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Card {
-    /// Which link it is plugged into.
+pub struct Interface {
+    /// Which link it is on.
     pub link: usize,
     /// Its hardware address.
     pub mac: String,
@@ -89,23 +89,27 @@ pub fn namespace(host: &str) -> String {
     format!("vmptcp-{host}")
 }
 
-/// The cards of a host that is a guest of its own.
-pub fn cards(topology: &Topology, host: &str) -> Vec<Card> {
-    let mut cards = Vec::new();
+/// The interfaces of a host that is a guest of its own.
+pub fn interfaces(topology: &Topology, host: &str) -> Vec<Interface> {
+    let mut interfaces = Vec::new();
     for (index, link) in topology.link.iter().enumerate() {
-        for (end, _) in link.ends.iter().enumerate().filter(|(_, plug)| plug.host == host) {
-            cards.push(Card { link: index, mac: mac(index, end), name: format!("eth{}", cards.len()) });
+        for (end, _) in link.ends.iter().enumerate().filter(|(_, link_end)| link_end.host == host) {
+            interfaces.push(Interface {
+                link: index,
+                mac: mac(index, end),
+                name: format!("eth{}", interfaces.len()),
+            });
         }
     }
-    cards
+    interfaces
 }
 
-/// Locally administered, and different for each card of the network.
+/// Locally administered, and different for each interface of the network.
 fn mac(link: usize, end: usize) -> String {
     format!("02:76:6d:00:{:02x}:{:02x}", link % 256, end % 256)
 }
 
-/// Everything that makes the network, in order. Guests have their cards already, by their names.
+/// Everything that makes the network, in order. Guests have their interfaces already, by their names.
 pub fn actions(topology: &Topology, how: Realisation) -> Vec<Action> {
     let mut actions = Vec::new();
     if how == Realisation::Namespaces {
@@ -117,7 +121,7 @@ pub fn actions(topology: &Topology, how: Realisation) -> Vec<Action> {
             actions.extend(Action::new(Place::Host(name.clone()), program, options, lines));
         };
         add("sysctl", &[], sysctls(host));
-        add("ip", &[], interfaces(topology, name));
+        add("ip", &[], set_up(topology, name));
         add("ip", &["-4"], rules(topology, name, false));
         add("ip", &["-6"], rules(topology, name, true));
         add("tc", &[], shaping(topology, name));
@@ -126,18 +130,20 @@ pub fn actions(topology: &Topology, how: Realisation) -> Vec<Action> {
     actions
 }
 
-/// The batch lines that give a guest's cards their names. `found` are the names that they have, with hardware addresses.
-pub fn renames(cards: &[Card], found: &[(String, String)]) -> Result<Vec<String>, String> {
-    cards
+/// The batch lines that give a guest's interfaces their names. `found` are the names that they have, with hardware addresses.
+pub fn renames(interfaces: &[Interface], found: &[(String, String)]) -> Result<Vec<String>, String> {
+    interfaces
         .iter()
-        .map(|card| {
-            let (name, _) = found.iter().find(|(_, mac)| *mac == card.mac).ok_or_else(|| {
-                format!("the guest has no card {}: its kernel needs CONFIG_VIRTIO_NET", card.mac)
+        .map(|interface| {
+            let (name, _) = found.iter().find(|(_, mac)| *mac == interface.mac).ok_or_else(|| {
+                format!("the guest has no interface {}: its kernel needs CONFIG_VIRTIO_NET", interface.mac)
             })?;
-            Ok((name, card))
+            Ok((name, interface))
         })
-        .filter(|found| !matches!(found, Ok((name, card)) if **name == card.name))
-        .map(|found| found.map(|(name, card)| format!("link set dev {name} down name {}", card.name)))
+        .filter(|found| !matches!(found, Ok((name, interface)) if **name == interface.name))
+        .map(|found| {
+            found.map(|(name, interface)| format!("link set dev {name} down name {}", interface.name))
+        })
         .collect()
 }
 
@@ -151,7 +157,7 @@ pub fn removal(topology: &Topology) -> Vec<String> {
     lines
 }
 
-/// Namespaces, and the cables between them.
+/// Namespaces, and the links between them.
 fn wiring(topology: &Topology) -> Vec<String> {
     let mut lines: Vec<String> =
         topology.host.keys().map(|host| format!("netns add {}", namespace(host))).collect();
@@ -161,19 +167,22 @@ fn wiring(topology: &Topology) -> Vec<String> {
     let mut count: std::collections::BTreeMap<&str, usize> = std::collections::BTreeMap::new();
     for (number, link) in topology.link.iter().enumerate() {
         let mut ends = Vec::new();
-        for plug in &link.ends {
-            let card = count.entry(&plug.host).or_default();
-            ends.push((format!("eth{card}"), namespace(&plug.host)));
-            *card += 1;
+        for link_end in &link.ends {
+            let interface = count.entry(&link_end.host).or_default();
+            ends.push((format!("eth{interface}"), namespace(&link_end.host)));
+            *interface += 1;
         }
-        if let [(card, space), (peer, other)] = &ends[..] {
-            lines.push(format!("link add {card} netns {space} type veth peer name {peer} netns {other}"));
+        if let [(interface, space), (peer, other)] = &ends[..] {
+            lines
+                .push(format!("link add {interface} netns {space} type veth peer name {peer} netns {other}"));
             continue;
         }
         lines.push(format!("link add br{number} netns {SWITCH} type bridge"));
-        for (port, (card, space)) in ends.iter().enumerate() {
+        for (port, (interface, space)) in ends.iter().enumerate() {
             let port = format!("port{number}-{port}");
-            lines.push(format!("link add {card} netns {space} type veth peer name {port} netns {SWITCH}"));
+            lines.push(format!(
+                "link add {interface} netns {space} type veth peer name {port} netns {SWITCH}"
+            ));
         }
     }
     lines
@@ -191,7 +200,7 @@ fn switching(topology: &Topology) -> Vec<String> {
 }
 
 fn sysctls(host: &Host) -> Vec<String> {
-    // A host with two cards in one network must not answer on one for the address of the other.
+    // A host with two interfaces in one network must not answer on one for the address of the other.
     let quiet = ["rp_filter=0", "arp_ignore=1", "arp_announce=2"];
     let scopes = ["all", "default"].iter();
     let mut lines: Vec<String> =
@@ -207,10 +216,10 @@ fn sysctls(host: &Host) -> Vec<String> {
     lines
 }
 
-fn interfaces(topology: &Topology, name: &str) -> Vec<String> {
+fn set_up(topology: &Topology, name: &str) -> Vec<String> {
     let mut lines = vec!["link set lo up".to_owned()];
-    for (number, (link, plug)) in topology.cards(name).enumerate() {
-        for address in &plug.address {
+    for (number, (link, link_end)) in topology.interfaces(name).enumerate() {
+        for address in &link_end.address {
             // Nobody else has it: no need to wait until that is found out.
             let nodad = if address.ip.is_ipv6() { " nodad" } else { "" };
             lines.push(format!("addr add {address} dev eth{number}{nodad}"));
@@ -221,21 +230,23 @@ fn interfaces(topology: &Topology, name: &str) -> Vec<String> {
     lines
 }
 
-/// On a host with several cards, what comes from a card's address leaves by that card.
+/// On a host with several interfaces, what comes from an interface's address leaves by that interface.
 ///
-/// Where two cards are in one network this comes before the ordinary routes, which know only one of them. Otherwise it
-/// comes after them, for the peer's addresses on other links: a subflow from the second card to the peer's first address
+/// Where two interfaces are in one network this comes before the ordinary routes, which know only one of them. Otherwise it
+/// comes after them, for the peer's addresses on other links: a subflow from the second interface to the peer's first address
 /// takes the second link.
 fn rules(topology: &Topology, name: &str, v6: bool) -> Vec<String> {
-    let cards: Vec<(usize, &Link, Address)> = topology
-        .cards(name)
+    let interfaces: Vec<(usize, &Link, Address)> = topology
+        .interfaces(name)
         .enumerate()
-        .flat_map(|(number, (link, plug))| plug.address.iter().map(move |address| (number, link, *address)))
+        .flat_map(|(number, (link, link_end))| {
+            link_end.address.iter().map(move |address| (number, link, *address))
+        })
         .filter(|(.., address)| address.ip.is_ipv6() == v6)
         .collect();
     let mut lines = Vec::new();
-    for (number, link, address) in &cards {
-        let others: Vec<_> = cards.iter().filter(|(other, ..)| other != number).collect();
+    for (number, link, address) in &interfaces {
+        let others: Vec<_> = interfaces.iter().filter(|(other, ..)| other != number).collect();
         let ip = address.ip;
         if others.iter().any(|(.., other)| other.network() == address.network()) {
             let table = 100 + number;
@@ -252,7 +263,8 @@ fn rules(topology: &Topology, name: &str, v6: bool) -> Vec<String> {
 
 /// The address of another host on a link.
 fn peer(link: &Link, name: &str, v6: bool) -> Option<std::net::IpAddr> {
-    let others = link.ends.iter().filter(|plug| plug.host != name).flat_map(|plug| &plug.address);
+    let others =
+        link.ends.iter().filter(|link_end| link_end.host != name).flat_map(|link_end| &link_end.address);
     others.map(|address| address.ip).find(|ip| ip.is_ipv6() == v6)
 }
 
@@ -270,7 +282,7 @@ fn shaping(topology: &Topology, name: &str) -> Vec<String> {
         }
         (line.len() > bare).then_some(line)
     };
-    topology.cards(name).enumerate().filter_map(line).collect()
+    topology.interfaces(name).enumerate().filter_map(line).collect()
 }
 
 fn path_manager(topology: &Topology, name: &str, host: &Host) -> Vec<String> {
@@ -285,12 +297,12 @@ fn path_manager(topology: &Topology, name: &str, host: &Host) -> Vec<String> {
         lines.push(format!("mptcp limits set{limits}"));
     }
     for endpoint in &host.endpoint {
-        let card = topology
-            .cards(name)
-            .position(|(_, plug)| plug.address.iter().any(|address| address.ip == endpoint.address));
+        let interface = topology
+            .interfaces(name)
+            .position(|(_, link_end)| link_end.address.iter().any(|address| address.ip == endpoint.address));
         let mut line = format!("mptcp endpoint add {}", endpoint.address);
-        if let Some(card) = card {
-            let _ = write!(line, " dev eth{card}");
+        if let Some(interface) = interface {
+            let _ = write!(line, " dev eth{interface}");
         }
         if let Some(id) = endpoint.id {
             let _ = write!(line, " id {id}");
@@ -385,11 +397,12 @@ mod tests {
         let topology = pair();
         let text = text(&topology, Realisation::Guests);
         assert!(!text.contains("netns") && text.contains("addr add 10.0.2.2/24 dev eth1"), "{text}");
-        let cards = cards(&topology, "server");
-        let found = [("lo", "00:00:00:00:00:00"), ("enp0s4", &cards[1].mac), ("eth0", &cards[0].mac)]
-            .map(|(name, mac)| (name.to_owned(), mac.to_owned()));
-        assert_eq!(renames(&cards, &found).unwrap(), ["link set dev enp0s4 down name eth1"]);
-        assert!(renames(&cards, &found[..1]).unwrap_err().contains("CONFIG_VIRTIO_NET"));
+        let interfaces = interfaces(&topology, "server");
+        let found =
+            [("lo", "00:00:00:00:00:00"), ("enp0s4", &interfaces[1].mac), ("eth0", &interfaces[0].mac)]
+                .map(|(name, mac)| (name.to_owned(), mac.to_owned()));
+        assert_eq!(renames(&interfaces, &found).unwrap(), ["link set dev enp0s4 down name eth1"]);
+        assert!(renames(&interfaces, &found[..1]).unwrap_err().contains("CONFIG_VIRTIO_NET"));
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 pub mod accel;
 pub mod backend;
-pub mod cable;
 pub mod console;
 mod exchange;
 mod fingerprint;
@@ -14,6 +13,7 @@ mod message;
 pub mod registry;
 mod remote;
 pub mod root;
+pub mod segment;
 mod session;
 #[cfg(test)]
 pub(crate) mod simulated;

@@ -14,7 +14,7 @@ fn with_settings(text: &str) -> Sandbox {
 fn networks_are_listed_and_drawn() {
     let sandbox = Sandbox::empty();
     insta::assert_snapshot!(sandbox.run(["topology"]).all(), @"
-    lan          client, server       two hosts with two cards each, all in one network
+    lan          client, server       two hosts with two interfaces each, all in one network
     pair         client, server       a client and a server, over two links
     exit code 0
     ");

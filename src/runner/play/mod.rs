@@ -25,8 +25,8 @@ use crate::plan::{BackendPlan, Boots, Decision, Engine, GuestPlan, share_of_core
 use crate::process::Confinement;
 use crate::suite;
 use crate::topology::Realisation;
-use crate::topology::realise::cards;
-use crate::vm::cable::Cables;
+use crate::topology::realise::interfaces;
+use crate::vm::segment::Segments;
 use crate::vm::{LiveHub, Spec};
 use build::Builder;
 use prepare::Prepared;
@@ -76,7 +76,7 @@ struct Open {
     /// Why no further piece gets it; none if one may.
     spent: Option<&'static str>,
     /// What connects its guests.
-    _cables: Option<Cables>,
+    _segments: Option<Segments>,
 }
 
 /// The guests of a step: those that are up, and how often none came up.
@@ -310,10 +310,10 @@ impl Theatre<'_> {
         let boot_timeout = wanted.pace(self.engine).boot_timeout(wanted.boot_timeout);
         let tmp = journal.tmp()?;
         let spec = |wanted: &GuestPlan| -> Result<Spec> { guest::spec(wanted, self.engine, &tmp, self.host) };
-        let (mut specs, mut cables) = (Vec::new(), None);
+        let (mut specs, mut segments) = (Vec::new(), None);
         match (&piece.topology, piece.realisation) {
             (Some((_, topology)), Realisation::Guests) => {
-                let laid = Cables::lay(topology.link.len())?;
+                let laid = Segments::new(topology.link.len())?;
                 wanted.cpus = self.plan.cpus.unwrap_or_else(|| {
                     share_of_cores(doctor::cores(), u32::try_from(topology.host.len()).unwrap_or(1))
                 });
@@ -324,12 +324,16 @@ impl Theatre<'_> {
                             .hint("let the hosts be namespaces of one guest: leave out --guests, or --uml")
                             .into());
                     };
-                    for card in cards(topology, host) {
-                        virtme.qemu_args.extend(laid.card(card.link, &card.name, &card.mac));
+                    for interface in interfaces(topology, host) {
+                        virtme.qemu_args.extend(laid.interface(
+                            interface.link,
+                            &interface.name,
+                            &interface.mac,
+                        ));
                     }
                     specs.push(spec(&wanted)?);
                 }
-                cables = Some(laid);
+                segments = Some(laid);
             }
             _ => specs.push(spec(&wanted)?),
         }
@@ -337,7 +341,7 @@ impl Theatre<'_> {
             Stage::open(Box::new(LiveHub::default()), &specs, boot_timeout, self.plan.guest.rules, journal)?;
         // Where hosts are guests, their network is that of one piece only.
         let spent = (specs.len() > 1).then_some("done");
-        Ok(Open { stage, spent, _cables: cables })
+        Ok(Open { stage, spent, _segments: segments })
     }
 }
 

@@ -9,7 +9,7 @@ use crate::event::{Event, Outcome, TestId};
 use crate::plan::play::Piece;
 use crate::runner::stage::JobKey;
 use crate::suite::sample::Expect;
-use crate::topology::realise::{self, actions, cards, namespace};
+use crate::topology::realise::{self, actions, interfaces, namespace};
 use crate::topology::{Realisation, Topology};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -234,7 +234,7 @@ pub(super) fn unmet(expect: &[Expect], observed: &Connections) -> Option<String>
     asked.iter().find_map(|expect| expect.unmet(observed))
 }
 
-/// Gives a guest's cards the names that the network has for them.
+/// Gives a guest's interfaces the names that the network has for them.
 fn name_cards(
     topology: &Topology,
     spot: &Spot,
@@ -246,7 +246,7 @@ fn name_cards(
     if !ended.is_good() {
         return Ok(Err(refused(&argv, &[], &ended.output)));
     }
-    let lines = match realise::renames(&cards(topology, &spot.host), &links(&ended.output)) {
+    let lines = match realise::renames(&interfaces(topology, &spot.host), &links(&ended.output)) {
         Ok(lines) => lines,
         Err(why) => return Ok(Err(Verdict::new(Outcome::Error, why))),
     };

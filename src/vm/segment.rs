@@ -1,7 +1,7 @@
-//! Cables between guests: what one card sends, all others on the same cable get.
+//! Ethernet segments between guests: what one interface sends, all others on the same segment get.
 //!
-//! QEMU's cards connect to us by Unix sockets (`-netdev stream`, QEMU 7.2 and later), and we pass their packets on. So there
-//! is no order in which guests have to start, no port that could be taken, no file that could be left behind, and a cable may
+//! QEMU's interfaces connect to us by Unix sockets (`-netdev stream`, QEMU 7.2 and later), and we pass their packets on. So there
+//! is no order in which guests have to start, no port that could be taken, no file that could be left behind, and a segment may
 //! have any number of ends.
 
 use super::socket::{Listener, unused_name};
@@ -14,42 +14,42 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 /// How many packets may wait for a guest that does not take them. More are lost, as a switch would lose them.
-const QUEUE: usize = 1024;
+const MAX_QUEUED: usize = 1024;
 
 /// No packet is longer: TCP segmentation offload makes up to 64 KiB, with headers.
-const LONGEST: usize = 128 * 1024;
+const MAX_PACKET: usize = 128 * 1024;
 
-/// Some cables. Dropping them lets go of everything.
+/// Some segments. Dropping them closes them.
 #[derive(Debug)]
-pub struct Cables {
+pub struct Segments {
     names: Vec<String>,
-    cut: Arc<AtomicBool>,
+    closed: Arc<AtomicBool>,
 }
 
-/// The queues of the ends of one cable, each with its number.
+/// The queues of the ends of one segment, each with its number.
 type Queues = Vec<(u32, SyncSender<Arc<[u8]>>)>;
 
 /// The same, for all threads that carry its packets.
 type Ends = Arc<Mutex<Queues>>;
 
-impl Cables {
-    /// Lays so many cables.
-    pub fn lay(count: usize) -> Result<Self> {
-        let cut = Arc::new(AtomicBool::new(false));
+impl Segments {
+    /// Opens so many segments.
+    pub fn new(count: usize) -> Result<Self> {
+        let closed = Arc::new(AtomicBool::new(false));
         let mut names = Vec::new();
         for _ in 0..count {
             let name = unused_name("vmptcp-net");
             let listener = Listener::open(&name)?;
-            let cut = Arc::clone(&cut);
-            thread::spawn(move || let_in(&listener, &cut));
+            let closed = Arc::clone(&closed);
+            thread::spawn(move || accept(&listener, &closed));
             names.push(name);
         }
-        Ok(Self { names, cut })
+        Ok(Self { names, closed })
     }
 
-    /// QEMU's arguments for a card on a cable.
-    pub fn card(&self, cable: usize, name: &str, mac: &str) -> Vec<String> {
-        let socket = self.names.get(cable).map_or("", String::as_str);
+    /// QEMU's arguments for an interface on a segment.
+    pub fn interface(&self, segment: usize, name: &str, mac: &str) -> Vec<String> {
+        let socket = self.names.get(segment).map_or("", String::as_str);
         vec![
             "-netdev".to_owned(),
             format!("stream,id={name},server=off,addr.type=unix,addr.path={socket},addr.abstract=on"),
@@ -59,26 +59,26 @@ impl Cables {
     }
 }
 
-impl Drop for Cables {
+impl Drop for Segments {
     fn drop(&mut self) {
-        self.cut.store(true, Ordering::Relaxed);
+        self.closed.store(true, Ordering::Relaxed);
     }
 }
 
-/// Plugs in every card that comes, until the cable is cut.
-fn let_in(listener: &Listener, cut: &AtomicBool) {
+/// Connects every interface that comes, until the segment is closed.
+fn accept(listener: &Listener, closed: &AtomicBool) {
     let ends = Ends::default();
     let mut count = 0;
-    while let Some(stream) = listener.accept_until(cut) {
+    while let Some(stream) = listener.accept_until(closed) {
         count += 1;
-        plug(stream, count, &ends);
+        connect(stream, count, &ends);
     }
 }
 
-/// Connects a card: one thread takes what it sends, one gives it what the others send.
-fn plug(stream: UnixStream, id: u32, ends: &Ends) {
+/// Connects an interface: one thread takes what it sends, one gives it what the others send.
+fn connect(stream: UnixStream, id: u32, ends: &Ends) {
     let Ok(mut sink) = stream.try_clone() else { return };
-    let (sender, packets) = mpsc::sync_channel::<Arc<[u8]>>(QUEUE);
+    let (sender, packets) = mpsc::sync_channel::<Arc<[u8]>>(MAX_QUEUED);
     lock(ends).push((id, sender));
     thread::spawn(move || {
         for packet in packets {
@@ -110,7 +110,7 @@ fn carry(mut source: impl Read, mut pass: impl FnMut(&Arc<[u8]>)) {
     let mut head = [0; 4];
     while read_whole(&mut source, &mut head) {
         let length = usize::try_from(u32::from_be_bytes(head)).unwrap_or(usize::MAX);
-        if length > LONGEST {
+        if length > MAX_PACKET {
             return;
         }
         let mut packet = vec![0; 4 + length];
@@ -136,8 +136,8 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    fn connect(cables: &Cables, cable: usize) -> UnixStream {
-        let stream = crate::vm::socket::connect(&cables.names[cable]).unwrap();
+    fn connect(segments: &Segments, segment: usize) -> UnixStream {
+        let stream = crate::vm::socket::connect(&segments.names[segment]).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         stream
     }
@@ -149,10 +149,10 @@ mod tests {
 
     #[test]
     fn what_one_end_sends_all_others_get_and_nobody_on_another_cable() {
-        let cables = Cables::lay(2).unwrap();
-        let (mut a, mut b, mut c) = (connect(&cables, 0), connect(&cables, 0), connect(&cables, 0));
-        let mut stranger = connect(&cables, 1);
-        // Until all are plugged in, packets are lost.
+        let segments = Segments::new(2).unwrap();
+        let (mut a, mut b, mut c) = (connect(&segments, 0), connect(&segments, 0), connect(&segments, 0));
+        let mut stranger = connect(&segments, 1);
+        // Until all are connected, packets are lost.
         let mut got = [0; 9];
         b.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
         while b.read_exact(&mut got).is_err() {
@@ -174,8 +174,8 @@ mod tests {
 
     #[test]
     fn qemu_is_told_of_a_card() {
-        let cables = Cables::lay(1).unwrap();
-        let args = cables.card(0, "eth0", "02:00:00:00:00:01");
+        let segments = Segments::new(1).unwrap();
+        let args = segments.interface(0, "eth0", "02:00:00:00:00:01");
         assert!(
             args[1].starts_with("stream,id=eth0,server=off,addr.type=unix,addr.path=vmptcp-net-"),
             "{args:?}"
