@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly, its helpers too")]
 #![allow(clippy::disallowed_methods, reason = "vmptcp is run from outside, as a user does")]
+#![allow(clippy::too_many_lines, reason = "a snapshot is as long as what it shows")]
 
 mod examples;
 mod help;

@@ -11,6 +11,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "vmptcp is run from outside, as a user does")]
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly, its helpers too")]
+#![allow(clippy::too_many_lines, reason = "a table of cases is as long as it has cases")]
 
 mod am;
 mod corpus;

@@ -27,6 +27,7 @@
 
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail loudly"))]
+#![cfg_attr(test, allow(clippy::too_many_lines, reason = "a snapshot is as long as what it shows"))]
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
