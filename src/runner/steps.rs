@@ -9,7 +9,7 @@ use crate::kernel::build::{self, BuildRequest, Built};
 use crate::kernel::kconfig::{self, ConfigureRequest, Severity};
 use crate::plan::{Plan, Step};
 use crate::text::hash;
-use crate::vm::Spec;
+use crate::vm::{LiveHub, Spec};
 
 /// What a plan would configure and build, where it is there already.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ fn one_after_the_other(
             (Step::Test(tests), _) => {
                 let built = built.as_ref().ok_or_else(|| Error::cannot_run("nothing was built to test"))?;
                 lock.relax()?;
-                testing::run(tests, built, host, journal)?;
+                testing::run(tests, built, host, &mut LiveHub::default(), journal)?;
             }
             (Step::Play(plan), _) => {
                 let built =

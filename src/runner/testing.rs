@@ -10,12 +10,18 @@ use crate::kernel::build::Built;
 use crate::plan::{Capacity, Engine, GuestPlan, TestPlan, share_of_cores};
 use crate::process::{Child, Cmd, Stdio};
 use crate::suite::{Conditions, Selection, Shard, Timeouts};
-use crate::vm::LiveHub;
+use crate::vm::Hub;
 use crate::vm::root::has_program;
 use std::time::Duration;
 
-/// Carries out the test step. Outcomes are in the journal; an error means that not all tests could be run.
-pub(super) fn run(tests: &TestPlan, built: &Built, host: &Host, journal: &mut Journal) -> Result<()> {
+/// Carries out the test step, in guests of `hub`. Outcomes are in the journal; an error means that not all tests could be run.
+pub(super) fn run(
+    tests: &TestPlan,
+    built: &Built,
+    host: &Host,
+    hub: &mut dyn Hub,
+    journal: &mut Journal,
+) -> Result<()> {
     journal.step("test", |journal| {
         installed(tests, built)?;
         for suite in tests.suites() {
@@ -53,8 +59,7 @@ pub(super) fn run(tests: &TestPlan, built: &Built, host: &Host, journal: &mut Jo
             fail_fast: tests.fail_fast,
         };
         let load = if tests.fleet.stress { stress()? } else { Vec::new() };
-        let outcome =
-            fleet::run(jobs(tests, vms, slowdown, &history), &setup, &mut LiveHub::default(), journal);
+        let outcome = fleet::run(jobs(tests, vms, slowdown, &history), &setup, hub, journal);
         drop(load);
         if let Some(captures) = setup.alone.as_ref().and_then(|alone| alone.captures.as_ref()) {
             // It goes unless something was captured.
@@ -170,3 +175,6 @@ fn split(
     };
     (1..).zip(parts).map(part).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,3 +15,4 @@ mod sandbox;
 mod settings;
 mod stop;
 mod streams;
+mod together;
