@@ -152,8 +152,16 @@ impl Lab {
     }
 
     fn ran(&self, args: &[&str], env: &[(&str, &str)], stdin: Stdio) -> Ran {
-        let output = Command::new(VMPTCP)
-            .args(args)
+        self.finish(Command::new(VMPTCP).args(args), env, stdin)
+    }
+
+    /// Runs vmptcp by another program, which gets its command line as its last arguments.
+    pub fn under(&self, program: &[&str], args: &[&str], env: &[(&str, &str)]) -> Ran {
+        self.finish(Command::new(program[0]).args(&program[1..]).arg(VMPTCP).args(args), env, Stdio::null())
+    }
+
+    fn finish(&self, command: &mut Command, env: &[(&str, &str)], stdin: Stdio) -> Ran {
+        let output = command
             .current_dir(&self.tree)
             .env("HOME", &self.home)
             .env("GIT_CONFIG_NOSYSTEM", "1")

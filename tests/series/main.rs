@@ -20,6 +20,7 @@ mod hooks;
 mod lab;
 mod mails;
 mod real;
+mod resume;
 mod runs;
 mod text;
 mod untrusted;
