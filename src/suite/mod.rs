@@ -8,6 +8,7 @@
 pub mod filter;
 pub mod known;
 pub mod kselftest;
+pub mod makefile;
 pub mod module;
 pub mod profile;
 pub mod remarks;

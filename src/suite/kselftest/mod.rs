@@ -7,6 +7,7 @@ mod start;
 pub use judge::judge;
 pub use start::{HEAD, ProgramFile, RUNNER, command};
 
+use super::makefile::{self, Assignment, is_file_name};
 use super::{Limit, Listing, Suite, TestCase};
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,12 +66,10 @@ pub fn list(
     Err(Error::cannot_run(what).hint("choose a tree with MPTCP selftests, and build them: vmptcp build"))
 }
 
-/// The words of the variables that name tests. Of a Makefile's language this understands assignments, continued lines
-/// and comments; conditions are taken as true.
+/// The words of the variables that name tests.
 fn programs(makefile: &str) -> Vec<String> {
     let mut variables: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for line in logical_lines(makefile) {
-        let Some((name, operator, value)) = assignment(&line) else { continue };
+    for Assignment { name, operator, value } in makefile::assignments(makefile) {
         let Some(name) = VARIABLES.into_iter().find(|&variable| variable == name) else { continue };
         let words = value.split_whitespace().map(str::to_owned);
         match operator {
@@ -80,47 +79,6 @@ fn programs(makefile: &str) -> Vec<String> {
         }
     }
     VARIABLES.iter().filter_map(|name| variables.remove(name)).flatten().collect()
-}
-
-/// Lines with their continuations joined, then without comments: make does it in this order. Recipes are left out.
-fn logical_lines(makefile: &str) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut open: Option<String> = None;
-    for line in makefile.lines() {
-        if open.is_none() && line.starts_with('\t') {
-            continue;
-        }
-        let mut joined = open.take().unwrap_or_default();
-        if let Some(part) = line.strip_suffix('\\') {
-            joined.push_str(part);
-            joined.push(' ');
-            open = Some(joined);
-        } else {
-            joined.push_str(line);
-            lines.push(joined);
-        }
-    }
-    lines.extend(open);
-    for line in &mut lines {
-        line.truncate(line.find('#').unwrap_or(line.len()));
-    }
-    lines
-}
-
-/// Name, first character of the operator, value.
-fn assignment(line: &str) -> Option<(&str, char, &str)> {
-    let (left, value) = line.split_once('=')?;
-    let name = left.trim_end_matches([':', '?', '+', '!']);
-    let operator = left[name.len()..].chars().next().unwrap_or('=');
-    let name = name.trim();
-    let name = name.strip_prefix("override ").or_else(|| name.strip_prefix("export ")).unwrap_or(name);
-    Some((name.trim(), operator, value))
-}
-
-/// True if the text can be joined to a directory and put into an argv without surprises.
-fn is_file_name(text: &str) -> bool {
-    let usual = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+');
-    !text.is_empty() && !text.starts_with(['.', '-']) && text.chars().all(usual)
 }
 
 /// The limit that `settings` gives, like `kselftest/runner.sh` reads it: the last one counts, 0 is none at all.
