@@ -10,7 +10,7 @@ use crate::kernel::build::{self, Built};
 use crate::plan::GuestPlan;
 use crate::report::console;
 use crate::runner::attach::{self, Command, Streams};
-use crate::runner::{Host, Journal, guest, steps};
+use crate::runner::{Host, Journal, building, guest};
 use crate::vm::LiveHub;
 use std::io::IsTerminal;
 use std::path::Path;
@@ -122,7 +122,7 @@ pub(super) fn kernel(
 
 fn build_it(context: &Context, target: &Target, flags: &GuestFlags, journal: &mut Journal) -> Result<Built> {
     let plan = super::build::plan(context, target, &[], flags.sources()?)?;
-    steps::prepare(&plan, journal)
+    building::prepare(&plan, journal)
 }
 
 fn enter(

@@ -13,7 +13,7 @@ use crate::plan::{
 };
 use crate::report;
 use crate::results::{Observer, Summary};
-use crate::runner::{Host, Journal, steps};
+use crate::runner::{Host, Journal, building, steps};
 use crate::settings::{Accelerator as Wanted, AfterSplat, Auto, BootSplat, Filesystem, Loaded, Size};
 use crate::store::{self, Keep, RunDir};
 use crate::vm::Listing;
@@ -174,7 +174,7 @@ impl Target {
             }
             // What is built already can be tested while others test it.
             if let Some(lock) = self.share()?
-                && let Some(current) = steps::current(plan)?
+                && let Some(current) = building::current(plan)?
             {
                 return steps::carry_out(plan, &host, &lock, Some(current), journal);
             }

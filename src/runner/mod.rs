@@ -2,6 +2,7 @@
 
 mod assemble;
 pub mod attach;
+pub mod building;
 mod capture;
 mod decode;
 mod evidence;
@@ -17,6 +18,7 @@ mod log;
 mod packets;
 pub mod play;
 mod programs;
+mod provenance;
 pub mod remembered;
 mod running;
 pub mod stage;

@@ -2,7 +2,7 @@
 
 use super::fleet::{self, Alone, Job, Setup};
 use super::history::History;
-use super::{Host, Journal, guest, programs, remembered, steps};
+use super::{Host, Journal, guest, programs, provenance, remembered};
 use crate::doctor;
 use crate::error::{Error, IoContext, Result};
 use crate::event::{StepStatus, TestId};
@@ -43,7 +43,7 @@ pub(super) fn run(
         let (vms, cpus) = tests.fleet.size(engine, capacity(), wanted.memory_mib, most);
         wanted.cpus = cpus;
         let spec = guest::spec(&wanted, engine, &journal.tmp()?, host)?;
-        steps::provenance("test", &spec, vms, built, host, journal)?;
+        provenance::record("test", &spec, vms, built, host, journal)?;
         let setup = Setup {
             spec,
             alone: alone(tests, &wanted, engine, host, journal)?,

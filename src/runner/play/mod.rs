@@ -15,7 +15,7 @@ pub use show::{HostState, show};
 use super::fleet::{BOOT_SPLAT_HINT, did_not_come_up, splats_at_every_boot};
 use super::stage::{End, Stage, Trouble};
 use super::worker::AFTER_SPLAT;
-use super::{Host, Journal, guest, programs, steps};
+use super::{Host, Journal, guest, programs, provenance};
 use crate::doctor;
 use crate::error::{Error, IoContext, Kind as ErrorKind, Result};
 use crate::event::{Event, Outcome, StepStatus, TestId};
@@ -92,7 +92,7 @@ pub fn run(plan: &PlayPlan, built: &Built, host: &Host, journal: &mut Journal) -
         let engine = guest::engine(&plan.guest, &built.image, host, journal)?;
         let spec = guest::spec(&plan.guest, engine, &journal.tmp()?, host)?;
         let vms = plan.pieces.iter().map(Piece::guests).max().and_then(|most| u32::try_from(most).ok());
-        steps::provenance(plan.suite.id, &spec, vms.unwrap_or(1), built, host, journal)?;
+        provenance::record(plan.suite.id, &spec, vms.unwrap_or(1), built, host, journal)?;
         let config = journal.path().join(".config");
         std::fs::copy(&built.config, &config).doing("copy the configuration to", &config)?;
         let files = journal.path().join(plan.suite.id);
