@@ -7,7 +7,8 @@ use crate::process::LINE_LIMIT;
 use crate::suite::known::nearest_first;
 use crate::suite::{self, Ended, Remarks, Selection, Suite};
 use crate::text::decode;
-use ktap::{Parser, Paths, TestResult};
+use ktap::{GroupId, Parser, Paths, TestResult};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 impl From<ktap::Outcome> for Outcome {
@@ -37,6 +38,8 @@ pub(super) struct Capture {
     line: Vec<u8>,
     parser: Parser,
     paths: Paths,
+    /// The groups in which something failed.
+    failed: BTreeSet<GroupId>,
     /// Results that stand in a group whose name is not known yet.
     waiting: Vec<TestResult>,
     /// What a person should know of the stream, beyond its results.
@@ -66,6 +69,7 @@ impl Capture {
             line: Vec::new(),
             parser: Parser::new(),
             paths: Paths::default(),
+            failed: BTreeSet::new(),
             waiting: Vec::new(),
             problems: Vec::new(),
             serious: false,
@@ -145,12 +149,7 @@ impl Capture {
             self.spend(&event);
             self.paths.see(&event);
             match event {
-                // A group's own result says nothing that those in it do not, unless it failed on its own account.
-                ktap::Event::Result(result)
-                    if result.closes.is_none() || !Outcome::from(result.outcome).is_ok() =>
-                {
-                    self.waiting.push(*result);
-                }
+                ktap::Event::Result(result) if self.says_something(&result) => self.waiting.push(*result),
                 ktap::Event::Problem { problem, .. } => {
                     self.serious |= problem.is_serious();
                     if self.problems.len() < 10 {
@@ -168,6 +167,16 @@ impl Capture {
             }
         }
         self.release(selection, found, false);
+    }
+
+    /// False for the result of a group that says nothing that those in it do not: it did not fail on its own account.
+    fn says_something(&mut self, result: &TestResult) -> bool {
+        let failed = !Outcome::from(result.outcome).is_ok();
+        let explained = result.closes.is_some_and(|group| self.failed.contains(&group));
+        if failed && !result.flaky_ignored {
+            self.failed.insert(result.group);
+        }
+        result.closes.is_none() || (failed && !explained)
     }
 
     /// What a result or a group costs to remember.
@@ -350,6 +359,18 @@ mod tests {
         let (_, outcome, reason) = run(b"TAP version 13\n1..3\nok 1 - diag: one\n", 0, &[]);
         assert_eq!(outcome, Outcome::Fail);
         assert!(reason.unwrap().contains("1 of 3 planned results"));
+    }
+
+    #[test]
+    fn a_group_that_fails_is_a_failure_of_its_own_only_where_nothing_in_it_failed() {
+        let of = |inner: &str| {
+            let text = format!(
+                "KTAP version 1\n1..1\n    KTAP version 1\n    # Subtest: g\n    1..2\n    ok 1 a\n    {inner} 2 b\nnot ok 1 g\n"
+            );
+            run(text.as_bytes(), 0, &[]).0.into_iter().map(|subtest| subtest.name).collect::<Vec<_>>()
+        };
+        assert_eq!(of("not ok"), ["g/a", "g/b"]);
+        assert_eq!(of("ok"), ["g/a", "g/b", "g"]);
     }
 
     #[test]
