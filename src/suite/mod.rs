@@ -8,6 +8,7 @@
 pub mod filter;
 pub mod known;
 pub mod kselftest;
+pub mod kunit;
 pub mod makefile;
 pub mod module;
 pub mod profile;
@@ -33,7 +34,7 @@ pub use timeout::{Limit, Timeouts};
 pub use words::{Words, chosen};
 
 /// All suites, in the order in which they run.
-pub const SUITES: &[&Suite] = &[&selftests::SUITE, &sample::SUITE, &module::SUITE];
+pub const SUITES: &[&Suite] = &[&selftests::SUITE, &kunit::SUITE, &sample::SUITE, &module::SUITE];
 
 /// The suite of this name.
 pub fn find(id: &str) -> Option<&'static Suite> {

@@ -106,6 +106,9 @@ fn with_tests(tests: &str) -> Sandbox {
         let text = if script == "mptcp_join.sh" { JOIN } else { "#!/bin/bash\n" };
         sandbox.write(&format!("tree/{SELFTESTS}/{script}"), text);
     }
+    sandbox.write("tree/net/mptcp/Makefile", "obj-$(CONFIG_MPTCP_KUNIT_TEST) += token_test.o\n");
+    let suite = "static struct kunit_suite mptcp_token_suite = {\n\t.name = \"mptcp-token\",\n};\n";
+    sandbox.write("tree/net/mptcp/token_test.c", suite);
     sandbox
 }
 
