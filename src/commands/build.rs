@@ -26,7 +26,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<u8> {
-    let target = Target::open(context, args.flags.overrides())?;
+    let target = Target::open(context, args.flags.overrides()?)?;
     let suites: Vec<&'static Suite> = find(DEFAULT_SUITE).into_iter().collect();
     let plan = plan(context, &target, &suites, args.flags.sources()?)?;
     target.carry_out(&plan, &target.sessions(), context)?.into_result()

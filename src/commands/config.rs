@@ -36,7 +36,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<u8> {
-    let target = Target::open(context, args.flags.overrides())?;
+    let target = Target::open(context, args.flags.overrides()?)?;
     let request =
         inputs::configure(context, &target.tree, &target.work, &target.loaded, &[], args.flags.sources()?)?;
     let mut proved = None;

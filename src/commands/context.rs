@@ -123,8 +123,9 @@ impl Context {
     }
 
     fn overrides(&self, flags: Overrides) -> Vec<Override> {
-        let tree = self.global.tree.as_ref().map(|tree| tree.display().to_string());
-        flags.and(Overrides::default().value("kernel.tree", "--tree", tree.as_ref())).into_vec()
+        let tree = self.global.tree.as_ref();
+        let tree = tree.map(|tree| Overrides::of("kernel.tree", "--tree", &tree.display().to_string()));
+        flags.and(tree.unwrap_or_default()).into_vec()
     }
 
     /// The kernel tree that is meant, if there is one: by flag; else the current directory or one above it; else by the

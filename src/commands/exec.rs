@@ -1,7 +1,8 @@
 //! `vmptcp exec`: one command in a guest.
 
 use super::context::Context;
-use super::flags::{GuestFlags, variable_of};
+use super::flags::GuestFlags;
+use super::overrides::variable_of;
 use super::pipeline::Target;
 use crate::error::{Error, ExitCode, IoContext, Result};
 use crate::event::{Event, GUEST_STEP, StepStatus};
@@ -50,7 +51,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
     if args.tty && !std::io::stdin().is_terminal() {
         return Err(Error::usage("--tty needs a terminal as its standard input").hint("leave --tty out"));
     }
-    let target = Target::open(context, args.guest.overrides())?;
+    let target = Target::open(context, args.guest.overrides()?)?;
     let request =
         Request { argv: args.command.clone(), env, terminal: args.tty, build: args.build, greeting: None };
     attach(context, &target, &args.guest, request)

@@ -68,7 +68,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<u8> {
     let params = args.param.iter().map(|text| parameter(text)).collect::<Result<Vec<_>>>()?;
-    let target = Target::open(context, args.guest.overrides())?;
+    let target = Target::open(context, args.guest.overrides()?)?;
     let mut pieces = if args.what.is_empty() { own_pieces(context, &target)? } else { Vec::new() };
     for word in &args.what {
         let path = context.absolute(Path::new(word));

@@ -54,7 +54,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<u8> {
     let settings = args.sysctl.iter().map(|text| setting(text)).collect::<Result<Vec<_>>>()?;
-    let target = Target::open(context, args.guest.overrides())?;
+    let target = Target::open(context, args.guest.overrides()?)?;
     let network = args.topology.as_ref().map(|name| topology(name, &target.loaded)).transpose()?;
     let guest = target.guest(context)?.with_steady_files();
     let host = Host { cache: context.cache()?, venv: context.venv()? };

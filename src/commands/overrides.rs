@@ -1,48 +1,19 @@
-//! Settings that flags override.
+//! The flags that override settings: as the settings declare them.
 
+use crate::error::{Error, Result};
 use crate::process::quote;
-use crate::settings::Override;
+use crate::settings::{Flag, Group, Override, Takes, flags};
+use clap::{Arg, ArgAction, ArgMatches};
+use std::collections::BTreeMap;
 
-/// Collects overrides of settings.
+/// Overrides of settings.
 #[derive(Debug, Default)]
 pub struct Overrides(Vec<Override>);
 
 impl Overrides {
-    /// The settings of `key` is what `flag` says, if it was given.
-    #[must_use]
-    pub fn value<T: ToString>(mut self, key: &'static str, flag: &str, value: Option<&T>) -> Self {
-        if let Some(value) = value {
-            let value = value.to_string();
-            self.0.push(Override { key, flag: typed(flag, &value), value: value.into() });
-        }
-        self
-    }
-
-    /// The same for a flag without a value.
-    #[must_use]
-    pub fn switch(mut self, key: &'static str, flag: &str, given: bool) -> Self {
-        if given {
-            self.0.push(Override { key, flag: flag.to_owned(), value: true.into() });
-        }
-        self
-    }
-
-    /// The same for a flag that can be given several times.
-    #[must_use]
-    pub fn list<T: ToString>(mut self, key: &'static str, flag: &str, values: &[T]) -> Self {
-        if !values.is_empty() {
-            let values: Vec<String> = values.iter().map(ToString::to_string).collect();
-            let flags: Vec<String> = values.iter().map(|value| typed(flag, value)).collect();
-            self.0.push(Override { key, flag: flags.join(" "), value: values.into() });
-        }
-        self
-    }
-
-    /// An override that is made already.
-    #[must_use]
-    pub fn with(mut self, override_: Override) -> Self {
-        self.0.push(override_);
-        self
+    /// One setting, which a flag of the whole command line overrides.
+    pub fn of(key: &'static str, flag: &str, value: &str) -> Self {
+        Self(vec![Override { key, flag: format!("{flag} {}", quote(value)), value: value.into() }])
     }
 
     /// All of these and all of those.
@@ -63,7 +34,129 @@ impl Overrides {
     }
 }
 
-/// A flag with its value, for a shell.
-pub(super) fn typed(flag: &str, value: &str) -> String {
-    format!("{flag} {}", quote(value))
+/// What was given on a command line: keys, their flags, and the values.
+type Given = Vec<(&'static str, Flag, Vec<String>)>;
+
+/// A group of flags as clap sees it.
+macro_rules! group {
+    ($(#[$meta:meta])* $name:ident, $group:expr, $heading:literal) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Default)]
+        pub struct $name(Given);
+
+        impl $name {
+            /// The settings that they override.
+            pub fn overrides(&self) -> Result<Overrides> {
+                overrides(&self.0)
+            }
+        }
+
+        impl clap::Args for $name {
+            fn augment_args(command: clap::Command) -> clap::Command {
+                command.args(flags($group).map(|(key, flag)| arg(key, &flag).help_heading($heading)))
+            }
+
+            fn augment_args_for_update(command: clap::Command) -> clap::Command {
+                Self::augment_args(command)
+            }
+        }
+
+        impl clap::FromArgMatches for $name {
+            fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+                Ok(Self(given($group, matches)))
+            }
+
+            fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+                *self = Self::from_arg_matches(matches)?;
+                Ok(())
+            }
+        }
+    };
+}
+
+group! {
+    /// Flags on the kernel and its build.
+    KernelFlags, Group::Kernel, "Kernel"
+}
+
+group! {
+    /// Flags on the guest.
+    VmFlags, Group::Guest, "Guest"
+}
+
+group! {
+    /// Flags on tests that override settings.
+    TestSettings, Group::Tests, "Tests"
+}
+
+fn arg(key: &'static str, flag: &Flag) -> Arg {
+    let arg = Arg::new(key).long(flag.long).help(flag.help).action(match flag.takes {
+        Takes::Nothing(_) => ArgAction::SetTrue,
+        Takes::Value | Takes::Count => ArgAction::Set,
+        Takes::List | Takes::Pairs => ArgAction::Append,
+    });
+    let arg = if flag.value_name.is_empty() { arg } else { arg.value_name(flag.value_name) };
+    let arg = match flag.takes {
+        Takes::Count => arg.value_parser(count),
+        // What is handed on to another program may begin with a dash.
+        Takes::List => arg.allow_hyphen_values(true),
+        Takes::Nothing(_) | Takes::Value | Takes::Pairs => arg,
+    };
+    let arg = match flag.short {
+        Some(short) => arg.short(short),
+        None => arg,
+    };
+    match flag.alias {
+        Some(alias) => arg.visible_alias(alias),
+        None => arg,
+    }
+}
+
+fn given(group: Group, matches: &ArgMatches) -> Given {
+    let values = |(key, flag): (&'static str, Flag)| {
+        let values = match flag.takes {
+            Takes::Nothing(_) => matches.get_flag(key).then(Vec::new)?,
+            _ => matches.get_many::<String>(key)?.cloned().collect(),
+        };
+        Some((key, flag, values))
+    };
+    flags(group).filter_map(values).collect()
+}
+
+fn overrides(given: &Given) -> Result<Overrides> {
+    let mut all = Vec::new();
+    for (key, flag, values) in given {
+        let typed = |value: &String| format!("--{} {}", flag.long, quote(value));
+        let flags = || values.iter().map(typed).collect::<Vec<_>>().join(" ");
+        let one = |flag, value| Override { key, value, flag };
+        match flag.takes {
+            Takes::Nothing(value) => all.push(one(format!("--{}", flag.long), value.into())),
+            Takes::Value | Takes::Count => all.push(one(flags(), values.concat().into())),
+            Takes::List => all.push(one(flags(), values.clone().into())),
+            Takes::Pairs => {
+                for value in values {
+                    all.push(one(typed(value), BTreeMap::from([variable_of(value)?]).into()));
+                }
+            }
+        }
+    }
+    Ok(Overrides(all))
+}
+
+/// How many, or `auto`.
+fn count(text: &str) -> Result<String, String> {
+    match text {
+        "auto" => Ok("0".to_owned()),
+        _ if text.parse().is_ok_and(|count: u32| count > 0) => Ok(text.to_owned()),
+        _ => Err("give a number above 0, or auto".to_owned()),
+    }
+}
+
+/// Name and value of a variable, as `--env` is given it.
+pub fn variable_of(text: &str) -> Result<(String, String)> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(Error::usage(format!("--env {text}: not of the form NAME=VALUE"))
+            .hint("for example: --env SELFTESTS_MPTCP_LIB_NO_KVERSION_CHECK=1")),
+    }
 }

@@ -91,7 +91,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
         console::out(&list(&all(Path::new("samples"), &loaded)?, args.json))?;
         return Ok(ExitCode::Passed as u8);
     }
-    let target = Target::open(context, args.guest.overrides())?;
+    let target = Target::open(context, args.guest.overrides()?)?;
     let known = all(&own_dir(&target), &target.loaded)?;
     let mut chosen = choose(&args.what, &known, context)?;
     for Chosen { sample, .. } in &mut chosen {

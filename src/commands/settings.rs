@@ -27,7 +27,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<u8> {
     if args.defaults {
-        console::out(DEFAULTS)?;
+        console::out(&DEFAULTS)?;
         return Ok(ExitCode::Passed as u8);
     }
     let flags = args.flags.overrides()?;

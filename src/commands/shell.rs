@@ -33,7 +33,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
         return Err(Error::usage("vmptcp shell needs a terminal as its standard input")
             .hint("for a command without one: vmptcp exec -- CMD"));
     }
-    let target = Target::open(context, args.guest.overrides())?;
+    let target = Target::open(context, args.guest.overrides()?)?;
     let request = Request {
         argv: ["sh", "-c", SHELL].map(str::to_owned).to_vec(),
         env: Vec::new(),

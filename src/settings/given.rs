@@ -49,7 +49,7 @@ fn sorted_out(leaves: impl Iterator<Item = Result<Leaf, String>>) -> (Vec<Leaf>,
 
 fn from_variable(name: &OsStr, value: &OsStr, anchor: Anchor) -> Result<Leaf, String> {
     let name = escaped(&name.to_string_lossy());
-    let mut known = KEYS.iter().map(|(key, shape)| (keys::variable(key), *key, *shape));
+    let mut known = KEYS.iter().map(|(key, shape)| (keys::variable(key), key.as_str(), *shape));
     let Some((_, key, shape)) = known.find(|(variable, ..)| *variable == name) else {
         if name.strip_prefix(keys::PREFIX).is_some_and(|rest| rest.starts_with("PROFILE_")) {
             return Err(format!("{name}: profiles cannot be set by a variable: add them to a settings file"));

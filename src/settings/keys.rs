@@ -1,10 +1,8 @@
 //! The keys there are, and what a value of each must look like.
 
-use super::shape::Shape::{
-    self, Argument, AutoMemory, AutoSeconds, Base, Bool, Number, OptionalPath, Path, Paths, Symbols, Tests,
-    Text, Texts, Variables, Word,
-};
-use super::values::{Accelerator, AfterSplat, BootSplat, Ccache, Filesystem, Slow, Variant};
+use super::model;
+use super::shape::Shape::{self, Tests, Text};
+use std::sync::LazyLock;
 
 /// What all variables that set a setting begin with.
 pub(super) const PREFIX: &str = "VMPTCP_";
@@ -13,53 +11,14 @@ pub(super) const PREFIX: &str = "VMPTCP_";
 /// inherits it.
 pub(super) const RUN_DIR: &str = "VMPTCP_RUN_DIR";
 
-/// Every key, in the order of `default.toml`, but those of profiles.
-pub(super) const KEYS: &[(&str, Shape)] = &[
-    ("kernel.tree", OptionalPath),
-    ("kernel.work-dir", OptionalPath),
-    ("kernel.base", Base),
-    ("kernel.variant", Word(Variant::WORDS)),
-    ("kernel.gcov", Bool),
-    ("kernel.clang", Bool),
-    ("kernel.uml", Bool),
-    ("kernel.fragments", Paths),
-    ("kernel.symbols", Symbols),
-    ("kernel.strict", Bool),
-    ("kernel.jobs", Number { min: 0, max: 4096 }),
-    ("kernel.ccache", Word(Ccache::WORDS)),
-    ("source.url", Argument),
-    ("source.branch", Argument),
-    ("vm.accelerator", Word(Accelerator::WORDS)),
-    ("vm.count", Number { min: 0, max: 1024 }),
-    ("vm.cpus", Number { min: 0, max: 1024 }),
-    ("vm.memory", AutoMemory),
-    ("vm.boot-timeout", AutoSeconds),
-    ("vm.boots", Number { min: 1, max: 100 }),
-    ("vm.boot-splat", Word(BootSplat::WORDS)),
-    ("vm.after-splat", Word(AfterSplat::WORDS)),
-    ("vm.lean", Bool),
-    ("vm.filesystem", Word(Filesystem::WORDS)),
-    ("vm.root", Path),
-    ("vm.rw", Paths),
-    ("vm.append", Texts),
-    ("vm.qemu-args", Texts),
-    ("test.profile", Argument),
-    ("test.timeout", AutoSeconds),
-    ("test.slow", Word(Slow::WORDS)),
-    ("test.fail-fast", Bool),
-    ("test.repeat", Number { min: 1, max: 10_000 }),
-    ("test.shards", Bool),
-    ("test.fresh-vm", Bool),
-    ("test.confirm", Number { min: 0, max: 100 }),
-    ("test.until-fail", Bool),
-    ("test.stress", Bool),
-    ("test.env", Variables),
-    ("test.ignore-flaky", Bool),
-    ("test.all-features", Bool),
-    ("results.dir", OptionalPath),
-    ("results.keep", Number { min: 0, max: 1_000_000 }),
-    ("results.keep-days", Number { min: 0, max: 100_000 }),
-];
+/// Every key, in the order of their declaration, but those of profiles.
+pub(super) static KEYS: LazyLock<Vec<(String, Shape)>> =
+    LazyLock::new(|| model::all().map(|setting| (setting.key(), setting.shape)).collect());
+
+/// The names of the keys.
+fn names() -> impl Iterator<Item = &'static str> {
+    KEYS.iter().map(|(key, _)| key.as_str())
+}
 
 /// The keys of each `[profile.NAME]`.
 const PROFILE: &[(&str, Shape)] = &[("description", Text), ("tests", Tests)];
@@ -90,7 +49,7 @@ pub(super) fn lookup(key: &str) -> Name {
             .map_or(Name::Unknown, |(_, shape)| Name::Key(*shape)),
         ["topology", name] if is_word(name) => Name::Key(Shape::Topology),
         ["sample"] => Name::Key(Shape::Samples),
-        [section] if KEYS.iter().any(|(name, _)| name.split('.').next() == Some(section)) => Name::Section,
+        [section] if names().any(|name| name.split('.').next() == Some(section)) => Name::Section,
         _ => Name::Unknown,
     }
 }
@@ -116,12 +75,10 @@ pub(super) fn variable(key: &str) -> String {
     format!("{PREFIX}{}", key.replace(['.', '-'], "_").to_ascii_uppercase())
 }
 
-/// Where a key stands in listings: as in `default.toml`, then the profiles.
+/// Where a key stands in listings: as they are declared, then the profiles.
 pub(super) fn rank(key: &str) -> usize {
-    KEYS.iter()
-        .position(|(name, _)| {
-            key.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        })
+    names()
+        .position(|name| key.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
         .unwrap_or(KEYS.len())
 }
 
@@ -132,13 +89,13 @@ pub(super) fn nearest_key(key: &str) -> String {
         return format!("profile.{name}.{}", nearest(field, PROFILE.iter().map(|(name, _)| *name)));
     }
     let bare = key.rsplit('.').next().unwrap_or(key);
-    let homonym = KEYS.iter().map(|(name, _)| *name).find(|name| name.split('.').nth(1) == Some(bare));
-    homonym.unwrap_or_else(|| nearest(key, KEYS.iter().map(|(name, _)| *name))).to_owned()
+    let homonym = names().find(|name| name.split('.').nth(1) == Some(bare));
+    homonym.unwrap_or_else(|| nearest(key, names())).to_owned()
 }
 
 /// The known section that `section` was probably meant to be.
 pub(super) fn nearest_section(section: &str) -> &'static str {
-    let sections = KEYS.iter().filter_map(|(name, _)| name.split('.').next());
+    let sections = names().filter_map(|name| name.split('.').next());
     nearest(section, sections.chain(["profile", "test.env", "topology", "sample"]))
 }
 
@@ -164,7 +121,7 @@ mod tests {
 
     #[test]
     fn keys_sections_and_nonsense_are_told_apart() {
-        assert_eq!(lookup("vm.cpus"), Name::Key(Number { min: 0, max: 1024 }));
+        assert_eq!(lookup("vm.cpus"), Name::Key(Shape::Number { min: 0, max: 1024 }));
         assert_eq!(lookup("profile.my-own.tests"), Name::Key(Tests));
         for section in ["vm", "profile", "profile.x"] {
             assert_eq!(lookup(section), Name::Section, "{section}");

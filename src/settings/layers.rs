@@ -11,7 +11,7 @@ use toml::{Table, Value};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Layer {
-    /// `default.toml`.
+    /// What is declared.
     BuiltIn,
     /// The user's file.
     User,
@@ -120,7 +120,7 @@ impl Merged {
         self.0.iter().find(|leaf| leaf.key == key)
     }
 
-    /// All values, in the order of `default.toml`; names of profiles and of variables by alphabet.
+    /// All values, as they are declared; names of profiles and of variables by alphabet.
     pub fn into_leaves(mut self) -> Vec<Leaf> {
         self.0.sort_by(|a, b| (keys::rank(&a.key), &a.key).cmp(&(keys::rank(&b.key), &b.key)));
         self.0

@@ -7,6 +7,7 @@
 //! Which file is the tree's depends on a setting itself, `kernel.tree`: ask [`configured_tree`] for it, find the tree,
 //! then [`load`] with it.
 
+mod declare;
 mod environment;
 mod file;
 mod given;
@@ -17,6 +18,7 @@ mod render;
 mod shape;
 mod values;
 
+pub use declare::{Flag, Group, Takes};
 pub use environment::Environment;
 pub use given::Override;
 pub use layers::{Layer, Leaf, Origin, Place};
@@ -26,15 +28,38 @@ pub use values::{Accelerator, AfterSplat, Auto, Base, BootSplat, Ccache, Filesys
 use crate::error::{Error, Result};
 use crate::suite::sample::Declared;
 use crate::topology::Topology;
+use declare::Setting;
 use file::File;
 use layers::{Merged, refuse};
 use serde::Deserialize;
+use shape::Shape;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
-/// The built-in layer: every key with a comment that documents it.
-pub const DEFAULTS: &str = include_str!("default.toml");
+/// The built-in layer: every key with a comment that documents it, then the profiles and networks that are always there.
+pub static DEFAULTS: LazyLock<String> = LazyLock::new(|| {
+    let mut text = include_str!("head.toml").to_owned();
+    let mut section = "";
+    for setting in model::all() {
+        if setting.section != section {
+            section = setting.section;
+            let _ = writeln!(text, "\n[{section}]");
+        }
+        text += &setting.declaration();
+    }
+    text + "\n" + include_str!("open.toml")
+});
+
+/// A flag that overrides a setting, and the key of that.
+pub fn flags(group: Group) -> impl Iterator<Item = (&'static str, Flag)> {
+    let of_group = move |(setting, (key, _)): (&'static Setting, &'static (String, Shape))| {
+        setting.flag.iter().filter(move |flag| flag.group == group).map(|flag| (key.as_str(), *flag))
+    };
+    model::all().zip(keys::KEYS.iter()).flat_map(of_group)
+}
 
 /// The name of the settings file at the top of a kernel tree.
 pub const TREE_FILE: &str = "vmptcp.toml";

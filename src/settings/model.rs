@@ -1,5 +1,13 @@
-//! What the rest of vmptcp sees: the values in effect, typed. Their meaning is documented in `default.toml`.
+//! Every setting: the sections, and the open ones that the user names things in.
+//!
+//! A new setting is declared here, and used; nothing else has to know it.
 
+use super::declare::Group::{Guest, Kernel as Build, Tests};
+use super::declare::{Setting, section};
+use super::shape::Shape::{
+    Argument, AutoMemory, AutoSeconds, Base as ABase, Bool, Number, OptionalPath, Path, Paths, Symbols,
+    Texts, Variables, Word,
+};
 use super::values::{
     Accelerator, AfterSplat, Auto, Base, BootSplat, Ccache, Filesystem, Size, Slow, Variant, auto_seconds,
     empty_is_none, zero_is_none,
@@ -35,137 +43,6 @@ pub struct Settings {
     pub sample: Vec<Declared>,
 }
 
-/// `[kernel]`
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-#[allow(clippy::struct_excessive_bools, reason = "they are independent switches of the user's")]
-pub struct Kernel {
-    /// The kernel tree, if one is configured.
-    #[serde(deserialize_with = "empty_is_none")]
-    pub tree: Option<PathBuf>,
-    /// Where everything is built and written, if not in the tree's `.vmptcp`.
-    #[serde(deserialize_with = "empty_is_none")]
-    pub work_dir: Option<PathBuf>,
-    /// What the configuration starts from.
-    pub base: Base,
-    /// The kind of kernel.
-    pub variant: Variant,
-    /// Measure coverage.
-    pub gcov: bool,
-    /// Build with LLVM.
-    pub clang: bool,
-    /// User-mode Linux.
-    pub uml: bool,
-    /// Files with symbols, in order.
-    pub fragments: Vec<PathBuf>,
-    /// `NAME=value` each, without `CONFIG_` or with it, in order; they come after the fragments.
-    pub symbols: Vec<String>,
-    /// Every symbol that does not take is an error.
-    pub strict: bool,
-    /// Parallel compilations; none: one for each core.
-    #[serde(deserialize_with = "zero_is_none")]
-    pub jobs: Option<NonZeroU32>,
-    /// When to compile through ccache.
-    pub ccache: Ccache,
-}
-
-/// `[source]`
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Source {
-    /// A git repository. Never starts with a dash.
-    pub url: String,
-    /// Its branch. Never starts with a dash.
-    pub branch: String,
-}
-
-/// `[vm]`
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Vm {
-    /// What the guest's CPU runs on.
-    pub accelerator: Accelerator,
-    /// How many guests run tests side by side; none: as many as the host carries.
-    #[serde(deserialize_with = "zero_is_none")]
-    pub count: Option<NonZeroU32>,
-    /// Virtual CPUs of each; none: chosen from the host's.
-    #[serde(deserialize_with = "zero_is_none")]
-    pub cpus: Option<NonZeroU32>,
-    /// Memory of the guest.
-    pub memory: Auto<Size>,
-    /// How long a guest may take until it answers; never zero.
-    #[serde(deserialize_with = "auto_seconds")]
-    pub boot_timeout: Auto<Duration>,
-    /// So many guests in a row are booted until one comes up without a splat.
-    pub boots: NonZeroU32,
-    /// What a splat during boot means.
-    pub boot_splat: BootSplat,
-    /// What becomes of a guest whose kernel printed a splat.
-    pub after_splat: AfterSplat,
-    /// Boot without udev and systemd-tmpfiles.
-    pub lean: bool,
-    /// How guests see the host's files.
-    pub filesystem: Filesystem,
-    /// The guest's root file system.
-    pub root: PathBuf,
-    /// Directories of the host that the guest may write to.
-    pub rw: Vec<PathBuf>,
-    /// More parameters for the kernel.
-    pub append: Vec<String>,
-    /// More arguments for QEMU.
-    pub qemu_args: Vec<String>,
-}
-
-/// `[test]`
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-#[allow(clippy::struct_excessive_bools, reason = "they are independent switches of the user's")]
-pub struct Test {
-    /// The profile that runs when no test is named. That it exists is for [`Loaded::profile`](super::Loaded::profile)
-    /// to say.
-    pub profile: String,
-    /// How long one test may take; never zero.
-    #[serde(deserialize_with = "auto_seconds")]
-    pub timeout: Auto<Duration>,
-    /// `KSFT_MACHINE_SLOW`.
-    pub slow: Slow,
-    /// Stop at the first test that fails.
-    pub fail_fast: bool,
-    /// How many times each test runs.
-    pub repeat: NonZeroU32,
-    /// Split long tests over the guests.
-    pub shards: bool,
-    /// Every test gets a guest of its own.
-    pub fresh_vm: bool,
-    /// How many more times a failed test is run, to tell a flake from a failure.
-    pub confirm: u32,
-    /// Repeat the tests until one fails.
-    pub until_fail: bool,
-    /// Keep the host busy meanwhile.
-    pub stress: bool,
-    /// Environment variables of the tests.
-    pub env: BTreeMap<String, String>,
-    /// A failure that the test itself marks as flaky does not count.
-    pub ignore_flaky: bool,
-    /// What is skipped fails.
-    pub all_features: bool,
-}
-
-/// `[results]`
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Results {
-    /// Where runs are kept, if not in the work directory's `runs`.
-    #[serde(deserialize_with = "empty_is_none")]
-    pub dir: Option<PathBuf>,
-    /// How many runs of each kind are kept; none: all.
-    #[serde(deserialize_with = "zero_is_none")]
-    pub keep: Option<NonZeroU32>,
-    /// For how many days; none: for ever.
-    #[serde(deserialize_with = "zero_is_none")]
-    pub keep_days: Option<NonZeroU32>,
-}
-
 /// `[profile.NAME]`
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -175,4 +52,170 @@ pub struct Profile {
     pub description: String,
     /// Patterns, at least one, as `vmptcp test` takes them.
     pub tests: Vec<String>,
+}
+
+section! {
+    /// `[kernel]`: what is built, and how.
+    kernel Kernel {
+        /// The kernel tree. Empty: the current directory if it is a kernel tree, else the one that `vmptcp source`
+        /// obtained. A tree's own vmptcp.toml cannot set this.
+        tree: Option<PathBuf>, by "empty_is_none" = OptionalPath, r#""""#;
+        /// Where everything is built and written. Empty: .vmptcp in the tree.
+        work_dir: Option<PathBuf>, by "empty_is_none" = OptionalPath, r#""""#;
+        /// What the configuration starts from: "minimal" (allnoconfig plus fragments), "defconfig", "existing" (the
+        /// .config that is in the build directory), or the path of a configuration, with a slash in it:
+        /// "./my.config".
+        base: Base = ABase, r#""minimal""#,
+            Build.value("base", "BASE",
+                "What the configuration starts from: minimal, defconfig, existing, or a file with a slash in its path");
+        /// "normal", "debug" (lockdep, KASAN, kmemleak and other checks; slow) or "btf" (with BTF, for BPF programs).
+        variant: Variant = Word(Variant::WORDS), r#""normal""#,
+            Build.value("variant", "VARIANT", "The kernel to build: normal, debug or btf");
+        /// Measure which lines of the kernel the tests reach.
+        gcov: bool = Bool, "false", Build.switch("gcov", "Count which lines of the kernel run");
+        /// Build with clang and the LLVM tools instead of gcc.
+        clang: bool = Bool, "false", Build.switch("clang", "Build with LLVM");
+        /// User-mode Linux: a kernel that is a process of the host. Needs no KVM, no
+        /// QEMU and no virtme-ng, and computes in virtual time.
+        uml: bool = Bool, "false",
+            Build.switch("uml", "User-mode Linux: the kernel is a process of the host, and needs no KVM");
+        /// Files with symbols to add to the configuration, in this order; or names of vmptcp's own: "tracing",
+        /// "debuginfo", ....
+        fragments: Vec<PathBuf> = Paths, "[]";
+        /// Symbols to add after all fragments, in this order: "FOO=y", "FOO=n", "FOO=m", "FOO=123", "FOO=\"text\"".
+        symbols: Vec<String> = Symbols, "[]";
+        /// Every requested symbol that does not take is an error, not only those that the tests need.
+        strict: bool = Bool, "false",
+            Build.switch("strict", "Make every symbol that did not take an error");
+        /// Parallel compilations. 0: one for each core.
+        jobs: Option<NonZeroU32>, by "zero_is_none" = Number { min: 0, max: 4096 }, "0",
+            Build.value("jobs", "N", "How many jobs make may run at once [default: one a core]").short('j');
+        /// "auto" (when it is installed), "always" or "never".
+        ccache: Ccache = Word(Ccache::WORDS), r#""auto""#,
+            Build.value("ccache", "WHEN", "Compile through ccache: auto, always or never");
+    }
+}
+
+section! {
+    /// `[source]`: where a kernel tree comes from.
+    source Source {
+        /// The repository that `vmptcp source` clones when nothing else is asked for.
+        url: String = Argument, r#""https://github.com/multipath-tcp/mptcp_net-next.git""#;
+        /// Its branch.
+        branch: String = Argument, r#""export""#;
+    }
+}
+
+section! {
+    /// `[vm]`: the guests.
+    vm Vm {
+        /// "kvm", "tcg" (emulation: slow, works everywhere), or "auto": kvm if a kernel boots under it.
+        accelerator: Accelerator = Word(Accelerator::WORDS), r#""auto""#,
+            Guest.value("accelerator", "ACCEL", "What runs the guest: auto, kvm or tcg");
+        /// How many guests run tests side by side. 0: as many as the cores and the memory of the host carry.
+        count: Option<NonZeroU32>, by "zero_is_none" = Number { min: 0, max: 1024 }, "0",
+            Tests.count("vms", "How many guests run tests side by side [default: as many as the host carries]");
+        /// Virtual CPUs of each guest. 0: chosen from the cores of the host.
+        cpus: Option<NonZeroU32>, by "zero_is_none" = Number { min: 0, max: 1024 }, "0",
+            Guest.value("cpus", "N", "Virtual CPUs of each guest [default: chosen from the host's cores]")
+                .alias("cpus-per-vm");
+        /// Memory of the guest, as in "512M" or "2G", or "auto": enough for the variant.
+        memory: Auto<Size> = AutoMemory, r#""auto""#,
+            Guest.value("memory", "SIZE", "Memory of each guest, such as 1G").alias("memory-per-vm");
+        /// Seconds a guest may take until it answers, or "auto": by accelerator and variant.
+        boot_timeout: Auto<Duration>, by "auto_seconds" = AutoSeconds, r#""auto""#,
+            Guest.value("boot-timeout", "SECONDS", "How long the guest may take to come up, in seconds");
+        /// How many guests in a row are booted until one comes up, and does so without a splat. If the kernels of
+        /// all of them printed one, tests run in the last, with a warning; if the last does not come up, the run
+        /// ends.
+        boots: NonZeroU32 = Number { min: 1, max: 100 }, "5";
+        /// A splat while a guest boots, before any test: "note" (a notice in the report) or "fail" (it stands
+        /// against the run, as one in a test does). Either way another guest takes its place.
+        boot_splat: BootSplat = Word(BootSplat::WORDS), r#""note""#;
+        /// A guest whose kernel printed a splat in a test: "replace" it before the next test, as lockdep is off
+        /// after its first report and what warns once has warned; or "keep" it.
+        after_splat: AfterSplat = Word(AfterSplat::WORDS), r#""replace""#;
+        /// Boot without udev and systemd-tmpfiles, which take most of the time and are of no use to tests. It takes
+        /// a mount namespace; where the system grants none, guests boot with both.
+        lean: bool = Bool, "true";
+        /// How guests see the host's files: "9p", "virtiofs" (faster; needs a virtiofsd with --readonly), or
+        /// "auto": virtiofs for tests and samples where it can be had. With virtiofs a guest keeps what it once
+        /// read, also if the host changes it.
+        filesystem: Filesystem = Word(Filesystem::WORDS), r#""auto""#;
+        /// The directory that is the guest's root file system.
+        root: PathBuf = Path, r#""/""#;
+        /// Directories of the host that a guest may write to.
+        rw: Vec<PathBuf> = Paths, "[]",
+            Guest.list("rw", "DIR", "Let the guest write to this directory of the host");
+        /// Parameters to add to the kernel's command line.
+        append: Vec<String> = Texts, "[]",
+            Guest.list("append", "PARAMETER", "A further parameter of the kernel");
+        /// Arguments to add to QEMU's command line, each an item of its own: ["-device", "i6300esb"].
+        qemu_args: Vec<String> = Texts, "[]", Guest.list("qemu-arg", "ARG", "A further argument of QEMU");
+    }
+}
+
+section! {
+    /// `[test]`: what runs in them.
+    test Test {
+        /// The tests that run when none is named: one of the profiles below, or one of your own.
+        profile: String = Argument, r#""smoke""#,
+            Tests.value("profile", "NAME", "Which tests: smoke, full, or one of the settings");
+        /// Seconds a test may take, or "auto": what the suite asks for, scaled for emulation and for debug kernels.
+        timeout: Auto<Duration>, by "auto_seconds" = AutoSeconds, r#""auto""#,
+            Tests.value("timeout", "SECONDS",
+                "How long one test may take, in seconds [default: the suite's limit, scaled for slow machines]");
+        /// Tell the tests that the machine is slow (KSFT_MACHINE_SLOW): "yes", "no", or "auto": under emulation or
+        /// with a debug kernel.
+        slow: Slow = Word(Slow::WORDS), r#""auto""#,
+            Tests.value("slow", "WHEN", "Tell the tests that the machine is slow: auto, yes or no");
+        /// Stop at the first test that fails.
+        fail_fast: bool = Bool, "false",
+            Tests.switch("fail-fast", "Start nothing more after the first test that fails");
+        /// How many times each test runs.
+        repeat: NonZeroU32 = Number { min: 1, max: 10_000 }, "1",
+            Tests.value("repeat", "N", "Run every test this many times");
+        /// Split what can be split (the groups of mptcp_join.sh) over the guests.
+        shards: bool = Bool, "true", Tests.off("no-shards", "Run no test in parts");
+        /// Every test gets a guest of its own.
+        fresh_vm: bool = Bool, "false", Tests.switch("fresh-vm", "Give every test a guest of its own");
+        /// How many more times a failed test is run, alone in a fresh guest, to tell a flake from a failure. 0: not
+        /// at all.
+        confirm: u32 = Number { min: 0, max: 100 }, "1",
+            Tests.value("confirm", "N", "Run a failed test again, alone, up to so many times: is it a flake?");
+        /// Repeat the tests until one fails.
+        until_fail: bool = Bool, "false", Tests.switch("until-fail", "Repeat the tests until one fails");
+        /// Keep all cores of the host busy while tests run, to find what depends on time.
+        stress: bool = Bool, "false", Tests.switch("stress", "Keep the host busy meanwhile");
+        /// Environment variables of the tests: { NAME = "value" }. Those of all layers are put together, name by
+        /// name.
+        env: BTreeMap<String, String> = Variables, "{}", Tests.pairs("env", "A variable for the tests");
+        /// A failure that the test itself marks as flaky does not count.
+        ignore_flaky: bool = Bool, "true";
+        /// What is skipped fails, as a test, a subtest, a sample or a module, and the failure says what is missing.
+        /// The selftests are told to expect all features (SELFTESTS_MPTCP_LIB_EXPECT_ALL_FEATURES). For the newest
+        /// kernel with the newest tools.
+        all_features: bool = Bool, "false",
+            Tests.switch("all-features", "Fail what is skipped: nothing may be missing");
+    }
+}
+
+section! {
+    /// `[results]`: what is kept.
+    results Results {
+        /// Where runs are kept. Empty: runs in the work directory.
+        dir: Option<PathBuf>, by "empty_is_none" = OptionalPath, r#""""#;
+        /// How many runs of each kind are kept; the oldest go first. Each profile is a kind, and so are tests that
+        /// were named, samples, modules, and what `vmptcp run` puts together. 0: all.
+        keep: Option<NonZeroU32>, by "zero_is_none" = Number { min: 0, max: 1_000_000 }, "20";
+        /// For how many days. The newest run of each kind stays, however old it is. 0: for ever.
+        keep_days: Option<NonZeroU32>, by "zero_is_none" = Number { min: 0, max: 100_000 }, "180";
+    }
+}
+
+/// The settings of all sections, in order.
+pub(super) fn all() -> impl Iterator<Item = &'static Setting> {
+    [Kernel::SETTINGS, Source::SETTINGS, Vm::SETTINGS, Test::SETTINGS, Results::SETTINGS]
+        .into_iter()
+        .flatten()
 }

@@ -63,7 +63,7 @@ fn the_built_in_layer_has_every_key_and_nothing_wrong() {
     let (leaves, problems) = file.parse(DEFAULTS.as_bytes());
     assert_eq!(problems, Vec::<String>::new());
     let names: Vec<&str> = leaves.iter().map(|leaf| leaf.key.as_str()).collect();
-    let known: Vec<&str> = keys::KEYS.iter().map(|(key, _)| *key).collect();
+    let known: Vec<&str> = keys::KEYS.iter().map(|(key, _)| key.as_str()).collect();
     assert_eq!(names[..known.len()], known);
     let open = ["profile.", "topology."];
     assert!(names[known.len()..].iter().all(|name| open.iter().any(|start| name.starts_with(start))));
@@ -96,11 +96,11 @@ fn the_built_in_values_are_what_the_types_say() {
 
 #[test]
 fn every_word_of_a_key_has_a_type_for_it() {
-    for (key, shape) in keys::KEYS {
+    for (key, shape) in keys::KEYS.iter() {
         let words = match shape {
-            shape::Shape::Word(words) => words,
-            shape::Shape::Base => Base::WORDS,
-            shape::Shape::AutoSeconds | shape::Shape::AutoMemory => &["auto"],
+            Shape::Word(words) => words,
+            Shape::Base => Base::WORDS,
+            Shape::AutoSeconds | Shape::AutoMemory => &["auto"],
             _ => continue,
         };
         for word in words {
