@@ -9,6 +9,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::time::Duration;
 
 /// The id of one process: a positive number. To kill(2), 0 means the caller's own group, -1 everybody, and any other
 /// negative number a group, so none of them is ever taken for an id.
@@ -58,7 +59,12 @@ struct Stat {
     state: char,
     parent: i32,
     started: u64,
+    /// What it and the children that it waited for used of the processors, in clock ticks.
+    used: u64,
 }
+
+/// Clock ticks of `/proc` in a second: on Linux the same everywhere, whatever the kernel's own clock does.
+const TICKS: u64 = 100;
 
 impl Process {
     /// The process that has this id now, also one that has ended and was not waited for.
@@ -76,6 +82,12 @@ impl Process {
     /// Whether it is there, and does not only wait to be collected by its parent.
     pub fn is_alive(&self) -> bool {
         stat(self.pid).is_some_and(|stat| stat.started == self.started && !"ZX".contains(stat.state))
+    }
+
+    /// What it, and the children that it waited for, used of the processors; nothing if it is gone.
+    pub fn cpu_time(&self) -> Duration {
+        let stat = stat(self.pid).filter(|stat| stat.started == self.started);
+        stat.map_or(Duration::ZERO, |stat| Duration::from_millis(stat.used * 1000 / TICKS))
     }
 
     /// Sends it a signal; false if it is gone. Never reaches a process that got its id later.
@@ -137,9 +149,10 @@ fn parse(stat: &[u8]) -> Option<Stat> {
     let mut fields = rest.split_ascii_whitespace();
     let state = fields.next()?.chars().next()?;
     let parent = fields.next()?.parse().ok()?;
-    // Field 22; behind the name the third comes first, and two of them are taken.
-    let started = fields.nth(17)?.parse().ok()?;
-    Some(Stat { state, parent, started })
+    // Fields 14 to 17, and 22; behind the name the third comes first.
+    let fields: Vec<u64> = fields.skip(9).take(9).map(|field| field.parse().unwrap_or(0)).collect();
+    let [used @ .., _, _, _, _, started] = <[u64; 9]>::try_from(fields).ok()?;
+    Some(Stat { state, parent, started, used: used.iter().sum() })
 }
 
 #[cfg(test)]
@@ -162,6 +175,7 @@ mod tests {
         let fields = "S 7 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 998877 1";
         let stat = parse(format!("12 (a) Z 1 (\u{fc}) {fields}").as_bytes()).unwrap();
         assert_eq!((stat.state, stat.parent, stat.started), ('S', 7, 998_877));
+        assert_eq!(stat.used, 5 + 6 + 7 + 8);
         assert!(parse(b"12 (cut) S 7 1").is_none() && parse(b"").is_none());
     }
 
@@ -186,7 +200,7 @@ mod tests {
             (found.len() == 3).then_some(found)
         };
         let family = std::iter::repeat_with(family).find_map(|found| {
-            std::thread::sleep(std::time::Duration::from_millis(5));
+            std::thread::sleep(Duration::from_millis(5));
             found
         });
         let family = family.unwrap();

@@ -25,11 +25,12 @@ impl Guest {
     pub fn start(
         hub: &mut dyn Hub,
         spec: &Spec,
+        requests: &[ToGuest],
         id: VmId,
         boot_timeout: Duration,
         console_log: &Path,
     ) -> Result<Self> {
-        let peer = hub.start(spec, &[], id, console_log)?;
+        let peer = hub.start(spec, requests, id, console_log)?;
         let terms = Terms {
             boot_timeout,
             binds: spec.machine.root.binds(),
@@ -63,7 +64,7 @@ impl Guest {
     /// Looks at the clocks, and at its processes.
     pub fn tick(&mut self, now: Instant) -> Result<Vec<LinkEvent>> {
         if self.peer.has_ended()? {
-            self.link.is_gone(now);
+            self.link.has_ended(now);
         }
         let events = self.link.tick(now);
         self.send_requests();
@@ -122,6 +123,11 @@ impl Guest {
     pub fn examine(&self) -> Result<String> {
         let symbols = std::fs::read_to_string(&self.symbols).ok();
         self.peer.examine(symbols.as_deref())
+    }
+
+    /// How much of the host's processors its processes used.
+    pub fn cpu_time(&self) -> Duration {
+        self.peer.cpu_time()
     }
 
     /// Stops it at once.

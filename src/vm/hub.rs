@@ -47,6 +47,11 @@ pub trait Peer {
     /// The state of its CPUs, seen from outside. `symbols` is the kernel's `System.map`.
     fn examine(&self, symbols: Option<&str>) -> Result<String>;
 
+    /// How much of the host's processors its processes used; nothing where that is not known.
+    fn cpu_time(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// Stops it at once. Nothing is lost: its own files are in its memory, and what it writes to a share of the host is there
     /// already.
     fn stop(self: Box<Self>);
@@ -109,6 +114,10 @@ impl Peer for Session {
 
     fn examine(&self, symbols: Option<&str>) -> Result<String> {
         Session::examine(self, symbols)
+    }
+
+    fn cpu_time(&self) -> Duration {
+        Session::cpu_time(self)
     }
 
     fn stop(self: Box<Self>) {

@@ -8,12 +8,14 @@
 //! its guest is there still and can be examined from outside. A guest whose channel or console ended is gone, as soon as
 //! both did or had the time to.
 
+mod ahead;
 mod console;
 
 use super::console::Splat;
 use super::message::Message;
 use crate::guest::protocol::{Exit, FromGuest, Job, JobId, Stream, ToGuest};
 use crate::text::decode;
+use ahead::Ahead;
 use console::Follower;
 use std::time::{Duration, Instant};
 
@@ -74,6 +76,13 @@ pub enum LinkEvent {
         /// How.
         end: JobEnd,
     },
+    /// A job took longer than it may by the guest's clock, and is stopped by the guest itself.
+    Expired {
+        /// Which job.
+        id: JobId,
+    },
+    /// What the guest's clock says, which is not the host's: the time since its kernel started.
+    Clock(Duration),
     /// Something is wrong that the guest can live with.
     Warning(String),
     /// Nobody looked at the clocks for so long: they are set back, and so must be the owner's.
@@ -159,6 +168,8 @@ pub struct Link {
     console_ended: bool,
     terms: Terms,
     requests: Vec<ToGuest>,
+    /// What is kept back of a guest that takes no requests.
+    ahead: Option<Ahead>,
 }
 
 impl Link {
@@ -176,6 +187,7 @@ impl Link {
             console: Follower::default(),
             channel_closed: false,
             console_ended: false,
+            ahead: (!terms.answers).then(Ahead::default),
             terms,
             requests: Vec::new(),
         }
@@ -184,6 +196,11 @@ impl Link {
     /// True if the guest answers, as far as is known.
     pub fn answers(&self) -> bool {
         matches!(self.phase, Phase::Up)
+    }
+
+    /// True if it takes no requests: it was told everything before it booted.
+    pub fn only_reports(&self) -> bool {
+        self.ahead.is_some()
     }
 
     /// True if it came up, whatever became of it.
@@ -208,6 +225,9 @@ impl Link {
 
     /// Sends something.
     pub fn request(&mut self, request: ToGuest) {
+        if let Some(ahead) = &mut self.ahead {
+            ahead.asked(&request);
+        }
         self.requests.push(request);
     }
 
@@ -247,8 +267,18 @@ impl Link {
         if matches!(self.phase, Phase::Over) {
             return events;
         }
+        match &mut self.ahead {
+            Some(ahead) => ahead.keep(message),
+            None => self.take(message, now, &mut events),
+        }
+        self.catch_up(now, &mut events);
+        self.check_end(now, &mut events);
+        events
+    }
+
+    fn take(&mut self, message: Message, now: Instant, events: &mut Vec<LinkEvent>) {
         match message {
-            Message::Console(line) => self.console(&line, &mut events),
+            Message::Console(line) => self.console(&line, events),
             Message::ConsoleLost(why) => {
                 events.push(LinkEvent::Warning(format!("the console log cannot be written: {why}")));
             }
@@ -257,7 +287,7 @@ impl Link {
                     "the channel carries something that is no message: {text}"
                 )));
             }
-            Message::Agent(message) => self.agent(message, now, &mut events),
+            Message::Agent(message) => self.agent(message, now, events),
             Message::AgentGone => {
                 self.channel_closed = true;
                 self.is_gone(now);
@@ -267,14 +297,20 @@ impl Link {
                 self.is_gone(now);
             }
         }
-        self.check_end(now, &mut events);
-        events
+    }
+
+    /// Takes what was kept back and is asked for by now.
+    fn catch_up(&mut self, now: Instant, events: &mut Vec<LinkEvent>) {
+        while let Some(message) = self.ahead.as_mut().and_then(|ahead| ahead.next(now)) {
+            self.take(message, now, events);
+        }
     }
 
     /// Looks at the clocks.
     pub fn tick(&mut self, now: Instant) -> Vec<LinkEvent> {
         let mut events = Vec::new();
         self.look(now, &mut events);
+        self.catch_up(now, &mut events);
         match &self.phase {
             Phase::Booting { until } if now >= *until => {
                 let waited = (now - self.started).as_secs();
@@ -287,8 +323,14 @@ impl Link {
         events
     }
 
-    /// The backend's process has ended, whatever the channels say.
-    pub fn is_gone(&mut self, now: Instant) {
+    /// The backend's process has ended. Of a guest that takes no requests the channels say the same, after all else.
+    pub fn has_ended(&mut self, now: Instant) {
+        if self.ahead.is_none() {
+            self.is_gone(now);
+        }
+    }
+
+    fn is_gone(&mut self, now: Instant) {
         if matches!(self.phase, Phase::Booting { .. } | Phase::Up) {
             self.phase = Phase::Ending { until: now + CONSOLE_LAG };
         }
@@ -401,10 +443,9 @@ impl Link {
                 LinkEvent::Ended { id, end: JobEnd::Refused { why, code } }
             }
             FromGuest::Trouble { text } => LinkEvent::Warning(text),
-            FromGuest::Started { .. }
-            | FromGuest::Expired { .. }
-            | FromGuest::Clock { .. }
-            | FromGuest::Pong => return,
+            FromGuest::Expired { id } => LinkEvent::Expired { id },
+            FromGuest::Clock { uptime_ms } => LinkEvent::Clock(Duration::from_millis(uptime_ms)),
+            FromGuest::Started { .. } | FromGuest::Pong => return,
         });
     }
 

@@ -130,6 +130,12 @@ impl Session {
         self.child.try_wait()
     }
 
+    /// How much of the host's processors its processes used.
+    pub fn cpu_time(&self) -> Duration {
+        let family = Process::of(self.child.id()).into_iter().flat_map(|supervisor| supervisor.family());
+        family.map(|process| process.cpu_time()).sum()
+    }
+
     /// Stops the VM at once. Nothing is lost: a guest's own files are in its memory, what it writes to a share of the
     /// host is there already.
     pub fn stop(mut self) {

@@ -34,6 +34,10 @@ pub(crate) enum Act {
     Die(i32),
     /// A job cannot be started.
     Refuse,
+    /// A job's time is up, by the guest's clock.
+    Expire,
+    /// The guest's clock shows so many seconds.
+    Clock(u64),
     /// The guest is gone at once.
     Crash,
     /// Only its process is seen to end.
@@ -104,6 +108,8 @@ struct Actor {
     jobs: BTreeMap<JobId, Deaf>,
     frozen: bool,
     vanished: bool,
+    /// It was told everything before it booted, and hears nothing more.
+    told: bool,
 }
 
 struct World {
@@ -200,7 +206,9 @@ impl World {
     fn hears(&mut self, vm: VmId, request: &ToGuest) {
         let sent = (vm, self.now - self.began, request.clone());
         self.log.sent.push(sent);
-        let Some(actor) = self.actors.get_mut(&vm).filter(|actor| !actor.frozen) else { return };
+        let Some(actor) = self.actors.get_mut(&vm).filter(|actor| !actor.frozen && !actor.told) else {
+            return;
+        };
         match request {
             ToGuest::Ping => self.present.push((vm, Message::Agent(FromGuest::Pong))),
             ToGuest::Mark { text } => {
@@ -243,6 +251,8 @@ impl World {
                 uptime_ms: 1000,
                 leaks_since: actor.script.leaks_since,
             }),
+            Act::Expire => said(FromGuest::Expired { id }),
+            Act::Clock(seconds) => said(FromGuest::Clock { uptime_ms: seconds * 1000 }),
             Act::Kernel(line) => vec![Message::Console(line.into_bytes())],
             Act::Print(text) => {
                 let data = Bytes(format!("{text}\n").into_bytes());
@@ -283,7 +293,7 @@ impl Hub for Simulation {
     fn start(
         &mut self,
         spec: &Spec,
-        _requests: &[ToGuest],
+        requests: &[ToGuest],
         id: VmId,
         _console_log: &Path,
     ) -> Result<Box<dyn Peer>> {
@@ -293,7 +303,14 @@ impl Hub for Simulation {
             world.plan(id, None, time, act);
         }
         world.log.started.push((id, spec.clone()));
-        world.actors.insert(id, Actor { script, jobs: BTreeMap::new(), frozen: false, vanished: false });
+        let actor = Actor { script, jobs: BTreeMap::new(), frozen: false, vanished: false, told: false };
+        world.actors.insert(id, actor);
+        for request in requests {
+            world.hears(id, request);
+        }
+        if let Some(actor) = world.actors.get_mut(&id) {
+            actor.told = !requests.is_empty();
+        }
         Ok(Box::new(Remote { world: Rc::clone(&self.0), id }))
     }
 

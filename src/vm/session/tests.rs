@@ -145,7 +145,7 @@ fn a_guest_is_listed_talked_to_and_stopped() {
     let (spec, _) = spec("echo booting; exec sleep 600", Requests::AnyTime, dir.path());
     let log = dir.path().join("console.log");
     let mut hub = LiveHub::default();
-    let mut guest = Guest::start(&mut hub, &spec, 3, BOOT_TIMEOUT, &log).unwrap();
+    let mut guest = Guest::start(&mut hub, &spec, &[], 3, BOOT_TIMEOUT, &log).unwrap();
     let ((), mut seen) = until(&mut hub, &mut guest, is_up);
     guest.run(job(1, &["one", "two"]));
     let (code, more) = until(&mut hub, &mut guest, code_of(1));
@@ -171,7 +171,7 @@ fn others_talk_to_the_same_agent_and_cannot_take_the_owners_jobs() {
     let dir = tempfile::tempdir().unwrap();
     let (spec, _) = spec("exec sleep 600", Requests::AnyTime, dir.path());
     let mut hub = LiveHub::default();
-    let mut guest = Guest::start(&mut hub, &spec, 1, BOOT_TIMEOUT, &dir.path().join("log")).unwrap();
+    let mut guest = Guest::start(&mut hub, &spec, &[], 1, BOOT_TIMEOUT, &dir.path().join("log")).unwrap();
     until(&mut hub, &mut guest, is_up);
     let socket = registry::list(&spec.listing.dir).remove(0).guest.socket;
     let mut their_hub = LiveHub::default();
@@ -203,7 +203,7 @@ fn a_guest_whose_process_ends_is_gone() {
     let dir = tempfile::tempdir().unwrap();
     let (spec, _) = spec("echo last words; exit 3", Requests::AnyTime, dir.path());
     let mut hub = LiveHub::default();
-    let mut guest = Guest::start(&mut hub, &spec, 1, BOOT_TIMEOUT, &dir.path().join("log")).unwrap();
+    let mut guest = Guest::start(&mut hub, &spec, &[], 1, BOOT_TIMEOUT, &dir.path().join("log")).unwrap();
     let lost = |event: &LinkEvent| match event {
         LinkEvent::Lost(loss) => Some(loss.clone()),
         _ => None,
@@ -238,7 +238,7 @@ fn a_console_log_that_cannot_be_written_is_reported_once() {
     let dir = tempfile::tempdir().unwrap();
     let (spec, _) = spec("echo one; echo two; exec sleep 600", Requests::AnyTime, dir.path());
     let mut hub = LiveHub::default();
-    let mut guest = Guest::start(&mut hub, &spec, 1, BOOT_TIMEOUT, Path::new("/dev/full")).unwrap();
+    let mut guest = Guest::start(&mut hub, &spec, &[], 1, BOOT_TIMEOUT, Path::new("/dev/full")).unwrap();
     let second = |event: &LinkEvent| match event {
         LinkEvent::Console { line, .. } if line == "two" => Some(()),
         _ => None,
@@ -250,5 +250,5 @@ fn a_console_log_that_cannot_be_written_is_reported_once() {
         .collect();
     assert_eq!(warnings.len(), 1, "{seen:?}");
     let missing = Path::new("/no/such/directory/console.log");
-    assert!(Guest::start(&mut hub, &spec, 2, BOOT_TIMEOUT, missing).is_err());
+    assert!(Guest::start(&mut hub, &spec, &[], 2, BOOT_TIMEOUT, missing).is_err());
 }
