@@ -137,6 +137,20 @@ pub enum Event {
         /// The file with its raw output, relative to the run directory.
         output: String,
     },
+    /// All random numbers of a test's guest come from a seed: the same again make the same run.
+    Seed {
+        /// Which run of which test.
+        test: TestId,
+        /// The seed.
+        seed: u64,
+    },
+    /// How long a test took by its guest's clock, which is not the host's.
+    VirtualTime {
+        /// Which run of which test.
+        test: TestId,
+        /// In seconds.
+        seconds: f64,
+    },
     /// A subtest is over.
     Subtest {
         /// Which run of which test.

@@ -5,11 +5,13 @@ mod guest;
 mod pace;
 pub mod play;
 mod rules;
+mod seeds;
 
 pub use fleet::{Capacity, FleetPlan, share_of_cores};
 pub use guest::{BackendPlan, FileServer, GuestPlan, RootPlan, VirtmeFacts, VirtmePlan, usual_parameters};
 pub use pace::{Engine, Pace};
 pub use rules::{Boots, Decision, GuestRules};
+pub use seeds::Seeds;
 
 use crate::kernel::alias::Alias;
 use crate::kernel::build::{self, BuildRequest};
@@ -53,6 +55,8 @@ pub struct TestPlan {
     pub choice: String,
     /// How long each may take; not scaled yet for what is only known when the guest is.
     pub timeouts: Timeouts,
+    /// What the random numbers of guests in virtual time come from: each test is run with each of them.
+    pub seeds: Seeds,
     /// Each is run so many times.
     pub repeat: u32,
     /// Start nothing more after the first that fails.
@@ -170,6 +174,21 @@ impl Step {
 }
 
 impl TestPlan {
+    /// Under which conditions the tests run, at this pace.
+    pub fn conditions_at(&self, pace: Pace) -> Conditions {
+        Conditions { slow: self.slow.unwrap_or_else(|| pace.is_slow()), ..self.conditions }
+    }
+
+    /// How often each test runs: with seeds, with each of them.
+    pub fn attempts(&self, engine: Engine) -> u32 {
+        self.repeat.saturating_mul(if engine.is_virtual() { self.seeds.count() } else { 1 })
+    }
+
+    /// How many more times a failed test is run, to tell a flake from a failure. The same seed makes the same run.
+    pub fn reruns(&self, engine: Engine) -> u32 {
+        if engine.is_virtual() { 0 } else { self.fleet.confirm }
+    }
+
     fn lines(&self) -> Vec<String> {
         let spec = self.guest.outline();
         let mut lines: Vec<String> = self.guest.notes().into_iter().map(str::to_owned).collect();

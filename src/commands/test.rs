@@ -7,11 +7,12 @@ use super::suites;
 use crate::error::{Error, ExitCode, Result};
 use crate::event::DEFAULT_SUITE;
 use crate::kernel::kconfig::Source;
-use crate::plan::{FleetPlan, Plan, Step, TestPlan};
+use crate::plan::{BackendPlan, FleetPlan, GuestPlan, Plan, Step, TestPlan};
 use crate::report::{self, Ending, Exporter, Json, console};
 use crate::runner::remembered;
-use crate::settings::{Auto, Slow};
+use crate::settings::{Auto, GuestTime, Slow};
 use crate::suite::{Conditions, Listing, SUITES, Selection, Suite, TestCase, Timeouts};
+use crate::vm::backend::uml::Time;
 use std::fmt::Write as _;
 use std::num::NonZero;
 use std::time::Duration;
@@ -34,6 +35,7 @@ Examples:
   vmptcp test --vms 1 --no-shards      one after the other, in one guest
   vmptcp test diag --until-fail --stress    hunt what fails now and then
   vmptcp test --profile full --repeat 10 --fail-fast
+  vmptcp test simult_flows --uml --seeds 1..50    in virtual time: what fails now and then, fails again
   vmptcp test --all-features           what is skipped fails: is anything missing?")]
 pub struct Args {
     /// Which tests, or which of their subtests
@@ -112,6 +114,10 @@ pub(super) fn tests(
         choice,
         timeouts: Timeouts::of_suite(CAP).or_explicit(explicit)?,
         repeat: settings.repeat.get(),
+        seeds: settings.seeds.parse().map_err(|wrong: String| {
+            Error::usage(wrong)
+                .hint("give one, as in --seed 4, or the first and the last of several: --seeds 1..50")
+        })?,
         fail_fast: settings.fail_fast,
         conditions,
         slow: match settings.slow {
@@ -120,11 +126,24 @@ pub(super) fn tests(
             Slow::No => Auto::Given(false),
         },
         env,
-        guest: target.guest(context)?.with_steady_files(),
+        guest: in_time(target.guest(context)?.with_steady_files(), target)?,
         fleet: fleet(target),
         history: target.work.root().join("durations.json"),
         known,
     })
+}
+
+/// The guests, with time that passes as the settings say.
+fn in_time(guest: GuestPlan, target: &Target) -> Result<GuestPlan> {
+    let time = target.loaded.settings.vm.time;
+    let backend = match (guest.backend, time) {
+        (BackendPlan::Uml(_), GuestTime::Auto | GuestTime::Virtual) => BackendPlan::Uml(Time::Virtual),
+        (BackendPlan::Virtme(_), GuestTime::Virtual) => {
+            return Err(Error::usage("only guests of user-mode Linux have virtual time").hint("add --uml"));
+        }
+        (backend, _) => backend,
+    };
+    Ok(GuestPlan { backend, ..guest })
 }
 
 /// How many guests, and what each of them is for.

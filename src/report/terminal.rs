@@ -4,7 +4,7 @@ mod checks;
 mod size;
 
 use super::style::{clean, colour_of, duration, indented, paint};
-use super::text::subtest_counts;
+use super::text::{subtest_counts, virtual_time};
 use super::{connections, console};
 use crate::event::{Event, GUEST_STEP, Outcome, Progress, Record, StepStatus, Subtest, TestId, Unit};
 use crate::results::{Attempt, Observer, Summary};
@@ -202,7 +202,12 @@ impl Terminal {
             let reason = attempt.reason.as_ref().map(|why| format!("  ({})", clean(why))).unwrap_or_default();
             let word = paint(self.colour, colour_of(attempt.outcome), &format!("{:<8}", attempt.outcome));
             let time = duration(attempt.seconds);
-            format!("  {word} {counter} {:<26} {time:>12}  {}{reason}", clean(&name), subtest_counts(attempt))
+            format!(
+                "  {word} {counter} {:<26} {time:>12}  {}{}{reason}",
+                clean(&name),
+                subtest_counts(attempt),
+                virtual_time(attempt)
+            )
         };
         let mut lines = Vec::new();
         if test.shard.is_some() || test.rerun > 0 {
@@ -219,7 +224,8 @@ impl Terminal {
         }
         let news = test.rerun == 0 || known.result.outcome == Outcome::Flaky;
         if lines.is_empty() || (known.result.ended() && news) {
-            lines.push((known.result.outcome, line(&counter, test.label(), &known.result)));
+            let name = if known.result.seed.is_some() { known.title() } else { test.label() };
+            lines.push((known.result.outcome, line(&counter, name, &known.result)));
         }
         for (outcome, line) in lines {
             self.line(if outcome.is_ok() { Verbosity::Normal } else { Verbosity::Quiet }, &line);
@@ -274,6 +280,8 @@ impl Observer for Terminal {
             | Event::CheckEnded { .. }
             | Event::Evidence { .. }
             | Event::LeftOut { .. }
+            | Event::Seed { .. }
+            | Event::VirtualTime { .. }
             | Event::TestSharded { .. } => {}
         }
     }

@@ -5,7 +5,7 @@ mod run;
 mod table;
 
 pub(super) use checks::progress;
-pub(super) use run::subtest_counts;
+pub(super) use run::{subtest_counts, virtual_time};
 pub(super) use table::fitting;
 
 use super::Exporter;

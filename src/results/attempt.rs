@@ -15,6 +15,12 @@ pub struct Attempt {
     pub exit_code: Option<i32>,
     /// How long it took, in seconds; of a test in parts, how long they took together.
     pub seconds: f64,
+    /// How long it took by its guest's clock, in seconds, where that is not the host's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub virtual_seconds: Option<f64>,
+    /// What all random numbers of its guest came from, where that was a seed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
     /// On which VM it ran; none if on several.
     pub vm: Option<u32>,
     /// Its raw output, relative to the run directory.
@@ -38,6 +44,8 @@ impl Default for Attempt {
             reason: None,
             exit_code: None,
             seconds: 0.0,
+            virtual_seconds: None,
+            seed: None,
             vm: None,
             output: None,
             started: false,

@@ -95,6 +95,13 @@ impl Summary {
                 let attempt = self.attempt_mut(&test);
                 (attempt.started, attempt.vm, attempt.output) = (true, Some(vm), Some(output));
             }
+            Event::Seed { test, seed } => {
+                let known = self.test_mut(&test);
+                (known.result.seed, known.attempt_mut(&test).seed) = (Some(seed), Some(seed));
+            }
+            Event::VirtualTime { test, seconds } => {
+                self.attempt_mut(&test).virtual_seconds = Some(seconds);
+            }
             Event::Subtest { test, result } => self.attempt_mut(&test).subtests.push(result),
             Event::LeftOut { test, names } => self.attempt_mut(&test).left_out.extend(names),
             Event::Connections { test, observed } => self.attempt_mut(&test).connections = Some(observed),

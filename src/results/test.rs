@@ -71,6 +71,15 @@ impl Test {
         label(&self.suite, &self.name)
     }
 
+    /// Its name for a person, and what tells it from other runs of the same test: its seed, or its number.
+    pub fn title(&self) -> String {
+        match (self.result.seed, self.attempt) {
+            (Some(seed), _) => format!("{} (seed {seed})", self.label()),
+            (None, 1) => self.label(),
+            (None, attempt) => format!("{} (attempt {attempt})", self.label()),
+        }
+    }
+
     /// True if `id` is this run of this test, or a part or a rerun of it.
     pub fn is(&self, id: &TestId) -> bool {
         self.suite == id.suite && self.name == id.name && self.attempt == id.attempt
@@ -144,7 +153,7 @@ impl Test {
     /// The whole test, as if it had run in one piece.
     fn put_together(&mut self) {
         let whole = &mut self.result;
-        *whole = Attempt { output: whole.output.take(), ..Attempt::default() };
+        *whole = Attempt { output: whole.output.take(), seed: whole.seed, ..Attempt::default() };
         let mut offset = 0;
         let mut reasons = Vec::new();
         for shard in &self.shards {
@@ -157,6 +166,9 @@ impl Test {
             offset += part.subtests.len() as u64;
             whole.started |= part.started;
             whole.seconds += part.seconds;
+            if let Some(seconds) = part.virtual_seconds {
+                *whole.virtual_seconds.get_or_insert(0.0) += seconds;
+            }
             if let Some(reason) = part.reason.as_ref().filter(|_| part.outcome > Outcome::Skip) {
                 reasons.push(format!("{}: {reason}", shard.shard));
             }

@@ -79,7 +79,7 @@ pub fn run(
     let log = journal.path().join(&console);
     let accelerator = spec.backend.accelerator().to_owned();
     journal.add(Event::VmStarted { vm: VM, accelerator, console })?;
-    let guest = Guest::start(hub, spec, VM, boot_timeout, &log)?;
+    let guest = Guest::start(hub, spec, &[], VM, boot_timeout, &log)?;
     let mut witness = Recorded { journal, splats: SplatCount::default(), on_up: Some(on_up) };
     let mut attachment = Attachment::new(guest, command, streams);
     let outcome = attachment.serve(hub, &mut witness);
@@ -229,6 +229,8 @@ impl<'a> Attachment<'a> {
             | LinkEvent::Console { .. }
             | LinkEvent::Splat(_)
             | LinkEvent::Marked
+            | LinkEvent::Expired { .. }
+            | LinkEvent::Clock(_)
             | LinkEvent::Stalled(_) => {}
         }
         Ok(None)

@@ -60,11 +60,13 @@ impl Bench {
 
 /// A backend whose guests only a simulation can start.
 #[derive(Debug)]
-struct Simulated;
+struct Simulated {
+    requests: Requests,
+}
 
 impl Backend for Simulated {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { requests: Requests::AnyTime }
+        Capabilities { requests: self.requests }
     }
 
     fn accelerator(&self) -> &'static str {
@@ -92,7 +94,7 @@ impl Backend for Simulated {
 pub(super) fn spec() -> Spec {
     let share = Share { host: "/tree".into(), guest: "/tree".into(), writable: false };
     Spec {
-        backend: Arc::new(Simulated),
+        backend: Arc::new(Simulated { requests: Requests::AnyTime }),
         machine: Machine {
             kernel: "/build".into(),
             cpus: 1,
@@ -104,4 +106,9 @@ pub(super) fn spec() -> Spec {
         },
         listing: Listing { dir: "/guests".into(), purpose: "a test".to_owned() },
     }
+}
+
+/// A guest of that backend that is told everything before it boots.
+pub(super) fn told_spec() -> Spec {
+    Spec { backend: Arc::new(Simulated { requests: Requests::AtBoot }), ..spec() }
 }

@@ -2,12 +2,14 @@
 
 use super::assemble;
 use super::journal::Journal;
-use super::worker::{AFTER_SPLAT, Done, Request, Worker};
+use super::worker::{self, AFTER_SPLAT, Done, Request, Worker};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Outcome, TestId};
+use crate::guest::protocol::ToGuest;
 use crate::plan::{Boots, Decision, GuestRules};
 use crate::results::Test;
 use crate::suite::{Conditions, Selection, Suite};
+use crate::vm::backend::Requests;
 use crate::vm::{Guest, Hub, MESSAGES_LIMIT, Spec, VmId};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
@@ -32,6 +34,8 @@ pub struct Job {
     pub timeout: Duration,
     /// How long it will take, as far as one can tell.
     pub expected: Duration,
+    /// What the random numbers of its guest come from; none for the host's.
+    pub seed: Option<u64>,
 }
 
 /// What holds for all tests.
@@ -230,6 +234,14 @@ impl Fleet<'_> {
             self.alone = Some(self.started);
             return Ok(());
         }
+        if self.setup.spec.backend.capabilities().requests == Requests::AtBoot {
+            while self.workers.len() < self.setup.vms.max(1)
+                && let Some(job) = self.queue.pop_front()
+            {
+                self.start_with(job, journal)?;
+            }
+            return Ok(());
+        }
         let busy = self.workers.iter().filter(|worker| !worker.is_available()).count();
         while self.workers.len() < self.setup.vms.max(1) && self.workers.len() - busy < self.queue.len() {
             self.start(&self.setup.spec, journal)?;
@@ -238,15 +250,28 @@ impl Fleet<'_> {
     }
 
     fn start(&mut self, spec: &Spec, journal: &mut Journal) -> Result<()> {
+        let guest = self.boot(spec, &[], journal)?;
+        self.workers.push(Worker::new(guest, self.setup.rules));
+        Ok(())
+    }
+
+    /// Starts a guest that is told its one test before it boots.
+    fn start_with(&mut self, job: Job, journal: &mut Journal) -> Result<()> {
+        let requests = worker::requests(&job, self.setup, journal)?;
+        let mut spec = self.setup.spec.clone();
+        spec.machine.seed = job.seed;
+        let guest = self.boot(&spec, &requests, journal)?;
+        self.workers.push(Worker::told(guest, self.setup.rules, job));
+        Ok(())
+    }
+
+    fn boot(&mut self, spec: &Spec, requests: &[ToGuest], journal: &mut Journal) -> Result<Guest> {
         self.started += 1;
         let console = format!("console-{}.log", self.started);
         let log = journal.path().join(&console);
         let accelerator = spec.backend.accelerator().to_owned();
         journal.add(Event::VmStarted { vm: self.started, accelerator, console })?;
-        let Setup { boot_timeout, rules, .. } = *self.setup;
-        let guest = Guest::start(self.hub, spec, self.started, boot_timeout, &log)?;
-        self.workers.push(Worker::new(guest, rules));
-        Ok(())
+        Guest::start(self.hub, spec, requests, self.started, self.setup.boot_timeout, &log)
     }
 
     fn give_up_after_a_failure(&mut self, journal: &Journal) {
@@ -282,6 +307,9 @@ impl Fleet<'_> {
 
     /// The test that a worker runs next, if there is one for it.
     fn next_job(&mut self, at: usize, journal: &Journal) -> Option<Job> {
+        if let Some(job) = self.workers[at].take_told() {
+            return Some(job);
+        }
         self.give_up_after_a_failure(journal);
         let used = self.workers[at].is_used();
         // Not one that came up too late for the others, which is not like that.
@@ -289,7 +317,8 @@ impl Fleet<'_> {
         match self.queue.is_empty() {
             true if used || !alone => None,
             true => self.rerun_queue.pop_front(),
-            false if used && self.setup.fresh => None,
+            // A guest that takes no requests has run its only test.
+            false if used && (self.setup.fresh || self.workers[at].only_reports()) => None,
             false => self.queue.pop_front(),
         }
     }

@@ -21,6 +21,8 @@ pub(super) struct Running {
     pub capture: Capture,
     /// When it began.
     pub began: Instant,
+    /// The same by the guest's clock, where that is another.
+    pub began_there: Option<Duration>,
     /// How far the attempt to stop it is.
     pub stop: Stop,
     /// It ended so, and waits for the console to reach the same moment.
@@ -44,6 +46,8 @@ pub(super) struct Ended {
 /// How far the attempt to stop a test is, and when the next step is due.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stop {
+    /// Its guest does that, by its own clock.
+    ByGuest,
     /// It has time left.
     NotYet(Instant),
     /// Its time is up, and what the guest can tell about it is collected.
@@ -57,14 +61,17 @@ pub(super) enum Stop {
 impl Running {
     /// Its time was up.
     pub fn timed_out(&self) -> bool {
-        !matches!(self.stop, Stop::NotYet(_))
+        !matches!(self.stop, Stop::NotYet(_) | Stop::ByGuest)
     }
 
     /// Sets its clocks back.
     pub fn shift_deadlines(&mut self, stall: Duration) {
-        let (Stop::NotYet(due) | Stop::Examined(due) | Stop::Terminated(due) | Stop::Killed(due)) =
-            &mut self.stop;
-        *due += stall;
+        match &mut self.stop {
+            Stop::ByGuest => {}
+            Stop::NotYet(due) | Stop::Examined(due) | Stop::Terminated(due) | Stop::Killed(due) => {
+                *due += stall;
+            }
+        }
     }
 
     /// What its guest can tell about it is collected: it need not be waited for.

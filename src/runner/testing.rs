@@ -9,7 +9,7 @@ use crate::event::{StepStatus, TestId};
 use crate::kernel::build::Built;
 use crate::plan::{Capacity, Engine, GuestPlan, TestPlan, share_of_cores};
 use crate::process::{Child, Cmd, Stdio};
-use crate::suite::{Conditions, Selection, Shard, Timeouts};
+use crate::suite::{Selection, Shard, Timeouts};
 use crate::vm::Hub;
 use crate::vm::root::has_program;
 use std::time::Duration;
@@ -32,14 +32,13 @@ pub(super) fn run(
             .map_err(|error| Error::io("copy the configuration to", &config, &error))?;
         let engine = guest::engine(&tests.guest, &built.image, host, journal)?;
         let pace = tests.guest.pace(engine);
-        let slow = tests.slow.unwrap_or_else(|| pace.is_slow());
         let slowdown = pace.of_tests();
         let kind = format!("{} {engine}", built.out_dir.file_name().unwrap_or_default().display());
         let history = History::read(&tests.history, &kind, slowdown);
         let mut wanted = tests.guest.clone();
         // What can be split counts as many.
         let most = tests.selections.iter().map(|selection| selection.test.groups.len().max(1)).sum::<usize>();
-        let most = most.saturating_mul(tests.repeat as usize);
+        let most = most.saturating_mul(tests.attempts(engine) as usize);
         let (vms, cpus) = tests.fleet.size(engine, capacity(), wanted.memory_mib, most);
         wanted.cpus = cpus;
         let spec = guest::spec(&wanted, engine, &journal.tmp()?, host)?;
@@ -49,17 +48,17 @@ pub(super) fn run(
             alone: alone(tests, &wanted, engine, host, journal)?,
             vms: vms as usize,
             fresh: tests.fleet.fresh,
-            confirm: tests.fleet.confirm,
+            confirm: tests.reruns(engine),
             until_fail: tests.fleet.until_fail,
             boot_timeout: pace.boot_timeout(wanted.boot_timeout),
             rules: wanted.rules,
             installed: built.selftests.clone(),
-            conditions: Conditions { slow, ..tests.conditions },
+            conditions: tests.conditions_at(pace),
             env: tests.env.clone(),
             fail_fast: tests.fail_fast,
         };
         let load = if tests.fleet.stress { stress()? } else { Vec::new() };
-        let outcome = fleet::run(jobs(tests, vms, slowdown, &history), &setup, hub, journal);
+        let outcome = fleet::run(jobs(tests, engine, vms, slowdown, &history), &setup, hub, journal);
         drop(load);
         if let Some(captures) = setup.alone.as_ref().and_then(|alone| alone.captures.as_ref()) {
             // It goes unless something was captured.
@@ -100,7 +99,7 @@ fn alone(
     host: &Host,
     journal: &Journal,
 ) -> Result<Option<Alone>> {
-    if tests.fleet.confirm == 0 {
+    if tests.reruns(engine) == 0 {
         return Ok(None);
     }
     let mut wanted = wanted.clone();
@@ -132,17 +131,18 @@ fn stress() -> Result<Vec<Child>> {
     (0..doctor::cores()).map(|_| burn()).collect()
 }
 
-fn jobs(tests: &TestPlan, vms: u32, slowdown: u32, history: &History) -> Vec<Job> {
+fn jobs(tests: &TestPlan, engine: Engine, vms: u32, slowdown: u32, history: &History) -> Vec<Job> {
     let timeouts = tests.timeouts.scaled(slowdown);
     let divide = vms > 1 && tests.fleet.shards;
     let target = divide.then(|| history.shard_target(&tests.selections, vms));
     let once: Vec<Job> =
         tests.selections.iter().flat_map(|selection| split(selection, target, &timeouts, history)).collect();
     let attempt = |attempt| {
-        let numbered = move |job: &Job| Job { id: TestId { attempt, ..job.id.clone() }, ..job.clone() };
+        let seed = engine.is_virtual().then(|| tests.seeds.of_attempt(attempt));
+        let numbered = move |job: &Job| Job { id: TestId { attempt, ..job.id.clone() }, seed, ..job.clone() };
         once.iter().map(numbered)
     };
-    (1..=tests.repeat).flat_map(attempt).collect()
+    (1..=tests.attempts(engine)).flat_map(attempt).collect()
 }
 
 /// The parts of a test, each of about `target` if there is one, or the whole.
@@ -160,7 +160,14 @@ fn split(
     let parts = target.map_or_else(Vec::new, |target| (suite.divide)(selection, &known, target));
     if parts.is_empty() {
         let expected = history.test(selection);
-        return vec![Job { id: whole, selection: selection.clone(), shard: None, timeout, expected }];
+        return vec![Job {
+            id: whole,
+            selection: selection.clone(),
+            shard: None,
+            timeout,
+            expected,
+            seed: None,
+        }];
     }
     let part = |(number, shard): (u32, Shard)| {
         let mut selection = selection.clone();
@@ -171,6 +178,7 @@ fn split(
             shard: Some(shard.name),
             timeout,
             expected: shard.known.unwrap_or_else(|| history.unknown_group()),
+            seed: None,
         }
     };
     (1..).zip(parts).map(part).collect()

@@ -142,7 +142,7 @@ mod tests {
             ("cpus", "vm.cpus"),
             ("test.append", "vm.append"),
             ("vm.mem", "vm.memory"),
-            ("test.time", "test.timeout"),
+            ("test.timeot", "test.timeout"),
             ("test.flaky", "test.ignore-flaky"),
             ("kernel.sybmols", "kernel.symbols"),
             ("boot-timout", "vm.boot-timeout"),

@@ -23,7 +23,9 @@ pub use environment::Environment;
 pub use given::Override;
 pub use layers::{Layer, Leaf, Origin, Place};
 pub use model::{Kernel, Profile, Results, Settings, Source, Test, Vm};
-pub use values::{Accelerator, AfterSplat, Auto, Base, BootSplat, Ccache, Filesystem, Size, Slow, Variant};
+pub use values::{
+    Accelerator, AfterSplat, Auto, Base, BootSplat, Ccache, Filesystem, GuestTime, Size, Slow, Variant,
+};
 
 use crate::error::{Error, Result};
 use crate::suite::sample::Declared;

@@ -9,8 +9,8 @@ use super::shape::Shape::{
     Texts, Variables, Word,
 };
 use super::values::{
-    Accelerator, AfterSplat, Auto, Base, BootSplat, Ccache, Filesystem, Size, Slow, Variant, auto_seconds,
-    empty_is_none, zero_is_none,
+    Accelerator, AfterSplat, Auto, Base, BootSplat, Ccache, Filesystem, GuestTime, Size, Slow, Variant,
+    auto_seconds, empty_is_none, zero_is_none,
 };
 use crate::suite::sample::Declared;
 use crate::topology::Topology;
@@ -142,6 +142,10 @@ section! {
         /// "auto": virtiofs for tests and samples where it can be had. With virtiofs a guest keeps what it once
         /// read, also if the host changes it.
         filesystem: Filesystem = Word(Filesystem::WORDS), r#""auto""#;
+        /// How the time of guests passes: "real", "virtual" (user-mode Linux only: computing takes none, and waiting
+        /// is over at once), or "auto": virtual for tests on user-mode Linux.
+        time: GuestTime = Word(GuestTime::WORDS), r#""auto""#,
+            Tests.value("time", "HOW", "How the guests' time passes: virtual (needs --uml), real or auto");
         /// The directory that is the guest's root file system.
         root: PathBuf = Path, r#""/""#;
         /// Directories of the host that a guest may write to.
@@ -175,6 +179,12 @@ section! {
         /// How many times each test runs.
         repeat: NonZeroU32 = Number { min: 1, max: 10_000 }, "1",
             Tests.value("repeat", "N", "Run every test this many times");
+        /// What all random numbers of guests in virtual time come from: one seed ("4"), or the first and the last of
+        /// several ("1..50"), with each of which each test runs. The same seed makes the same run.
+        seeds: String = Argument, r#""1""#,
+            Tests.value("seeds", "N|FIRST..LAST",
+                "What all random numbers of a guest in virtual time come from; of several, each in turn [default: 1]")
+                .alias("seed");
         /// Split what can be split (the groups of mptcp_join.sh) over the guests.
         shards: bool = Bool, "true", Tests.off("no-shards", "Run no test in parts");
         /// Every test gets a guest of its own.

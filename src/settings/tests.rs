@@ -244,6 +244,7 @@ fn the_listing_shows_every_value_and_its_origin() {
     vm.after-splat = "replace"                            built-in
     vm.lean = true                                        built-in
     vm.filesystem = "auto"                                built-in
+    vm.time = "auto"                                      built-in
     vm.root = "/"                                         built-in
     vm.rw = []                                            built-in
     vm.append = ["a=\"b\""]                               ~/.config/vmptcp/config.toml:5
@@ -253,6 +254,7 @@ fn the_listing_shows_every_value_and_its_origin() {
     test.slow = "auto"                                    built-in
     test.fail-fast = false                                built-in
     test.repeat = 1                                       built-in
+    test.seeds = "1"                                      built-in
     test.shards = true                                    built-in
     test.fresh-vm = false                                 built-in
     test.confirm = 1                                      built-in

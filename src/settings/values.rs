@@ -114,6 +114,18 @@ words! {
     }
 }
 
+words! {
+    /// How the time of guests passes.
+    GuestTime {
+        /// Virtual for tests on user-mode Linux, else real.
+        Auto = "auto",
+        /// Computing takes none, and waiting is over at once.
+        Virtual = "virtual",
+        /// As the host's.
+        Real = "real",
+    }
+}
+
 /// What the kernel's configuration starts from.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]

@@ -122,6 +122,7 @@ fn job(dir: &Path, name: &str, script: &str, timeout: u64) -> Job {
     Job {
         id: TestId::new("selftests", name, 1),
         shard: None,
+        seed: None,
         timeout: Duration::from_secs(timeout),
         expected: Duration::ZERO,
         selection: Selection::whole(test),

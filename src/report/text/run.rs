@@ -135,14 +135,12 @@ fn line_of_step(text: &mut String, step: &Step) {
 }
 
 fn block_of_test(text: &mut String, summary: &Summary, test: &Test, colour: bool) {
-    let name = match test.attempt {
-        1 => clean(&test.label()),
-        attempt => format!("{} (attempt {attempt})", clean(&test.label())),
-    };
+    let name = clean(&test.title());
     let outcome = paint(colour, colour_of(test.result.outcome), &format!("{:<8}", test.result.outcome));
     let reason = test.result.reason.as_ref().map(|reason| format!("({})", clean(reason))).unwrap_or_default();
     let time = duration(test.result.seconds);
-    let line = format!("  {outcome} {name:<28} {time:>12}  {}  {reason}", subtest_counts(&test.result));
+    let counts = subtest_counts(&test.result) + &virtual_time(&test.result);
+    let line = format!("  {outcome} {name:<28} {time:>12}  {counts}  {reason}");
     let _ = writeln!(text, "{}", line.trim_end());
     let failed: Vec<_> = test.result.failed_subtests().collect();
     for subtest in failed.iter().take(MAX_SUBTESTS) {
@@ -170,6 +168,12 @@ fn block_of_test(text: &mut String, summary: &Summary, test: &Test, colour: bool
     for evidence in summary.evidence_of(Some(test)) {
         let _ = writeln!(text, "           {}: {}", clean(&evidence.what), clean(&evidence.file));
     }
+}
+
+/// How long it took by its guest's clock, where that is another than the host's.
+pub fn virtual_time(attempt: &Attempt) -> String {
+    let seconds = attempt.virtual_seconds;
+    seconds.map(|seconds| format!(" ({} of virtual time)", duration(seconds))).unwrap_or_default()
 }
 
 /// `12 subtests`, or `12 subtests: 1 fail, 2 skip` where not all passed.

@@ -1,3 +1,5 @@
+mod virtual_time;
+
 use super::*;
 use crate::error::ExitCode;
 use crate::guest::protocol::{self, ToGuest};
@@ -23,6 +25,7 @@ impl Tests {
             id: TestId::new("selftests", &test.name, 1),
             selection: Selection::whole(test),
             shard: None,
+            seed: None,
             timeout: TIME_LIMIT,
             expected: Duration::ZERO,
         };

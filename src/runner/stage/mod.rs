@@ -100,7 +100,7 @@ impl Stage {
             let accelerator = spec.backend.accelerator().to_owned();
             let log = journal.path().join(&console);
             journal.add(Event::VmStarted { vm: id, accelerator, console })?;
-            let guest = Guest::start(&mut *hub, spec, id, boot_timeout, &log)?;
+            let guest = Guest::start(&mut *hub, spec, &[], id, boot_timeout, &log)?;
             members.push(Member { guest, splats: SplatCount::default(), leaks_since: None, loss: None });
         }
         let mut stage = Self {
@@ -326,7 +326,11 @@ impl Stage {
                 }
                 self.members[at].loss = Some(loss);
             }
-            LinkEvent::Marked | LinkEvent::StdinTaken | LinkEvent::Stalled(_) => {}
+            LinkEvent::Marked
+            | LinkEvent::StdinTaken
+            | LinkEvent::Expired { .. }
+            | LinkEvent::Clock(_)
+            | LinkEvent::Stalled(_) => {}
         }
         Ok(())
     }

@@ -42,7 +42,8 @@ fn plan(names: &[&str], dir: &Path) -> TestPlan {
         timeouts: Timeouts::of_suite(Duration::from_secs(600)),
         repeat: 1,
         fail_fast: false,
-        conditions: Conditions::default(),
+        seeds: "1".parse().unwrap(),
+        conditions: crate::suite::Conditions::default(),
         slow: Auto::Auto,
         env: vec![("MINE".to_owned(), "1".to_owned())],
         guest: GuestPlan {

@@ -4,6 +4,7 @@ use super::super::evidence::{self, Evidence};
 use super::super::journal::Journal;
 use super::super::leaks;
 use super::super::running::Stop;
+use super::virtual_time::COMPUTES;
 use super::{Request, State, Worker};
 use crate::error::Result;
 use std::time::{Duration, Instant};
@@ -27,6 +28,10 @@ impl Worker {
         let request = self.take(events, now, journal)?;
         if request != Request::Nothing {
             return Ok(request);
+        }
+        if matches!(self.state, State::Running(_)) && self.computes_without_end(now) {
+            let events = self.guest.give_up(COMPUTES);
+            return self.take(events, now, journal);
         }
         match &mut self.state {
             State::Leaving { until, .. } if now >= *until => {

@@ -29,6 +29,9 @@ impl Worker {
         }
         let exit_code = end.exit_code();
         let test = running.job.id.clone();
+        if let Some(took) = self.took_there(&running) {
+            journal.add(Event::VirtualTime { test: test.clone(), seconds: took.as_secs_f64() })?;
+        }
         journal.add(Event::TestEnded { test, outcome, reason, exit_code, seconds })?;
         self.done = Some(Done { splat: running.splat.is_some(), job: running.job, outcome });
         if timed_out {
@@ -69,6 +72,7 @@ impl Worker {
             }
             State::Booting | State::Idle | State::Leaving { .. } => {}
         }
+        self.returned = self.returned.take().or_else(|| self.told.take());
         self.end(true, &loss.reason, journal)?;
         Ok(Request::Replace { served: self.jobs > 0 })
     }

@@ -4,8 +4,10 @@ mod clock;
 mod end;
 mod leave;
 mod start;
+mod virtual_time;
 
 pub(super) use end::AFTER_SPLAT;
+pub(super) use virtual_time::requests;
 
 use super::evidence;
 use super::fleet::Job;
@@ -20,7 +22,7 @@ use crate::plan::GuestRules;
 use crate::vm::console::Splat;
 use crate::vm::link::{JobEnd, LinkEvent};
 use crate::vm::{Guest, Message, VmId};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What a worker asks of the fleet.
 #[derive(Debug, PartialEq, Eq)]
@@ -70,6 +72,12 @@ pub(super) struct Worker {
     done: Option<Done>,
     /// A test that did not begin, and waits for another guest.
     returned: Option<Job>,
+    /// The test that its guest was told of before it booted, and that it was not given yet.
+    told: Option<Job>,
+    /// What the guest's clock said last, where that is another than the host's.
+    clock: Option<Duration>,
+    /// When it was looked at last what the guest used of the host's processors.
+    metered: Option<Instant>,
 }
 
 /// A test that is over.
@@ -95,6 +103,9 @@ impl Worker {
             leaks_since: None,
             done: None,
             returned: None,
+            told: None,
+            clock: None,
+            metered: None,
         }
     }
 
@@ -115,6 +126,11 @@ impl Worker {
     /// A test that it was given and that did not begin, once.
     pub fn take_returned(&mut self) -> Option<Job> {
         self.returned.take()
+    }
+
+    /// True if its guest takes no requests.
+    pub fn only_reports(&self) -> bool {
+        self.guest.link().only_reports()
     }
 
     /// True if it ran a test already.
@@ -167,6 +183,8 @@ impl Worker {
             LinkEvent::Warning(text) => journal.warn(format!("VM {}: {text}", self.id()), None)?,
             LinkEvent::Stalled(stall) => self.shift_deadlines(stall),
             LinkEvent::Lost(loss) => return self.lost(&loss, now, journal),
+            LinkEvent::Clock(uptime) => self.clock(uptime),
+            LinkEvent::Expired { id } => self.expired(id, now),
             LinkEvent::Console { .. } | LinkEvent::StdinTaken => {}
         }
         Ok(Request::Nothing)

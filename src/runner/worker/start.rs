@@ -43,12 +43,20 @@ impl Worker {
         }
         let (vm, timeout) = (self.id(), job.timeout.as_secs());
         journal.add(Event::TestStarted { test: job.id.clone(), vm, timeout, output })?;
+        if let Some(seed) = job.seed {
+            journal.add(Event::Seed { test: job.id.clone(), seed })?;
+        }
         self.state = State::Running(Box::new(Running {
-            stop: Stop::NotYet(now + job.timeout),
+            stop: if self.guest.link().only_reports() {
+                Stop::ByGuest
+            } else {
+                Stop::NotYet(now + job.timeout)
+            },
             job,
             id: self.jobs,
             capture,
             began: now,
+            began_there: self.clock,
             ended: None,
             splat: None,
             evidence,
