@@ -184,6 +184,16 @@ impl Lab {
         report["results"].as_array_mut().map(std::mem::take).unwrap()
     }
 
+    /// The same, with the cache of the user who runs the tests, who may have a virtme-ng of its own there.
+    pub fn results_with_cache(&self, args: &[&str]) -> Vec<serde_json::Value> {
+        let cache = std::env::var("XDG_CACHE_HOME")
+            .unwrap_or_else(|_| format!("{}/.cache", std::env::var("HOME").unwrap()));
+        let ran = self.vmptcp_with(&[&["validate", "--json"], args].concat(), &[("XDG_CACHE_HOME", &cache)]);
+        assert!(ran.code == 0 || ran.code == 1, "{args:?}: {}", ran.stderr);
+        let mut report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        report["results"].as_array_mut().map(std::mem::take).unwrap()
+    }
+
     /// The checks that are not well, as `name` or `name patch`.
     pub fn found(&self, args: &[&str]) -> Vec<String> {
         let mut found = Vec::new();

@@ -203,5 +203,8 @@ fn a_whole_kernel_shows_a_defect_of_run_time_to_the_selftests() {
     let compiled =
         ["--check", "build", "--check", "warnings", "--check", "sparse", "--config", "x86_64-ipv6-mptcp"];
     assert_eq!(lab.found(&[&compiled, &prefix[..]].concat()), Vec::<String>::new());
-    assert_eq!(lab.found(&[&["--check", "tests"], &prefix[..]].concat()), ["tests"]);
+    let tests = lab.results_with_cache(&[&["--check", "tests"], &prefix[..]].concat());
+    assert_eq!(tests[0]["status"], "fail", "{}", tests[0]);
+    let found = tests[0]["findings"][0]["text"].as_str().unwrap();
+    assert!(found.starts_with("regression: mptcp_sockopt"), "{found}");
 }
