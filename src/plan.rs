@@ -2,8 +2,8 @@
 
 mod fleet;
 mod guest;
+pub mod lab;
 mod pace;
-pub mod play;
 mod rules;
 mod seeds;
 
@@ -19,7 +19,7 @@ use crate::kernel::kconfig::{self, ConfigureRequest};
 use crate::process::Cmd;
 use crate::settings::Auto;
 use crate::suite::{Conditions, SUITES, Selection, Site, Suite, Timeouts};
-use play::PlayPlan;
+use lab::LabPlan;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -42,8 +42,8 @@ pub enum Step {
     Build(BuildRequest),
     /// Run tests in guests.
     Test(Box<TestPlan>),
-    /// Play sample programs or kernel modules in guests.
-    Play(PlayPlan),
+    /// Run sample programs or kernel modules in guests.
+    Lab(LabPlan),
 }
 
 /// Which tests are to be run, and how.
@@ -100,7 +100,7 @@ impl Step {
             Self::Configure(_) => "configure",
             Self::Build(_) => "build",
             Self::Test(_) => "test",
-            Self::Play(plan) => plan.suite.id,
+            Self::Lab(plan) => plan.suite.id,
         }
     }
 }
@@ -116,7 +116,7 @@ impl Plan {
         let of = |step: &Step| -> Vec<&'static Suite> {
             match step {
                 Step::Test(plan) => plan.suites().collect(),
-                Step::Play(plan) => vec![plan.suite],
+                Step::Lab(plan) => vec![plan.suite],
                 Step::Configure(_) | Step::Build(_) => Vec::new(),
             }
         };
@@ -127,7 +127,7 @@ impl Plan {
     pub fn kind(&self) -> String {
         let tests = |step: &Step| match step {
             Step::Test(plan) => Some(plan.choice.clone()),
-            Step::Play(plan) => Some(plan.suite.to_string()),
+            Step::Lab(plan) => Some(plan.suite.to_string()),
             Step::Configure(_) | Step::Build(_) => None,
         };
         let tests: Vec<String> = self.steps.iter().filter_map(tests).collect();
@@ -168,7 +168,7 @@ impl Step {
                 lines
             }
             Self::Test(plan) => plan.lines(),
-            Self::Play(plan) => plan.lines(),
+            Self::Lab(plan) => plan.lines(),
         }
     }
 }

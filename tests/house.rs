@@ -365,7 +365,7 @@ const OWN_FILES: &[(&str, &str, &str)] = &[
     ("series::workspace", "NamedTempFile", "an archive that git writes and tar reads"),
     ("store", "fs::rename(", "a directory gets its name"),
     ("runner::decode", "fs::write(", "a directory of this run alone"),
-    ("runner::play::build", "fs::write(", "a home of this piece alone"),
+    ("runner::lab::build", "fs::write(", "a home of this scenario alone"),
     ("runner::packets", "fs::rename(", "a directory of this run alone"),
     ("commands::hook", "fs::rename(", "the user's own hook goes aside, and back"),
 ];

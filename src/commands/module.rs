@@ -3,11 +3,11 @@
 use super::context::Context;
 use super::flags::GuestFlags;
 use super::pipeline::{FinishedRun, Target};
-use super::sample::{expectation, name_of, own_dir, play, topology, unpack_own, unused};
+use super::sample::{expectation, lab_plan, name_of, own_dir, topology, unpack_own, unused};
 use super::{inputs, own, test};
 use crate::error::{Error, ExitCode, Result};
 use crate::plan::Step;
-use crate::plan::play::{Kind, Modules, Piece};
+use crate::plan::lab::{Kind, Modules, Scenario};
 use crate::report::clean;
 use crate::report::console;
 use crate::suite::module;
@@ -69,15 +69,15 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<u8> {
     let params = args.param.iter().map(|text| parameter(text)).collect::<Result<Vec<_>>>()?;
     let target = Target::open(context, args.guest.overrides()?)?;
-    let mut pieces = if args.what.is_empty() { own_pieces(context, &target)? } else { Vec::new() };
+    let mut scenarios = if args.what.is_empty() { own_scenarios(context, &target)? } else { Vec::new() };
     for word in &args.what {
         let path = context.absolute(Path::new(word));
         if !path.exists() {
             return Err(Error::usage(format!("{word} does not exist"))
                 .hint("give the directory of the modules, the one with their Makefile"));
         }
-        let name = unused(name_of(&path), |name| pieces.iter().any(|other| other.name == name));
-        pieces.push(piece(name, path, Vec::new(), context, &target)?);
+        let name = unused(name_of(&path), |name| scenarios.iter().any(|other| other.name == name));
+        scenarios.push(scenario(name, path, Vec::new(), context, &target)?);
     }
     let network = match (args.guests, &args.topology) {
         (false, _) => None,
@@ -86,22 +86,22 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
             Some((name.clone(), topology(&name, &target.loaded)?))
         }
     };
-    for piece in &mut pieces {
+    for scenario in &mut scenarios {
         if network.is_some() {
-            (piece.topology, piece.realisation) = (network.clone(), Realisation::Guests);
+            (scenario.topology, scenario.realisation) = (network.clone(), Realisation::Guests);
         }
         if let Some(seconds) = args.time {
-            piece.time = Duration::from_secs(seconds.into());
+            scenario.time = Duration::from_secs(seconds.into());
         }
         if !args.expect.is_empty() {
-            piece.expect.clone_from(&args.expect);
+            scenario.expect.clone_from(&args.expect);
         }
-        if let Kind::Modules(modules) = &mut piece.kind {
+        if let Kind::Modules(modules) = &mut scenario.kind {
             modules.params.extend(params.clone());
         }
     }
     let mut plan = super::build::plan(context, &target, &[&module::SUITE], args.guest.sources()?)?;
-    plan.steps.push(Step::Play(play(context, &target, &module::SUITE, pieces)?));
+    plan.steps.push(Step::Lab(lab_plan(context, &target, &module::SUITE, scenarios)?));
     if args.dry_run {
         console::out(&plan.render())?;
         return Ok(ExitCode::Passed as u8);
@@ -117,16 +117,16 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
 
 /// The step for the project's own modules.
 pub(super) fn step(context: &Context, target: &Target) -> Result<Step> {
-    play(context, target, &module::SUITE, own_pieces(context, target)?).map(Step::Play)
+    lab_plan(context, target, &module::SUITE, own_scenarios(context, target)?).map(Step::Lab)
 }
 
-fn own_pieces(context: &Context, target: &Target) -> Result<Vec<Piece>> {
+fn own_scenarios(context: &Context, target: &Target) -> Result<Vec<Scenario>> {
     let path = own_dir(target).join(own::MODULES);
     let tcp = ["kernel_echo_server.protocol=tcp", "kernel_echo_client.protocol=tcp"];
     let tcp = tcp.iter().map(|text| parameter(text)).collect::<Result<Vec<_>>>()?;
-    let mut mptcp = piece(own::MODULES.to_owned(), path.clone(), Vec::new(), context, target)?;
+    let mut mptcp = scenario(own::MODULES.to_owned(), path.clone(), Vec::new(), context, target)?;
     mptcp.expect = vec![Expect::Mptcp];
-    let mut plain = piece(format!("{}-tcp", own::MODULES), path, tcp, context, target)?;
+    let mut plain = scenario(format!("{}-tcp", own::MODULES), path, tcp, context, target)?;
     plain.expect = vec![Expect::Tcp];
     Ok(vec![mptcp, plain])
 }
@@ -138,15 +138,15 @@ fn parameter(text: &str) -> Result<Param> {
     })
 }
 
-fn piece(
+fn scenario(
     name: String,
     path: PathBuf,
     params: Vec<Param>,
     context: &Context,
     target: &Target,
-) -> Result<Piece> {
+) -> Result<Scenario> {
     let out = target.out();
-    Ok(Piece {
+    Ok(Scenario {
         name,
         realisation: Realisation::Namespaces,
         topology: None,
@@ -164,7 +164,7 @@ fn piece(
     })
 }
 
-/// The log of each piece: what was done, and what the kernel said.
+/// The log of each scenario: what was done, and what the kernel said.
 fn show_log(ended: &FinishedRun) -> Result<()> {
     for test in &ended.summary.tests {
         let Some(output) = &test.result.output else { continue };

@@ -10,7 +10,7 @@ use crate::event::{GUEST_STEP, StepStatus};
 use crate::report::clean;
 use crate::report::console;
 use crate::runner::Host;
-use crate::runner::play::{HostState, show};
+use crate::runner::lab::{HostState, show};
 use std::fmt::Write as _;
 
 /// What the sysctls mean, in the order in which they are shown; the others come behind.

@@ -14,7 +14,7 @@ use crate::suite::{Lab, SUITES, Selection, Suite, Tests, find};
 
 /// Go from a tree to a verdict
 ///
-/// Obtains a kernel tree if there is none, configures and builds it, boots it, runs the tests of the profile, and plays the
+/// Obtains a kernel tree if there is none, configures and builds it, boots it, runs the tests of the profile, and runs the
 /// samples and the kernel modules of the project.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(after_help = "\

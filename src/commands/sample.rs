@@ -6,7 +6,7 @@ use super::overrides::Overrides;
 use super::pipeline::Target;
 use super::{own, test};
 use crate::error::{Error, ExitCode, Result};
-use crate::plan::play::{Kind, Piece, PlayPlan};
+use crate::plan::lab::{Kind, LabPlan, Scenario};
 use crate::plan::{Plan, Step};
 use crate::report::clean;
 use crate::report::console;
@@ -100,13 +100,15 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
         sample.seconds = args.time.or(sample.seconds);
     }
     let how = if args.guests { Realisation::Guests } else { Realisation::Namespaces };
-    let pieces = chosen
+    let scenarios = chosen
         .into_iter()
-        .map(|chosen| piece(chosen, &args.expect, how, &target.loaded))
+        .map(|chosen| scenario(chosen, &args.expect, how, &target.loaded))
         .collect::<Result<_>>()?;
     let mut plan = super::build::plan(context, &target, &[&sample::SUITE], args.guest.sources()?)?;
-    plan.steps
-        .push(Step::Play(PlayPlan { pcap: args.pcap, ..play(context, &target, &sample::SUITE, pieces)? }));
+    plan.steps.push(Step::Lab(LabPlan {
+        pcap: args.pcap,
+        ..lab_plan(context, &target, &sample::SUITE, scenarios)?
+    }));
     finish(context, &target, &plan, args.dry_run, args.json)
 }
 
@@ -140,24 +142,24 @@ pub(super) fn own_dir(target: &Target) -> std::path::PathBuf {
 /// The step for all samples that have a name.
 pub(super) fn step(context: &Context, target: &Target) -> Result<Step> {
     let known = all(&own_dir(target), &target.loaded)?;
-    let piece = |sample| piece(Chosen::known(sample), &[], Realisation::Namespaces, &target.loaded);
-    let pieces = known.into_iter().map(piece).collect::<Result<_>>()?;
-    play(context, target, &sample::SUITE, pieces).map(Step::Play)
+    let scenario = |sample| scenario(Chosen::known(sample), &[], Realisation::Namespaces, &target.loaded);
+    let scenarios = known.into_iter().map(scenario).collect::<Result<_>>()?;
+    lab_plan(context, target, &sample::SUITE, scenarios).map(Step::Lab)
 }
 
-/// What is played, with the guests of the settings.
-pub(super) fn play(
+/// The lab of these scenarios, with the guests of the settings.
+pub(super) fn lab_plan(
     context: &Context,
     target: &Target,
     suite: &'static Suite,
-    pieces: Vec<Piece>,
-) -> Result<PlayPlan> {
+    scenarios: Vec<Scenario>,
+) -> Result<LabPlan> {
     let guest = target.guest(context)?.with_steady_files();
     let cpus = target.loaded.settings.vm.cpus.map(std::num::NonZero::get).into();
     let test = &target.loaded.settings.test;
     let (fail_fast, all_features) = (test.fail_fast, test.all_features);
     let home = context.environment.home().map(Path::to_owned);
-    Ok(PlayPlan { suite, pieces, guest, cpus, fail_fast, all_features, pcap: false, home })
+    Ok(LabPlan { suite, scenarios, guest, cpus, fail_fast, all_features, pcap: false, home })
 }
 
 /// All samples that have a name: the project's own, and those of the settings, which may replace them.
@@ -267,7 +269,7 @@ pub(super) fn name_of(path: &Path) -> String {
     if plain.is_empty() { "sample".to_owned() } else { plain }
 }
 
-fn piece(chosen: Chosen, expect: &[Expect], how: Realisation, loaded: &Loaded) -> Result<Piece> {
+fn scenario(chosen: Chosen, expect: &[Expect], how: Realisation, loaded: &Loaded) -> Result<Scenario> {
     let Chosen { sample, networks } = chosen;
     let name = sample.topology.clone().unwrap_or_else(|| USUAL_TOPOLOGY.to_owned());
     let topology = match networks.get(&name) {
@@ -282,7 +284,7 @@ fn piece(chosen: Chosen, expect: &[Expect], how: Realisation, loaded: &Loaded) -
         ))
         .hint("expect none alone, or leave it out"));
     }
-    Ok(Piece {
+    Ok(Scenario {
         name: sample.name.clone(),
         realisation: how,
         topology: Some((name, topology)),

@@ -1,4 +1,4 @@
-//! Puts the output of a test's parts together, so that it reads as if the test had run in one piece.
+//! Puts the output of a test's parts together, so that it reads as if the test had run in one scenario.
 
 use crate::error::{IoContext, Result};
 use crate::results::Test;

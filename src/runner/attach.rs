@@ -200,7 +200,7 @@ impl<'a> Attachment<'a> {
             if self.input.as_ref().is_some_and(Input::escaped) {
                 return Err(Error::interrupted());
             }
-            for data in self.input.iter().flat_map(Input::pieces).collect::<Vec<_>>() {
+            for data in self.input.iter().flat_map(Input::scenarios).collect::<Vec<_>>() {
                 self.guest.feed(JOB, data);
             }
             if let Some(size) = self.terminal.as_ref().and_then(Terminal::new_size) {

@@ -24,7 +24,7 @@ pub fn current(plan: &Plan) -> Result<Option<Current>> {
                 let Some(configured) = configured.take() else { return Ok(None) };
                 return Ok(build::current(request)?.map(|built| Current { configured, built }));
             }
-            Step::Test(_) | Step::Play(_) => {}
+            Step::Test(_) | Step::Lab(_) => {}
         }
     }
     Ok(None)
@@ -49,7 +49,7 @@ pub fn prepare(plan: &Plan, journal: &mut Journal) -> Result<Built> {
         match step {
             Step::Configure(request) => configure(request, journal)?,
             Step::Build(request) => built = Some(build(request, journal)?),
-            Step::Test(_) | Step::Play(_) => {}
+            Step::Test(_) | Step::Lab(_) => {}
         }
     }
     built.ok_or_else(|| Error::cannot_run("nothing was built"))

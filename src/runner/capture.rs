@@ -31,7 +31,7 @@ const RESULTS: usize = 2 * 1024 * 1024;
 /// How many names of subtests a reason lists.
 const NAMES: usize = 30;
 
-/// Takes a test's output piece by piece.
+/// Takes a test's output scenario by scenario.
 pub(super) struct Capture {
     raw: CappedLog,
     tap: CappedLog,

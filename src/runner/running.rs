@@ -26,7 +26,7 @@ pub(super) struct Running {
     /// How far the attempt to stop it is.
     pub stop: Stop,
     /// It ended so, and waits for the console to reach the same moment.
-    pub ended: Option<Ended>,
+    pub ended: Option<Finished>,
     /// The first splat of the kernel since it began.
     pub splat: Option<String>,
     /// What is being collected about it.
@@ -36,7 +36,7 @@ pub(super) struct Running {
 }
 
 /// The end of a test, as the agent tells it.
-pub(super) struct Ended {
+pub(super) struct Finished {
     /// How.
     pub end: JobEnd,
     /// How long it took.

@@ -1,7 +1,7 @@
 //! Carries out the steps of a plan, one after the other.
 
 use super::building::{self, Current};
-use super::{Host, Journal, decode, play, programs, testing};
+use super::{Host, Journal, decode, lab, programs, testing};
 use crate::error::{Error, Kind, Result};
 use crate::kernel::Lock;
 use crate::kernel::build::Built;
@@ -58,11 +58,10 @@ fn one_after_the_other(
                 lock.relax()?;
                 testing::run(tests, built, host, &mut LiveHub::default(), journal)?;
             }
-            (Step::Play(plan), _) => {
-                let built =
-                    built.as_ref().ok_or_else(|| Error::cannot_run("nothing was built to play on"))?;
+            (Step::Lab(plan), _) => {
+                let built = built.as_ref().ok_or_else(|| Error::cannot_run("nothing was built to run on"))?;
                 lock.relax()?;
-                play::run(plan, built, host, journal)?;
+                lab::run(plan, built, host, journal)?;
             }
         }
     }

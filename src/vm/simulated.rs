@@ -19,7 +19,7 @@ const CONSOLE_LAG: Duration = Duration::from_millis(2);
 
 /// Something that a guest does.
 #[derive(Debug, Clone)]
-pub(crate) enum Act {
+pub(crate) enum Action {
     /// Its agent is up.
     Up,
     /// Its kernel prints a line.
@@ -48,9 +48,9 @@ pub(crate) enum Act {
 
 /// What a job does, and when, counted from its start.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Play {
+pub(crate) struct JobScript {
     /// In order.
-    pub acts: Vec<(Duration, Act)>,
+    pub acts: Vec<(Duration, Action)>,
     /// What ends it early.
     pub deaf: Deaf,
 }
@@ -70,11 +70,11 @@ pub(crate) enum Deaf {
 /// What a guest does.
 pub(crate) struct Script {
     /// By itself, counted from its start.
-    pub acts: Vec<(Duration, Act)>,
+    pub acts: Vec<(Duration, Action)>,
     /// Since when it can be asked for memory leaks.
     pub leaks_since: Option<u64>,
     /// In a job.
-    pub job: Box<dyn FnMut(&Job) -> Play>,
+    pub job: Box<dyn FnMut(&Job) -> JobScript>,
 }
 
 /// So many milliseconds.
@@ -83,20 +83,20 @@ pub(crate) fn ms(count: u64) -> Duration {
 }
 
 /// Does this after so many milliseconds.
-pub(crate) fn after(count: u64, act: Act) -> (Duration, Act) {
+pub(crate) fn after(count: u64, act: Action) -> (Duration, Action) {
     (ms(count), act)
 }
 
 impl Script {
     /// A guest that is up after two seconds, and whose jobs do this.
-    pub fn of(job: impl FnMut(&Job) -> Play + 'static) -> Self {
-        Self { acts: vec![after(2000, Act::Up)], leaks_since: None, job: Box::new(job) }
+    pub fn of(job: impl FnMut(&Job) -> JobScript + 'static) -> Self {
+        Self { acts: vec![after(2000, Action::Up)], leaks_since: None, job: Box::new(job) }
     }
 }
 
-impl Play {
+impl JobScript {
     /// These acts.
-    pub fn of(acts: impl IntoIterator<Item = (Duration, Act)>) -> Self {
+    pub fn of(acts: impl IntoIterator<Item = (Duration, Action)>) -> Self {
         Self { acts: acts.into_iter().collect(), deaf: Deaf::No }
     }
 }
@@ -118,7 +118,7 @@ struct World {
     cast: Box<dyn FnMut(VmId) -> Script>,
     actors: BTreeMap<VmId, Actor>,
     /// What will happen, by time and in order: in which guest, in which job.
-    future: BTreeMap<(Instant, u64), (VmId, Option<JobId>, Act)>,
+    future: BTreeMap<(Instant, u64), (VmId, Option<JobId>, Action)>,
     /// What has happened at once.
     present: Vec<(VmId, Message)>,
     count: u64,
@@ -194,7 +194,7 @@ impl Simulation {
 }
 
 impl World {
-    fn plan(&mut self, vm: VmId, job: Option<JobId>, after: Duration, act: Act) {
+    fn plan(&mut self, vm: VmId, job: Option<JobId>, after: Duration, act: Action) {
         self.count += 1;
         self.future.insert((self.now + after, self.count), (vm, job, act));
     }
@@ -212,10 +212,10 @@ impl World {
         match request {
             ToGuest::Ping => self.present.push((vm, Message::Agent(FromGuest::Pong))),
             ToGuest::Mark { text } => {
-                self.plan(vm, None, CONSOLE_LAG, Act::Kernel(format!("[    9.0] {text}")));
+                self.plan(vm, None, CONSOLE_LAG, Action::Kernel(format!("[    9.0] {text}")));
             }
             ToGuest::Run(job) => {
-                let Play { acts, deaf } = (actor.script.job)(job);
+                let JobScript { acts, deaf } = (actor.script.job)(job);
                 actor.jobs.insert(job.id, deaf);
                 for (time, act) in acts {
                     self.plan(vm, Some(job.id), time + MOMENT, act);
@@ -229,7 +229,7 @@ impl World {
                 };
                 if !deaf {
                     self.forget(|other, job| other == vm && job == Some(*id));
-                    self.plan(vm, Some(*id), MOMENT, Act::Die(*signal));
+                    self.plan(vm, Some(*id), MOMENT, Action::Die(*signal));
                 }
             }
             ToGuest::Bind { .. } | ToGuest::Stdin { .. } | ToGuest::Resize { .. } | ToGuest::Await { .. } => {
@@ -238,36 +238,36 @@ impl World {
     }
 
     /// What an act makes the owner hear.
-    fn happens(&mut self, vm: VmId, job: Option<JobId>, act: Act) {
+    fn happens(&mut self, vm: VmId, job: Option<JobId>, act: Action) {
         let id = job.unwrap_or(0);
         let Some(actor) = self.actors.get_mut(&vm) else { return };
-        let ended = matches!(act, Act::Exit(_) | Act::Die(_) | Act::Refuse);
+        let ended = matches!(act, Action::Exit(_) | Action::Die(_) | Action::Refuse);
         let said = |message| vec![Message::Agent(message)];
         let messages = match act {
-            Act::Up => said(FromGuest::Ready {
+            Action::Up => said(FromGuest::Ready {
                 version: VERSION,
                 kernel: "6.12.0".to_owned(),
                 cpus: 1,
                 uptime_ms: 1000,
                 leaks_since: actor.script.leaks_since,
             }),
-            Act::Expire => said(FromGuest::Expired { id }),
-            Act::Clock(seconds) => said(FromGuest::Clock { uptime_ms: seconds * 1000 }),
-            Act::Kernel(line) => vec![Message::Console(line.into_bytes())],
-            Act::Print(text) => {
+            Action::Expire => said(FromGuest::Expired { id }),
+            Action::Clock(seconds) => said(FromGuest::Clock { uptime_ms: seconds * 1000 }),
+            Action::Kernel(line) => vec![Message::Console(line.into_bytes())],
+            Action::Print(text) => {
                 let data = Bytes(format!("{text}\n").into_bytes());
                 said(FromGuest::Output { id, stream: Stream::Stdout, data })
             }
-            Act::Take => said(FromGuest::StdinTaken { id }),
-            Act::Exit(code) => said(FromGuest::Ended { id, exit: Exit::Code(code) }),
-            Act::Die(signal) => said(FromGuest::Ended { id, exit: Exit::Signal(signal) }),
-            Act::Refuse => said(FromGuest::Failed { id, why: "no such command".to_owned(), code: 127 }),
-            Act::Crash => vec![Message::AgentGone, Message::ConsoleEnded],
-            Act::Vanish => {
+            Action::Take => said(FromGuest::StdinTaken { id }),
+            Action::Exit(code) => said(FromGuest::Ended { id, exit: Exit::Code(code) }),
+            Action::Die(signal) => said(FromGuest::Ended { id, exit: Exit::Signal(signal) }),
+            Action::Refuse => said(FromGuest::Failed { id, why: "no such command".to_owned(), code: 127 }),
+            Action::Crash => vec![Message::AgentGone, Message::ConsoleEnded],
+            Action::Vanish => {
                 actor.vanished = true;
                 Vec::new()
             }
-            Act::Freeze => Vec::new(),
+            Action::Freeze => Vec::new(),
         };
         if ended {
             actor.jobs.remove(&id);

@@ -15,6 +15,6 @@ mod fleet;
 mod guests;
 mod job;
 mod lab;
-mod play;
+mod scenarios;
 mod scripts;
 mod splats;

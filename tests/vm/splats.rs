@@ -8,7 +8,7 @@
 //! ```
 
 use crate::lab::{VMPTCP, lab, ran};
-use crate::play::played;
+use crate::scenarios::results_of;
 use crate::scripts::Scripts;
 use serde_json::Value;
 use std::fs;
@@ -122,7 +122,7 @@ fn modules(sources: &[(&str, &str)]) -> tempfile::TempDir {
 fn loaded(root: &Path, names: &[&str], more: &[&str]) -> (i32, Vec<(String, String, String)>, Value) {
     let paths: Vec<String> = names.iter().map(|name| root.join(name).display().to_string()).collect();
     let args: Vec<&str> = ["module", "--time", "1"].into_iter().chain(more.iter().copied()).collect();
-    played(&args.into_iter().chain(paths.iter().map(String::as_str)).collect::<Vec<_>>())
+    results_of(&args.into_iter().chain(paths.iter().map(String::as_str)).collect::<Vec<_>>())
 }
 
 fn vms_of(results: &Value) -> Vec<Option<u64>> {

@@ -19,7 +19,7 @@ mod ioctl {
 
 /// Our input, read by a thread of its own.
 pub(super) struct Input {
-    pieces: mpsc::Receiver<Vec<u8>>,
+    scenarios: mpsc::Receiver<Vec<u8>>,
     taken: mpsc::Sender<()>,
     escaped: Arc<AtomicBool>,
 }
@@ -27,20 +27,20 @@ pub(super) struct Input {
 impl Input {
     /// Begins to read `source`. From a terminal the user can escape.
     pub fn read(source: Box<dyn Read + Send>, terminal: bool) -> Self {
-        let (sender, pieces) = mpsc::channel();
+        let (sender, scenarios) = mpsc::channel();
         let (taken, takes) = mpsc::channel();
         let escaped = Arc::new(AtomicBool::new(false));
         let escape = terminal.then(|| Arc::clone(&escaped));
         thread::spawn(move || read_pieces(source, &sender, &takes, escape.as_deref()));
-        Self { pieces, taken, escaped }
+        Self { scenarios, taken, escaped }
     }
 
     /// What was read; nothing at all is the end.
-    pub fn pieces(&self) -> impl Iterator<Item = Vec<u8>> {
-        self.pieces.try_iter()
+    pub fn scenarios(&self) -> impl Iterator<Item = Vec<u8>> {
+        self.scenarios.try_iter()
     }
 
-    /// The guest took a piece: the next may be read.
+    /// The guest took a scenario: the next may be read.
     pub fn taken(&self) {
         let _ = self.taken.send(());
     }
@@ -78,10 +78,10 @@ impl Drop for Terminal {
     }
 }
 
-/// Reads piece by piece: the next only after the guest took the one before.
+/// Reads scenario by scenario: the next only after the guest took the one before.
 fn read_pieces(
     mut source: impl Read,
-    pieces: &mpsc::Sender<Vec<u8>>,
+    scenarios: &mpsc::Sender<Vec<u8>>,
     taken: &mpsc::Receiver<()>,
     escaped: Option<&AtomicBool>,
 ) {
@@ -96,7 +96,7 @@ fn read_pieces(
         if let (Some(escaped), true) = (escaped, escapes >= ESCAPE.1) {
             escaped.store(true, Ordering::Relaxed);
         }
-        if pieces.send(data).is_err() || count == 0 {
+        if scenarios.send(data).is_err() || count == 0 {
             return;
         }
         // A terminal is never ahead by much, and what is typed blindly must not wait for an answer.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::error::ExitCode;
 use crate::runner::fixture::{Bench, spec};
-use crate::vm::simulated::{Act, Play, Script, Simulation, after};
+use crate::vm::simulated::{Action, JobScript, Script, Simulation, after};
 use std::io::Cursor;
 use std::sync::{Arc, Mutex};
 
@@ -77,16 +77,17 @@ fn ran_into(guests: &Simulation, command: &Command, into: Box<dyn Write>, output
     Came { outcome, output: output.text(), errors: errors.text(), greeted, bench }
 }
 
-fn guest(play: impl FnMut() -> Play + Clone + 'static) -> Simulation {
+fn guest(job_script: impl FnMut() -> JobScript + Clone + 'static) -> Simulation {
     Simulation::new(move |_| {
-        let mut play = play.clone();
-        Script::of(move |_| play())
+        let mut job_script = job_script.clone();
+        Script::of(move |_| job_script())
     })
 }
 
 #[test]
 fn a_command_passes_its_output_and_its_exit_code_on() {
-    let guests = guest(|| Play::of([after(10, Act::Print("hello".into())), after(20, Act::Exit(42))]));
+    let guests =
+        guest(|| JobScript::of([after(10, Action::Print("hello".into())), after(20, Action::Exit(42))]));
     let came = ran(&guests);
     assert_eq!(came.outcome.unwrap(), Exit::Code(42));
     assert_eq!((came.output.as_str(), came.errors.as_str(), came.greeted), ("hello\n", "", true));
@@ -97,9 +98,9 @@ fn a_command_passes_its_output_and_its_exit_code_on() {
 #[test]
 fn what_we_read_is_sent_piece_by_piece() {
     // It ends long after our input did, however late the thread is that reads it.
-    let guests = guest(|| Play::of([after(10, Act::Take), after(3_600_000, Act::Exit(0))]));
+    let guests = guest(|| JobScript::of([after(10, Action::Take), after(3_600_000, Action::Exit(0))]));
     assert_eq!(ran(&guests).outcome.unwrap(), Exit::Code(0));
-    let pieces: Vec<Vec<u8>> = guests
+    let scenarios: Vec<Vec<u8>> = guests
         .sent_to(1)
         .into_iter()
         .filter_map(|request| match request {
@@ -107,16 +108,16 @@ fn what_we_read_is_sent_piece_by_piece() {
             _ => None,
         })
         .collect();
-    assert_eq!(pieces, [b"input".to_vec(), Vec::new()], "and its end");
+    assert_eq!(scenarios, [b"input".to_vec(), Vec::new()], "and its end");
 }
 
 #[test]
 fn a_command_that_cannot_be_started_says_so() {
-    let came = ran(&guest(|| Play::of([after(0, Act::Refuse)])));
+    let came = ran(&guest(|| JobScript::of([after(0, Action::Refuse)])));
     assert_eq!(came.outcome.unwrap(), Exit::Code(127));
     assert_eq!(came.errors, "vmptcp: no such command\n");
     let long = "x".repeat(MESSAGE_LIMIT);
-    let guests = guest(Play::default);
+    let guests = guest(JobScript::default);
     let output = Sink::default();
     let came = ran_into(&guests, &command(&["echo", &long]), Box::new(output.clone()), &output);
     let error = came.outcome.unwrap_err();
@@ -126,24 +127,24 @@ fn a_command_that_cannot_be_started_says_so() {
 
 #[test]
 fn a_reader_that_has_enough_ends_the_command() {
-    let guests = guest(|| Play::of([after(10, Act::Print("line".into()))]));
+    let guests = guest(|| JobScript::of([after(10, Action::Print("line".into()))]));
     let came = ran_into(&guests, &command(&["yes"]), Box::new(Closed), &Sink::default());
     assert_eq!(came.outcome.unwrap(), Exit::Signal(nix::libc::SIGPIPE));
 }
 
 #[test]
 fn a_guest_that_is_lost_is_an_error_with_its_last_words() {
-    let lines = || vec![after(100, Act::Kernel("[    0.1] last words".into()))];
-    let with = |end: Option<(Duration, Act)>| {
+    let lines = || vec![after(100, Action::Kernel("[    0.1] last words".into()))];
+    let with = |end: Option<(Duration, Action)>| {
         Simulation::new(move |_| Script {
             acts: lines().into_iter().chain(end.clone()).collect(),
-            ..Script::of(|_| Play::of([after(1000, Act::Freeze)]))
+            ..Script::of(|_| JobScript::of([after(1000, Action::Freeze)]))
         })
     };
     for (end, why, hangs) in [
         (None, "the guest did not come up within 60 s", true),
-        (Some(after(200, Act::Crash)), "the guest did not come up", false),
-        (Some(after(200, Act::Up)), "the guest hangs: its agent has not answered for 180 s", true),
+        (Some(after(200, Action::Crash)), "the guest did not come up", false),
+        (Some(after(200, Action::Up)), "the guest hangs: its agent has not answered for 180 s", true),
     ] {
         let guests = with(end);
         let came = ran(&guests);
@@ -158,8 +159,8 @@ fn a_guest_that_is_lost_is_an_error_with_its_last_words() {
 #[test]
 fn a_crash_under_a_command_is_an_error_and_its_splat_is_recorded() {
     let panic = "[    5.0] Kernel panic - not syncing: sysrq";
-    let acts = [after(10, Act::Kernel(panic.into())), after(20, Act::Crash)];
-    let came = ran(&guest(move || Play::of(acts.clone())));
+    let acts = [after(10, Action::Kernel(panic.into())), after(20, Action::Crash)];
+    let came = ran(&guest(move || JobScript::of(acts.clone())));
     let error = came.outcome.unwrap_err().to_string();
     assert!(error.starts_with("the guest is gone\n"), "{error}");
     let splats = &came.bench.journal.summary().splats;
@@ -168,7 +169,7 @@ fn a_crash_under_a_command_is_an_error_and_its_splat_is_recorded() {
 
 #[test]
 fn an_interrupt_stops_the_guest() {
-    let guests = guest(Play::default).interrupted_after(Duration::from_secs(30));
+    let guests = guest(JobScript::default).interrupted_after(Duration::from_secs(30));
     let came = ran(&guests);
     assert_eq!(came.outcome.unwrap_err().kind(), Kind::Interrupted);
     assert_eq!(came.bench.ends().len(), 1);

@@ -6,7 +6,7 @@ use crate::guest::protocol::{self, ToGuest};
 use crate::runner::fixture::{Bench, spec};
 use crate::runner::{evidence, leaks};
 use crate::suite::tests::named;
-use crate::vm::simulated::{Act, Deaf, Play, Script, Simulation, after, ms};
+use crate::vm::simulated::{Action, Deaf, JobScript, Script, Simulation, after, ms};
 use nix::libc::{SIGKILL, SIGTERM};
 
 /// Tests, and how they shall run.
@@ -46,9 +46,12 @@ impl Tests {
         Self { bench: Bench::new(), jobs: named(names).into_iter().map(job).collect(), setup }
     }
 
-    /// Runs them in guests whose tests do what `play` says of the name.
-    fn run(&mut self, play: impl FnMut(&str) -> Play + Clone + 'static) -> (Simulation, Result<()>) {
-        self.run_in(&Simulation::new(move |_| script(play.clone())))
+    /// Runs them in guests whose tests do what `job_script` says of the name.
+    fn run(
+        &mut self,
+        job_script: impl FnMut(&str) -> JobScript + Clone + 'static,
+    ) -> (Simulation, Result<()>) {
+        self.run_in(&Simulation::new(move |_| script(job_script.clone())))
     }
 
     fn run_in(&mut self, guests: &Simulation) -> (Simulation, Result<()>) {
@@ -67,15 +70,15 @@ impl Tests {
     }
 }
 
-/// A guest whose tests do what `play` says of the name, and that answers what the runner asks for.
-fn script(mut play: impl FnMut(&str) -> Play + 'static) -> Script {
+/// A guest whose tests do what `job_script` says of the name, and that answers what the runner asks for.
+fn script(mut job_script: impl FnMut(&str) -> JobScript + 'static) -> Script {
     Script::of(move |job| match job.id {
         evidence::JOB => {
-            Play::of([after(1000, Act::Print("== processes".into())), after(2000, Act::Exit(0))])
+            JobScript::of([after(1000, Action::Print("== processes".into())), after(2000, Action::Exit(0))])
         }
-        evidence::WATCH_JOB => Play::default(),
-        leaks::JOB => Play::of([after(6000, Act::Exit(0))]),
-        _ => play(&name_of(job)),
+        evidence::WATCH_JOB => JobScript::default(),
+        leaks::JOB => JobScript::of([after(6000, Action::Exit(0))]),
+        _ => job_script(&name_of(job)),
     })
 }
 
@@ -85,8 +88,8 @@ fn name_of(job: &protocol::Job) -> String {
 }
 
 /// Passes after so many seconds, or fails.
-fn exits(seconds: u64, code: i32) -> Play {
-    Play::of([after(seconds * 1000, Act::Exit(code))])
+fn exits(seconds: u64, code: i32) -> JobScript {
+    JobScript::of([after(seconds * 1000, Action::Exit(code))])
 }
 
 fn told(name: &str, outcome: Outcome, reason: &str) -> (String, Outcome, String) {
@@ -122,10 +125,10 @@ fn tests_run_in_one_guest_in_their_order_and_their_output_is_kept() {
     let lines = ["TAP version 13", "1..1", "ok 1 - first"];
     let (guests, outcome) = tests.run(move |name| match name {
         "one" => {
-            let lines = lines.map(|line| after(10, Act::Print(line.into())));
-            Play::of(lines.into_iter().chain([after(4000, Act::Exit(0))]))
+            let lines = lines.map(|line| after(10, Action::Print(line.into())));
+            JobScript::of(lines.into_iter().chain([after(4000, Action::Exit(0))]))
         }
-        "two" => Play::of([after(0, Act::Refuse)]),
+        "two" => JobScript::of([after(0, Action::Refuse)]),
         _ => exits(3, 4),
     });
     outcome.unwrap();
@@ -201,7 +204,7 @@ fn what_fails_runs_again_alone_when_all_others_are_over() {
 #[test]
 fn a_test_that_takes_too_long_is_examined_and_then_told_to_end() {
     let mut tests = Tests::new(&["endless", "next"]);
-    let (guests, outcome) = tests.run(|name| if name == "next" { exits(1, 0) } else { Play::default() });
+    let (guests, outcome) = tests.run(|name| if name == "next" { exits(1, 0) } else { JobScript::default() });
     outcome.unwrap();
     let endless = told("endless", Outcome::Timeout, "stopped after 300 s");
     assert_eq!(tests.outcomes(), [endless, told("next", Outcome::Pass, "")]);
@@ -229,8 +232,8 @@ fn the_ladder_goes_on_until_something_helps() {
         let guests = Simulation::new(move |_| {
             Script::of(move |job| match job.id {
                 evidence::JOB if look_ends => exits(0, 0),
-                evidence::JOB => Play::default(),
-                _ => Play { acts: Vec::new(), deaf },
+                evidence::JOB => JobScript::default(),
+                _ => JobScript { acts: Vec::new(), deaf },
             })
         });
         tests.run_in(&guests).1.unwrap();
@@ -249,7 +252,9 @@ fn the_ladder_goes_on_until_something_helps() {
 fn a_guest_that_says_nothing_any_more_hangs_and_is_examined_from_outside() {
     let mut tests = Tests::new(&["freezes", "next"]);
     let (guests, outcome) = tests.run(|name| match name {
-        "freezes" => Play::of([after(5000, Act::Print("so far".into())), after(5001, Act::Freeze)]),
+        "freezes" => {
+            JobScript::of([after(5000, Action::Print("so far".into())), after(5001, Action::Freeze)])
+        }
         _ => exits(1, 0),
     });
     outcome.unwrap();
@@ -268,8 +273,8 @@ fn a_guest_that_hangs_with_its_test_is_found_out_when_it_is_asked_about_it() {
     let mut tests = Tests::new(&["freezes"]);
     let guests = Simulation::new(|_| {
         Script::of(|job| match job.id {
-            evidence::JOB => Play::of([after(0, Act::Freeze)]),
-            _ => Play::default(),
+            evidence::JOB => JobScript::of([after(0, Action::Freeze)]),
+            _ => JobScript::default(),
         })
     });
     tests.run_in(&guests).1.unwrap();
@@ -280,12 +285,12 @@ fn a_guest_that_hangs_with_its_test_is_found_out_when_it_is_asked_about_it() {
 
 #[test]
 fn a_crash_costs_one_test_and_is_no_flake() {
-    for (end, lag) in [(Act::Crash, 0), (Act::Vanish, 5)] {
+    for (end, lag) in [(Action::Crash, 0), (Action::Vanish, 5)] {
         let mut tests = Tests::new(&["crashes", "next"]);
         tests.setup.confirm = 1;
         let (guests, outcome) = tests.run(move |name| match name {
-            "crashes" => Play::of([
-                after(1000, Act::Kernel("[    5.0] Kernel panic - not syncing: sysrq".into())),
+            "crashes" => JobScript::of([
+                after(1000, Action::Kernel("[    5.0] Kernel panic - not syncing: sysrq".into())),
                 after(1001, end.clone()),
             ]),
             _ => exits(1, 0),
@@ -306,7 +311,7 @@ fn a_crash_costs_one_test_and_is_no_flake() {
 #[test]
 fn a_splat_fails_its_test_and_retires_the_guest() {
     let splat = |name: &str| match name {
-        "splats" => Play::of([after(1000, Act::Kernel(SPLAT.into())), after(2000, Act::Exit(0))]),
+        "splats" => JobScript::of([after(1000, Action::Kernel(SPLAT.into())), after(2000, Action::Exit(0))]),
         _ => exits(1, 0),
     };
     let mut tests = Tests::new(&["before", "splats", "next"]);
@@ -330,7 +335,7 @@ fn a_splat_between_tests_is_of_neither_and_the_test_that_waits_gets_another_gues
     let mut tests = Tests::new(&["before", "waits"]);
     let (guests, outcome) = tests.run(|name| match name {
         // Its end is seen, and the console has more to show.
-        "before" => Play::of([after(1000, Act::Exit(0)), after(1003, Act::Kernel(SPLAT.into()))]),
+        "before" => JobScript::of([after(1000, Action::Exit(0)), after(1003, Action::Kernel(SPLAT.into()))]),
         _ => exits(1, 0),
     });
     outcome.unwrap();
@@ -345,7 +350,7 @@ fn a_guest_that_splats_at_boot_is_replaced_and_the_last_of_many_is_used() {
         Simulation::new(move |vm| {
             let mut script = script(|_| exits(1, 0));
             if vm <= count {
-                script.acts.insert(0, after(1000, Act::Kernel(SPLAT.into())));
+                script.acts.insert(0, after(1000, Action::Kernel(SPLAT.into())));
             }
             script
         })
@@ -368,7 +373,7 @@ fn a_guest_that_splats_at_boot_is_replaced_and_the_last_of_many_is_used() {
 
 #[test]
 fn guests_that_do_not_come_up_are_given_up_on() {
-    let dead = || Script { acts: Vec::new(), leaks_since: None, job: Box::new(|_| Play::default()) };
+    let dead = || Script { acts: Vec::new(), leaks_since: None, job: Box::new(|_| JobScript::default()) };
     let mut tests = Tests::new(&["one"]);
     let guests = Simulation::new(move |_| dead());
     let (guests, outcome) = tests.run_in(&guests);
@@ -380,7 +385,7 @@ fn guests_that_do_not_come_up_are_given_up_on() {
     assert_eq!(tests.bench.ends()[0], (1, true, "the guest did not come up within 60 s".into()));
     let mut tests = Tests::new(&["one"]);
     let guests = Simulation::new(move |vm| match vm {
-        1..5 => Script { acts: vec![after(100, Act::Crash)], ..dead() },
+        1..5 => Script { acts: vec![after(100, Action::Crash)], ..dead() },
         _ => script(|_| exits(1, 0)),
     });
     tests.run_in(&guests).1.unwrap();
@@ -394,7 +399,7 @@ fn an_interrupt_keeps_what_was_said_and_leaves_nothing() {
     let guests = Simulation::new(|_| {
         script(|name| match name {
             "done" => exits(1, 0),
-            _ => Play::of([after(500, Act::Print("ok 1 - half".into()))]),
+            _ => JobScript::of([after(500, Action::Print("ok 1 - half".into()))]),
         })
     });
     let (_, outcome) = tests.run_in(&guests.interrupted_after(Duration::from_secs(20)));
@@ -459,8 +464,8 @@ fn a_guest_is_asked_for_leaks_before_it_is_retired() {
         Simulation::new(move |_| {
             let job = move |job: &protocol::Job| match job.id {
                 leaks::JOB => {
-                    let acts = [after(6000, Act::Print(LEAK.into())), after(6001, Act::Exit(0))];
-                    Play::of(acts.into_iter().take(if job_ends { 2 } else { 1 }))
+                    let acts = [after(6000, Action::Print(LEAK.into())), after(6001, Action::Exit(0))];
+                    JobScript::of(acts.into_iter().take(if job_ends { 2 } else { 1 }))
                 }
                 _ => exits(1, 0),
             };
@@ -481,7 +486,7 @@ fn a_guest_is_asked_for_leaks_before_it_is_retired() {
 #[test]
 fn a_console_that_lags_is_waited_for_and_a_test_that_a_signal_ended_failed() {
     let mut tests = Tests::new(&["dies"]);
-    let (guests, outcome) = tests.run(|_| Play::of([after(1000, Act::Die(11))]));
+    let (guests, outcome) = tests.run(|_| JobScript::of([after(1000, Action::Die(11))]));
     outcome.unwrap();
     assert_eq!(tests.outcomes(), [told("dies", Outcome::Fail, "ended by signal 11")]);
     assert!(guests.elapsed() < Duration::from_secs(4));

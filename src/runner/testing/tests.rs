@@ -10,7 +10,7 @@ use crate::suite::tests::named;
 use crate::text::decode;
 use crate::vm::Listing;
 use crate::vm::accel::Accelerator;
-use crate::vm::simulated::{Act, Play, Script, Simulation, after};
+use crate::vm::simulated::{Action, JobScript, Script, Simulation, after};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
@@ -84,26 +84,26 @@ fn plan(names: &[&str], dir: &Path) -> TestPlan {
     }
 }
 
-/// Carries out a plan in guests whose tests do what `play` says.
+/// Carries out a plan in guests whose tests do what `job_script` says.
 fn carried_out(
     change: impl FnOnce(&mut TestPlan),
-    play: impl FnMut(&protocol::Job) -> Play + Clone + 'static,
+    job_script: impl FnMut(&protocol::Job) -> JobScript + Clone + 'static,
 ) -> (Bench, Simulation, TestPlan, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let mut bench = Bench::new();
     let mut tests = plan(&["pm_netlink", "diag"], dir.path());
     change(&mut tests);
-    let guests = Simulation::new(move |_| Script::of(play.clone()));
+    let guests = Simulation::new(move |_| Script::of(job_script.clone()));
     let host = Host { cache: dir.path().join("cache"), venv: dir.path().join("venv") };
     run(&tests, &built(dir.path()), &host, &mut guests.clone(), &mut bench.journal).unwrap();
     assert!(guests.is_over());
     (bench, guests, tests, dir)
 }
 
-fn passes(_: &protocol::Job) -> Play {
+fn passes(_: &protocol::Job) -> JobScript {
     let lines = ["TAP version 13", "1..1", "ok 1 - first"];
-    let lines = lines.map(|line| after(10, Act::Print(line.into())));
-    Play::of(lines.into_iter().chain([after(7000, Act::Exit(0))]))
+    let lines = lines.map(|line| after(10, Action::Print(line.into())));
+    JobScript::of(lines.into_iter().chain([after(7000, Action::Exit(0))]))
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn burners() -> usize {
 fn stress_keeps_every_core_busy_as_long_as_tests_run() {
     let seen = Rc::new(RefCell::new(Vec::new()));
     let watcher = Rc::clone(&seen);
-    let play = move |job: &protocol::Job| {
+    let job_script = move |job: &protocol::Job| {
         // They are there before the first guest is; a shell may still be a copy of us.
         let cores = doctor::cores() as usize;
         let deadline = std::time::Instant::now() + Duration::from_secs(20);
@@ -190,7 +190,7 @@ fn stress_keeps_every_core_busy_as_long_as_tests_run() {
         watcher.borrow_mut().push(burners());
         passes(job)
     };
-    let (bench, ..) = carried_out(|tests| tests.fleet.stress = true, play);
+    let (bench, ..) = carried_out(|tests| tests.fleet.stress = true, job_script);
     assert_eq!(*seen.borrow(), [doctor::cores() as usize; 2]);
     assert_eq!(burners(), 0, "they end with the tests");
     assert!(bench.journal.summary().tests.iter().all(|test| test.result.outcome == Outcome::Pass));

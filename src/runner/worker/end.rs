@@ -2,7 +2,7 @@
 
 use super::super::evidence;
 use super::super::journal::Journal;
-use super::super::running::Ended;
+use super::super::running::Finished;
 use super::{Done, Request, State, Worker};
 use crate::error::Result;
 use crate::event::{Event, Outcome};
@@ -18,7 +18,7 @@ impl Worker {
         let State::Running(mut running) = std::mem::replace(&mut self.state, State::Idle) else {
             return Ok(Request::Nothing);
         };
-        let Some(Ended { end, took }) = running.ended.take() else { return Ok(Request::Nothing) };
+        let Some(Finished { end, took }) = running.ended.take() else { return Ok(Request::Nothing) };
         let results = running.finish(journal)?;
         let seconds = took.as_secs_f64();
         let timed_out = running.timed_out();

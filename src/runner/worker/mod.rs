@@ -13,7 +13,7 @@ use super::evidence;
 use super::fleet::Job;
 use super::journal::Journal;
 use super::leaks;
-use super::running::{Ended, Running, begin_mark, end_mark};
+use super::running::{Finished, Running, begin_mark, end_mark};
 use super::watch::{About, SplatCount};
 use crate::error::Result;
 use crate::event::{Event, Outcome, TestId};
@@ -222,7 +222,7 @@ impl Worker {
             // What is heard of it once its guest is gone is no end that was seen to the last.
             (State::Running(running), id) if running.id == id && self.guest.link().answers() => {
                 let watched = running.evidence.is_some();
-                running.ended = Some(Ended { end, took: now - running.began });
+                running.ended = Some(Finished { end, took: now - running.began });
                 let mark = end_mark(&running.job);
                 if watched {
                     for id in [evidence::JOB, evidence::WATCH_JOB] {

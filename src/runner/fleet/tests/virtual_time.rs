@@ -4,11 +4,11 @@ use super::*;
 use crate::runner::fixture::told_spec;
 
 /// A guest in virtual time: it has done everything before its owner has asked for anything.
-fn at_once(mut play: impl FnMut(&str) -> Play + 'static) -> Script {
-    let acts = vec![after(0, Act::Up), after(900, Act::Crash)];
+fn at_once(mut job_script: impl FnMut(&str) -> JobScript + 'static) -> Script {
+    let acts = vec![after(0, Action::Up), after(900, Action::Crash)];
     let job = move |job: &protocol::Job| match job.id {
-        leaks::JOB => Play::of([after(500, Act::Exit(1))]),
-        _ => play(&name_of(job)),
+        leaks::JOB => JobScript::of([after(500, Action::Exit(1))]),
+        _ => job_script(&name_of(job)),
     };
     Script { acts, leaks_since: None, job: Box::new(job) }
 }
@@ -22,7 +22,7 @@ fn in_virtual_time_every_test_has_a_guest_that_is_told_all_before_it_boots() {
     }
     let ends = |name: &str| {
         let code = i32::from(name == "simult_flows");
-        Play::of([after(0, Act::Clock(1)), after(1, Act::Clock(99)), after(2, Act::Exit(code))])
+        JobScript::of([after(0, Action::Clock(1)), after(1, Action::Clock(99)), after(2, Action::Exit(code))])
     };
     let (guests, outcome) = tests.run_in(&Simulation::new(move |_| at_once(ends)));
     outcome.unwrap();
@@ -41,8 +41,9 @@ fn in_virtual_time_a_splat_belongs_to_the_test_that_it_came_in() {
     tests.setup.spec = told_spec();
     // Between the two marks, which the guest writes without waiting.
     let line = "[    1.0] WARNING: x at net/mptcp/pm.c:1 f+0x1/0x2";
-    let play = move |_: &str| Play::of([after(1, Act::Kernel(line.into())), after(2, Act::Exit(0))]);
-    tests.run_in(&Simulation::new(move |_| at_once(play))).1.unwrap();
+    let job_script =
+        move |_: &str| JobScript::of([after(1, Action::Kernel(line.into())), after(2, Action::Exit(0))]);
+    tests.run_in(&Simulation::new(move |_| at_once(job_script))).1.unwrap();
     let reason = "kernel splat: WARNING: x at net/mptcp/pm.c:1 f+0x1/0x2";
     assert_eq!(tests.outcomes(), [told("diag", Outcome::Fail, reason)]);
 }
@@ -51,8 +52,8 @@ fn in_virtual_time_a_splat_belongs_to_the_test_that_it_came_in() {
 fn in_virtual_time_the_guest_itself_stops_what_takes_too_long() {
     let mut tests = Tests::new(&["diag"]);
     tests.setup.spec = told_spec();
-    let play = |_: &str| Play::of([after(1, Act::Expire), after(2, Act::Die(SIGTERM))]);
-    let (guests, outcome) = tests.run_in(&Simulation::new(move |_| at_once(play)));
+    let job_script = |_: &str| JobScript::of([after(1, Action::Expire), after(2, Action::Die(SIGTERM))]);
+    let (guests, outcome) = tests.run_in(&Simulation::new(move |_| at_once(job_script)));
     outcome.unwrap();
     assert_eq!(tests.outcomes(), [told("diag", Outcome::Timeout, "stopped after 300 s")]);
     assert_eq!(signals(&guests), [], "nobody could hear them");

@@ -1,8 +1,8 @@
-//! How guests of a stage end.
+//! How guests of a guest set end.
 
 use super::super::journal::Journal;
 use super::super::leaks;
-use super::{Member, POLL_INTERVAL, Stage, Trouble};
+use super::{GuestSet, Member, POLL_INTERVAL, Trouble};
 use crate::error::Result;
 use crate::event::Event;
 use std::path::Path;
@@ -18,7 +18,7 @@ pub enum End<'a> {
     Crash(&'a str),
 }
 
-impl Stage {
+impl GuestSet {
     /// True if the kernel of a guest is asked for memory leaks before it ends.
     pub fn asks_for_leaks(&self) -> bool {
         self.members.iter().any(|member| member.leaks_since.is_some())

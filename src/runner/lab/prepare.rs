@@ -1,13 +1,13 @@
-//! What is done on the host before a piece is played: a copy of its files, its build, and a look into its sources.
+//! What is done on the host before a scenario runs: a copy of its files, its build, and a look into its sources.
 
-use super::Verdict;
+use super::ScenarioEnd;
 use super::build::{Builder, run};
 use super::copy::{Copied, copy};
 use super::kbuild;
 use crate::doctor;
 use crate::error::{Error, IoContext, Result};
 use crate::event::Outcome;
-use crate::plan::play::Modules;
+use crate::plan::lab::Modules;
 use crate::process::{Cmd, find};
 use crate::suite::module;
 use crate::suite::sample::layout::{self, Build, Roles};
@@ -18,7 +18,7 @@ use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// A piece that can be played.
+/// A scenario that can run.
 pub(super) enum Prepared {
     Sample(Box<Program>),
     Modules(Vec<BuiltModule>),
@@ -47,7 +47,7 @@ pub(super) struct BuiltModule {
     pub literals: Vec<IpAddr>,
 }
 
-impl From<Error> for Verdict {
+impl From<Error> for ScenarioEnd {
     fn from(error: Error) -> Self {
         Self::new(Outcome::Error, error.to_string())
     }
@@ -58,7 +58,7 @@ pub(super) fn sample(
     declared: &Declared,
     builder: &Builder,
     notes: &mut Vec<String>,
-) -> Result<Prepared, Verdict> {
+) -> Result<Prepared, ScenarioEnd> {
     needs(declared, builder.config)?;
     let dir = &copied(&declared.path, builder, notes)?;
     let files = names(dir)?;
@@ -91,13 +91,16 @@ pub(super) fn sample(
 }
 
 /// Skips what this kernel or this machine lacks something for.
-fn needs(declared: &Declared, config: &Path) -> Result<(), Verdict> {
+fn needs(declared: &Declared, config: &Path) -> Result<(), ScenarioEnd> {
     let config = fs::read_to_string(config).unwrap_or_default();
     for symbol in &declared.symbols {
         let has = |line: &str| line == format!("CONFIG_{symbol}=y") || line == format!("CONFIG_{symbol}=m");
         if !config.lines().any(has) {
             let variant = if symbol.contains("BTF") { ": --variant btf has it" } else { "" };
-            return Err(Verdict::new(Outcome::Skip, format!("the kernel has no CONFIG_{symbol}{variant}")));
+            return Err(ScenarioEnd::new(
+                Outcome::Skip,
+                format!("the kernel has no CONFIG_{symbol}{variant}"),
+            ));
         }
     }
     let mptcpize = declared.mptcpize.then_some("mptcpize");
@@ -107,7 +110,7 @@ fn needs(declared: &Declared, config: &Path) -> Result<(), Verdict> {
             let package = doctor::package_of(program)
                 .map(|name| format!(": the package is {name}"))
                 .unwrap_or_default();
-            return Err(Verdict::new(
+            return Err(ScenarioEnd::new(
                 Outcome::Skip,
                 format!("there is no {program} on this machine{package}"),
             ));
@@ -125,16 +128,16 @@ fn copied(path: &Path, builder: &Builder, notes: &mut Vec<String>) -> Result<Pat
     Ok(dir)
 }
 
-fn build(declared: &Declared, dir: &Path, files: &[String], builder: &Builder) -> Result<(), Verdict> {
+fn build(declared: &Declared, dir: &Path, files: &[String], builder: &Builder) -> Result<(), ScenarioEnd> {
     if let Some(command) = &declared.build {
         let (program, args) = command
             .split_first()
-            .ok_or_else(|| Verdict::new(Outcome::Error, "its build command is empty"))?;
+            .ok_or_else(|| ScenarioEnd::new(Outcome::Error, "its build command is empty"))?;
         return builder.run(&Cmd::new(program).args(args).cwd(dir));
     }
     // Built for the kernel of this machine, modules are of no use here, and may be of harm.
     if let Some(place) = kbuild::module_dirs(dir, builder)?.first() {
-        return Err(Verdict::new(Outcome::Error, module_instead(place, dir)));
+        return Err(ScenarioEnd::new(Outcome::Error, module_instead(place, dir)));
     }
     let has_sources = files.iter().any(|name| layout::is_source(name));
     if declared.server.is_some() && declared.client.is_some() && !has_sources {
@@ -165,14 +168,14 @@ fn module_instead(place: &Path, dir: &Path) -> String {
 }
 
 /// The commands for the server's host and the client's.
-fn commands(declared: &Declared, dir: &Path) -> Result<(Option<Vec<String>>, Vec<String>), Verdict> {
+fn commands(declared: &Declared, dir: &Path) -> Result<(Option<Vec<String>>, Vec<String>), ScenarioEnd> {
     if let Some(client) = &declared.client {
         return Ok((declared.server.clone(), client.clone()));
     }
     let programs: Vec<String> =
         names(dir)?.into_iter().filter(|name| is_program(&dir.join(name), name)).collect();
     let roles = layout::roles(&programs).map_err(|why| {
-        Verdict::new(
+        ScenarioEnd::new(
             Outcome::Error,
             format!("{why}: name them in vmptcp.toml, as [[sample]] with server and client"),
         )
@@ -208,7 +211,7 @@ pub(super) fn modules(
     modules: &Modules,
     builder: &Builder,
     notes: &mut Vec<String>,
-) -> Result<Prepared, Verdict> {
+) -> Result<Prepared, ScenarioEnd> {
     let dir = &copied(&modules.path, builder, notes)?;
     let built = modules.path.extension().is_some_and(|kind| kind == "ko");
     let files: Vec<PathBuf> = if built {
@@ -248,14 +251,14 @@ pub(super) fn modules(
             param.module,
             names.join(", ")
         );
-        return Err(Verdict::new(Outcome::Error, why));
+        return Err(ScenarioEnd::new(Outcome::Error, why));
     }
     Ok(Prepared::Modules(found))
 }
 
 /// Has kbuild build the modules in a directory, against the kernel of the tree. Returns their files, in its order.
-fn build_modules(modules: &Modules, dir: &Path, builder: &Builder) -> Result<Vec<PathBuf>, Verdict> {
-    let wrong = |why: String| Verdict::new(Outcome::Error, why);
+fn build_modules(modules: &Modules, dir: &Path, builder: &Builder) -> Result<Vec<PathBuf>, ScenarioEnd> {
+    let wrong = |why: String| ScenarioEnd::new(Outcome::Error, why);
     if kbuild::file(dir).is_none() {
         return Err(wrong("there is no Makefile in it".to_owned()));
     }

@@ -1,13 +1,13 @@
-//! A network on a stage: made, watched, and taken away again.
+//! A network on a guest set: made, watched, and taken away again.
 
 use super::super::Journal;
-use super::super::stage::{Stage, Task, Trouble};
-use super::{PATIENCE, Verdict};
+use super::super::guest_set::{GuestSet, Task, Trouble};
+use super::{COMMAND_TIMEOUT, ScenarioEnd};
 use crate::connections::{Counters, Watch, read_listeners, read_sockets};
 use crate::event::connections::Connections;
 use crate::event::{Event, Outcome, TestId};
-use crate::plan::play::Piece;
-use crate::runner::stage::JobKey;
+use crate::plan::lab::Scenario;
+use crate::runner::guest_set::JobKey;
 use crate::suite::sample::Expect;
 use crate::topology::realise::{self, actions, interfaces, namespace};
 use crate::topology::{Realisation, Topology};
@@ -20,9 +20,9 @@ const SOCKETS: [&str; 2] = ["ss", "-Htni"];
 /// What prints the sockets that listen, TCP's and MPTCP's.
 const LISTENERS: [&str; 2] = ["ss", "-HltnM"];
 
-/// What is played, and for how long.
-pub(super) struct Scene<'a> {
-    pub piece: &'a Piece,
+/// A scenario that runs, and for how long.
+pub(super) struct LabRun<'a> {
+    pub scenario: &'a Scenario,
     pub test: &'a TestId,
     pub time: Duration,
     pub pcap: bool,
@@ -34,7 +34,7 @@ pub(super) struct Scene<'a> {
 
 /// A network that is there.
 pub(super) struct Network {
-    hosts: Vec<Spot>,
+    hosts: Vec<LabHost>,
     removal: Option<String>,
     watch: Watch,
     captures: Vec<(String, JobKey)>,
@@ -44,13 +44,13 @@ pub(super) struct Network {
 
 /// Where a host is.
 #[derive(Debug, Clone)]
-pub(super) struct Spot {
+pub(super) struct LabHost {
     pub host: String,
     pub guest: usize,
     namespace: Option<String>,
 }
 
-impl Spot {
+impl LabHost {
     /// A command on this host.
     pub fn task(&self, argv: Vec<String>) -> Task {
         let argv = match &self.namespace {
@@ -73,15 +73,15 @@ impl Network {
     pub fn make(
         topology: &Topology,
         how: Realisation,
-        stage: &mut Stage,
+        guest_set: &mut GuestSet,
         journal: &mut Journal,
-    ) -> Result<Result<Self, Verdict>, Trouble> {
+    ) -> Result<Result<Self, ScenarioEnd>, Trouble> {
         let namespaced = how == Realisation::Namespaces;
-        let hosts: Vec<Spot> = topology
+        let hosts: Vec<LabHost> = topology
             .host
             .keys()
             .enumerate()
-            .map(|(index, host)| Spot {
+            .map(|(index, host)| LabHost {
                 host: host.clone(),
                 guest: if namespaced { 0 } else { index },
                 namespace: namespaced.then(|| namespace(host)),
@@ -91,10 +91,10 @@ impl Network {
         if let Some(lines) = &removal {
             // What a test before this one left behind.
             let argv = words(&["ip", "-force", "-batch", "-"]);
-            stage.run(Task::new(0, argv).reading(lines.clone()), PATIENCE, journal)?;
+            guest_set.run(Task::new(0, argv).reading(lines.clone()), COMMAND_TIMEOUT, journal)?;
         } else {
-            for spot in &hosts {
-                if let Err(verdict) = name_cards(topology, spot, stage, journal)? {
+            for lab_host in &hosts {
+                if let Err(verdict) = name_interfaces(topology, lab_host, guest_set, journal)? {
                     return Ok(Err(verdict));
                 }
             }
@@ -102,12 +102,13 @@ impl Network {
         for action in actions(topology, how) {
             let guest = match &action.place {
                 realise::Place::Host(host) => {
-                    hosts.iter().find(|spot| spot.host == *host).map_or(0, |spot| spot.guest)
+                    hosts.iter().find(|lab_host| lab_host.host == *host).map_or(0, |lab_host| lab_host.guest)
                 }
                 _ => 0,
             };
             let (argv, input) = action.command(namespaced);
-            let ended = stage.run(Task::new(guest, argv.clone()).reading(input), PATIENCE, journal)?;
+            let ended =
+                guest_set.run(Task::new(guest, argv.clone()).reading(input), COMMAND_TIMEOUT, journal)?;
             if !ended.is_good() {
                 return Ok(Err(refused(&argv, &action.lines, &ended.output)));
             }
@@ -117,31 +118,42 @@ impl Network {
 
     /// The guest itself, with all that is in it.
     pub fn of_guest() -> Self {
-        let spot = Spot { host: "guest".to_owned(), guest: 0, namespace: None };
-        Self { hosts: vec![spot], removal: None, watch: Watch::default(), captures: Vec::new(), looked: None }
+        let lab_host = LabHost { host: "guest".to_owned(), guest: 0, namespace: None };
+        Self {
+            hosts: vec![lab_host],
+            removal: None,
+            watch: Watch::default(),
+            captures: Vec::new(),
+            looked: None,
+        }
     }
 
     /// Where all hosts are.
-    pub fn spots(&self) -> &[Spot] {
+    pub fn hosts(&self) -> &[LabHost] {
         &self.hosts
     }
 
     /// Where a host is: by its name, or the only one.
-    pub fn spot(&self, host: &str) -> Spot {
-        self.hosts.iter().find(|spot| spot.host == host).unwrap_or(&self.hosts[0]).clone()
+    pub fn host(&self, host: &str) -> LabHost {
+        self.hosts.iter().find(|lab_host| lab_host.host == host).unwrap_or(&self.hosts[0]).clone()
     }
 
     /// Begins to watch: counters, and packets if they are wanted.
-    pub fn begin(&mut self, scene: &Scene, stage: &mut Stage, journal: &mut Journal) -> Result<(), Trouble> {
-        for spot in &self.hosts {
-            let counters = counters(spot, stage, journal)?;
-            let sockets = stage.run(spot.task(words(&SOCKETS)), PATIENCE, journal)?.output;
-            let listeners = stage.run(spot.task(words(&LISTENERS)), PATIENCE, journal)?.output;
-            self.watch.before(&spot.host, counters, read_sockets(&sockets), read_listeners(&listeners));
+    pub fn begin(
+        &mut self,
+        lab_run: &LabRun,
+        guest_set: &mut GuestSet,
+        journal: &mut Journal,
+    ) -> Result<(), Trouble> {
+        for lab_host in &self.hosts {
+            let counters = counters(lab_host, guest_set, journal)?;
+            let sockets = guest_set.run(lab_host.task(words(&SOCKETS)), COMMAND_TIMEOUT, journal)?.output;
+            let listeners = guest_set.run(lab_host.task(words(&LISTENERS)), COMMAND_TIMEOUT, journal)?.output;
+            self.watch.before(&lab_host.host, counters, read_sockets(&sockets), read_listeners(&listeners));
         }
-        if scene.pcap {
-            for spot in &self.hosts {
-                let file = scene.files.join(format!("{}.{}.pcap", scene.piece.name, spot.host));
+        if lab_run.pcap {
+            for lab_host in &self.hosts {
+                let file = lab_run.files.join(format!("{}.{}.pcap", lab_run.scenario.name, lab_host.host));
                 let argv = words(&[
                     "tcpdump",
                     "-i",
@@ -155,70 +167,75 @@ impl Network {
                     &file.to_string_lossy(),
                     "tcp",
                 ]);
-                self.captures.push((spot.host.clone(), stage.start(spot.task(argv))));
+                self.captures.push((lab_host.host.clone(), guest_set.start(lab_host.task(argv))));
             }
-            stage.pump(Duration::from_secs(1), journal)?;
+            guest_set.pump(Duration::from_secs(1), journal)?;
         }
         Ok(())
     }
 
     /// Looks at the sockets, if that was not done a moment ago.
-    pub fn look(&mut self, every: Duration, stage: &mut Stage, journal: &mut Journal) -> Result<(), Trouble> {
-        if self.looked.is_some_and(|last| stage.now() - last < every) {
+    pub fn look(
+        &mut self,
+        every: Duration,
+        guest_set: &mut GuestSet,
+        journal: &mut Journal,
+    ) -> Result<(), Trouble> {
+        if self.looked.is_some_and(|last| guest_set.now() - last < every) {
             return Ok(());
         }
-        for spot in &self.hosts {
-            let ended = stage.run(spot.task(words(&SOCKETS)), PATIENCE, journal)?;
-            self.watch.sockets(&spot.host, read_sockets(&ended.output));
-            let ended = stage.run(spot.task(words(&LISTENERS)), PATIENCE, journal)?;
-            self.watch.listeners(&spot.host, read_listeners(&ended.output));
+        for lab_host in &self.hosts {
+            let ended = guest_set.run(lab_host.task(words(&SOCKETS)), COMMAND_TIMEOUT, journal)?;
+            self.watch.sockets(&lab_host.host, read_sockets(&ended.output));
+            let ended = guest_set.run(lab_host.task(words(&LISTENERS)), COMMAND_TIMEOUT, journal)?;
+            self.watch.listeners(&lab_host.host, read_listeners(&ended.output));
         }
-        self.looked = Some(stage.now());
+        self.looked = Some(guest_set.now());
         Ok(())
     }
 
     /// Whether a program listens on a host.
     pub fn listens(
         &mut self,
-        spot: &Spot,
-        stage: &mut Stage,
+        lab_host: &LabHost,
+        guest_set: &mut GuestSet,
         journal: &mut Journal,
     ) -> Result<bool, Trouble> {
-        let ended = stage.run(spot.task(words(&LISTENERS)), PATIENCE, journal)?;
+        let ended = guest_set.run(lab_host.task(words(&LISTENERS)), COMMAND_TIMEOUT, journal)?;
         let listeners = read_listeners(&ended.output);
         let some = !listeners.is_empty();
-        self.watch.listeners(&spot.host, listeners);
+        self.watch.listeners(&lab_host.host, listeners);
         Ok(some)
     }
 
     /// What was seen. Takes the network away.
     pub fn finish(
         mut self,
-        scene: &Scene,
-        stage: &mut Stage,
+        lab_run: &LabRun,
+        guest_set: &mut GuestSet,
         journal: &mut Journal,
     ) -> Result<Connections, Trouble> {
-        for spot in &self.hosts {
-            let counters = counters(spot, stage, journal)?;
-            self.watch.after(&spot.host, counters);
+        for lab_host in &self.hosts {
+            let counters = counters(lab_host, guest_set, journal)?;
+            self.watch.after(&lab_host.host, counters);
         }
         let mut captures = Vec::new();
-        let below = Path::new(scene.files.file_name().unwrap_or_default());
+        let below = Path::new(lab_run.files.file_name().unwrap_or_default());
         for (host, key) in std::mem::take(&mut self.captures) {
-            match stage.stop(key, journal)? {
+            match guest_set.stop(key, journal)? {
                 Some(ended) if ended.exit.is_none() => {
                     journal.warn(format!("no packets were captured: {}", ended.output), None)?;
                 }
-                _ => captures.push(format!("{}/{}.{host}.pcap", below.display(), scene.piece.name)),
+                _ => captures.push(format!("{}/{}.{host}.pcap", below.display(), lab_run.scenario.name)),
             }
         }
         if let Some(lines) = &self.removal {
             let argv = words(&["ip", "-force", "-batch", "-"]);
-            stage.run(Task::new(0, argv).reading(lines.clone()), PATIENCE, journal)?;
+            guest_set.run(Task::new(0, argv).reading(lines.clone()), COMMAND_TIMEOUT, journal)?;
         }
         let mut observed = self.watch.finish();
         observed.captures = captures;
-        journal.add(Event::Connections { test: scene.test.clone(), observed: observed.clone() })?;
+        journal.add(Event::Connections { test: lab_run.test.clone(), observed: observed.clone() })?;
         Ok(observed)
     }
 }
@@ -235,24 +252,24 @@ pub(super) fn unmet(expect: &[Expect], observed: &Connections) -> Option<String>
 }
 
 /// Gives a guest's interfaces the names that the network has for them.
-fn name_cards(
+fn name_interfaces(
     topology: &Topology,
-    spot: &Spot,
-    stage: &mut Stage,
+    lab_host: &LabHost,
+    guest_set: &mut GuestSet,
     journal: &mut Journal,
-) -> Result<Result<(), Verdict>, Trouble> {
+) -> Result<Result<(), ScenarioEnd>, Trouble> {
     let argv = words(&["ip", "-o", "link", "show"]);
-    let ended = stage.run(Task::new(spot.guest, argv.clone()), PATIENCE, journal)?;
+    let ended = guest_set.run(Task::new(lab_host.guest, argv.clone()), COMMAND_TIMEOUT, journal)?;
     if !ended.is_good() {
         return Ok(Err(refused(&argv, &[], &ended.output)));
     }
-    let lines = match realise::renames(&interfaces(topology, &spot.host), &links(&ended.output)) {
+    let lines = match realise::renames(&interfaces(topology, &lab_host.host), &links(&ended.output)) {
         Ok(lines) => lines,
-        Err(why) => return Ok(Err(Verdict::new(Outcome::Error, why))),
+        Err(why) => return Ok(Err(ScenarioEnd::new(Outcome::Error, why))),
     };
     for line in lines {
         let argv: Vec<String> = std::iter::once("ip").chain(line.split(' ')).map(str::to_owned).collect();
-        let ended = stage.run(Task::new(spot.guest, argv.clone()), PATIENCE, journal)?;
+        let ended = guest_set.run(Task::new(lab_host.guest, argv.clone()), COMMAND_TIMEOUT, journal)?;
         if !ended.is_good() {
             return Ok(Err(refused(&argv, &[], &ended.output)));
         }
@@ -271,7 +288,7 @@ fn links(text: &str) -> Vec<(String, String)> {
 }
 
 /// Why a network could not be made.
-fn refused(argv: &[String], lines: &[String], output: &str) -> Verdict {
+fn refused(argv: &[String], lines: &[String], output: &str) -> ScenarioEnd {
     let said = output.lines().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing").trim();
     // A batch says which of its lines failed: `Command failed -:3`.
     let number =
@@ -280,12 +297,16 @@ fn refused(argv: &[String], lines: &[String], output: &str) -> Verdict {
     let program = argv.iter().find(|word| ["ip", "tc", "sysctl"].contains(&word.as_str()));
     let what =
         what.map_or_else(|| argv.join(" "), |line| format!("{} {line}", program.map_or("", String::as_str)));
-    Verdict::new(Outcome::Error, format!("the network could not be made: {what}: {said}"))
+    ScenarioEnd::new(Outcome::Error, format!("the network could not be made: {what}: {said}"))
 }
 
-fn counters(spot: &Spot, stage: &mut Stage, journal: &mut Journal) -> Result<Counters, Trouble> {
+fn counters(
+    lab_host: &LabHost,
+    guest_set: &mut GuestSet,
+    journal: &mut Journal,
+) -> Result<Counters, Trouble> {
     let argv = words(&["cat", "/proc/net/netstat", "/proc/net/snmp"]);
-    let ended = stage.run(spot.task(argv), PATIENCE, journal)?;
+    let ended = guest_set.run(lab_host.task(argv), COMMAND_TIMEOUT, journal)?;
     Ok(Counters::read(&ended.output))
 }
 

@@ -1,4 +1,4 @@
-//! Samples and kernel modules, played in real guests.
+//! Samples and kernel modules, run in real guests.
 
 use crate::lab::lab;
 use serde_json::Value;
@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What a command printed as JSON: exit code, and name, outcome and reason of each test, with the protocol that its connections used.
-pub fn played(args: &[&str]) -> (i32, Vec<(String, String, String)>, Value) {
+pub fn results_of(args: &[&str]) -> (i32, Vec<(String, String, String)>, Value) {
     let ran = lab().run(&[args, &["--json"]].concat());
     let results: Value =
         serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{}\n{}", ran.stdout, ran.stderr));
@@ -37,7 +37,7 @@ fn dir(files: &[(&str, &str)]) -> tempfile::TempDir {
 #[test]
 #[ignore = "boots a kernel"]
 fn a_strangers_pair_runs_as_it_is() {
-    let (code, tests, results) = played(&["sample", &stranger("pair")]);
+    let (code, tests, results) = results_of(&["sample", &stranger("pair")]);
     assert!(code == 0 && tests[0].1 == "pass", "{tests:#?}");
     assert_eq!(results["tests"][0]["wire"]["mptcp"], 1);
     let notes = results["notes"].to_string();
@@ -51,7 +51,7 @@ fn a_strangers_pair_runs_as_it_is() {
 #[test]
 #[ignore = "boots a kernel"]
 fn a_strangers_modules_are_plain_tcp_whatever_their_exit_does() {
-    let (code, tests, results) = played(&["module", &stranger("sockets"), "--time", "3"]);
+    let (code, tests, results) = results_of(&["module", &stranger("sockets"), "--time", "3"]);
     // The client stops a thread that is gone, which is a mistake. Whether the kernel notices is its affair, and what it
     // notices is the verdict.
     let splats = results["splats"].as_array().expect("splats").len();
@@ -124,7 +124,7 @@ fn what_is_wrong_with_a_program_is_told_and_the_rest_goes_on() {
         fs::rename(made.keep(), &place).expect("a place");
         args.push(place.display().to_string());
     }
-    let (code, tests, _) = played(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    let (code, tests, _) = results_of(&args.iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(code, 1, "{tests:#?}");
     for ((name, _, outcome, reason), (test, was, why)) in cases.iter().zip(&tests) {
         assert_eq!(test, name);
@@ -160,7 +160,7 @@ fn pairs(cases: &[(&str, String, String)], more: &[&str]) -> (i32, Vec<(String, 
         args.push(place.display().to_string());
     }
     let args: Vec<&str> = args.iter().map(String::as_str).chain(more.iter().copied()).collect();
-    played(&args)
+    results_of(&args)
 }
 
 const ACCEPT: &str = "c, _ = s.accept()\nprint(c.recv(9))\ntime.sleep(1)";
@@ -238,7 +238,7 @@ fn a_build_writes_into_its_copy_and_its_home_alone() {
         ("mine/demo.py", "import os\nprint(open(os.environ['HOME'] + '/made').read())\n"),
         ("mine/vmptcp.toml", "[[sample]]\nname = 'mine'\npath = '.'\nexpect = ['none']\noutput = 'here'\n"),
     ]);
-    let (code, tests, results) = played(&["sample", &sample.path().join("mine").display().to_string()]);
+    let (code, tests, results) = results_of(&["sample", &sample.path().join("mine").display().to_string()]);
     assert!(code == 0 && tests[0].1 == "pass", "{tests:#?}");
     let confined = !results["warnings"].to_string().contains("no mount namespace");
     assert_eq!(outside.path().join("evil").exists(), !confined, "{results}");
@@ -276,11 +276,11 @@ fn what_is_a_module_says_kbuild() {
     let path = |name: &str| root.path().join(name).display().to_string();
     let names = ["variable", "below", "above/mod", "without", "inner"].map(path);
     let (_, tests, _) =
-        played(&[&["module", "--time", "1"][..], &names.each_ref().map(String::as_str)].concat());
+        results_of(&[&["module", "--time", "1"][..], &names.each_ref().map(String::as_str)].concat());
     let outcomes: Vec<&str> = tests.iter().map(|(_, outcome, _)| outcome.as_str()).collect();
     assert_eq!(outcomes, ["pass", "pass", "pass", "error", "error"], "{tests:#?}");
     assert!(tests[4].2.contains("but in src: name that directory"), "{tests:#?}");
-    let (_, tests, _) = played(&[&["sample"][..], &names.each_ref().map(String::as_str)].concat());
+    let (_, tests, _) = results_of(&[&["sample"][..], &names.each_ref().map(String::as_str)].concat());
     for (name, outcome, why) in &tests {
         assert!(outcome == "error" && why.contains("vmptcp module is for those"), "{name}: {outcome}: {why}");
     }
@@ -312,7 +312,7 @@ fn what_is_wrong_with_a_module_is_told_and_the_next_gets_a_guest() {
         fs::write(place.join(format!("{object}.c")), source).expect("a file");
         args.push(place.display().to_string());
     }
-    let (code, tests, _) = played(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    let (code, tests, _) = results_of(&args.iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(code, 3, "{tests:#?}");
     for ((name, _, reason), (test, outcome, why)) in cases.iter().zip(&tests) {
         assert_eq!(test, name);
@@ -324,7 +324,7 @@ fn what_is_wrong_with_a_module_is_told_and_the_next_gets_a_guest() {
 #[test]
 #[ignore = "boots two kernels"]
 fn two_guests_speak_mptcp_with_each_other() {
-    let (code, tests, results) = played(&["sample", "c-echo", "--guests"]);
+    let (code, tests, results) = results_of(&["sample", "c-echo", "--guests"]);
     assert!(code == 0 && tests[0].1 == "pass", "{tests:#?}");
     assert_eq!(results["vms"].as_array().map(Vec::len), Some(2));
     assert_eq!(results["tests"][0]["wire"]["joins"], 1);

@@ -1,4 +1,4 @@
-//! A command on a stage: what was asked for, and what came of it.
+//! A command on a guest set: what was asked for, and what came of it.
 
 use crate::guest::protocol::{self, Exit, Io, Size};
 use crate::text::decode;
@@ -52,14 +52,14 @@ pub struct JobKey {
 
 /// How a command ended, and what it said.
 #[derive(Debug, Clone)]
-pub struct Ended {
+pub struct TaskEnd {
     /// How; none if it could not be started.
     pub exit: Option<Exit>,
     /// What it said on both of its streams, the end of it where it was much; or why it could not be started.
     pub output: String,
 }
 
-impl Ended {
+impl TaskEnd {
     /// True if it ended with exit code 0.
     pub fn is_good(&self) -> bool {
         self.exit == Some(Exit::Code(0))
@@ -101,12 +101,12 @@ impl Job {
     }
 
     /// How it ended, and what it said; none while it runs.
-    pub fn ended(&self) -> Option<Ended> {
+    pub fn ended(&self) -> Option<TaskEnd> {
         let exit = match self.end.as_ref()? {
             JobEnd::Exit(exit) => Some(*exit),
             JobEnd::Refused { .. } => None,
         };
-        Some(Ended { exit, output: self.text() })
+        Some(TaskEnd { exit, output: self.text() })
     }
 
     /// Takes more output, and returns whole lines for the test's log.

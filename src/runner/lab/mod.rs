@@ -1,4 +1,4 @@
-//! Plays sample programs and kernel modules on a stage, each in its own network, and says how that ended.
+//! Runs sample programs and kernel modules on a guest set, each in its own network, and says how that ended.
 
 mod build;
 mod copy;
@@ -13,14 +13,14 @@ mod show;
 pub use show::{HostState, show};
 
 use super::fleet::{BOOT_SPLAT_HINT, did_not_come_up, splats_at_every_boot};
-use super::stage::{End, Stage, Trouble};
+use super::guest_set::{End, GuestSet, Trouble};
 use super::worker::AFTER_SPLAT;
 use super::{Host, Journal, guest, programs, provenance};
 use crate::doctor;
 use crate::error::{Error, IoContext, Kind as ErrorKind, Result};
 use crate::event::{Event, Outcome, StepStatus, TestId};
 use crate::kernel::build::Built;
-use crate::plan::play::{Kind, Piece, PlayPlan};
+use crate::plan::lab::{Kind, LabPlan, Scenario};
 use crate::plan::{BackendPlan, Boots, Decision, Engine, GuestPlan, share_of_cores};
 use crate::process::Confinement;
 use crate::suite;
@@ -34,21 +34,21 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How long a command of ours may take in a guest.
-const PATIENCE: Duration = Duration::from_secs(60);
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What is said where builds are not confined.
 const UNCONFINED: &str = "this system grants no mount namespaces: builds can write outside of their copies";
 
-/// How a piece ended.
-struct Verdict {
+/// How a scenario ended.
+struct ScenarioEnd {
     outcome: Outcome,
     reason: Option<String>,
     exit_code: Option<i32>,
-    /// What it left behind, nobody knows: the next piece gets a fresh guest.
+    /// What it left behind, nobody knows: the next scenario gets a fresh guest.
     spoiled: bool,
 }
 
-impl Verdict {
+impl ScenarioEnd {
     fn new(outcome: Outcome, reason: impl Into<String>) -> Self {
         Self { outcome, reason: Some(reason.into()), exit_code: None, spoiled: false }
     }
@@ -58,22 +58,22 @@ impl Verdict {
     }
 }
 
-/// What all pieces of a step share.
-struct Theatre<'a> {
-    plan: &'a PlayPlan,
+/// What all scenarios of a step share.
+struct Lab<'a> {
+    plan: &'a LabPlan,
     built: &'a Built,
     host: &'a Host,
     engine: Engine,
-    /// Where each piece has its files, which the guests may write to.
+    /// Where each scenario has its files, which the guests may write to.
     files: PathBuf,
     /// What keeps builds from writing elsewhere.
     confinement: Confinement,
 }
 
-/// A stage that is open, for pieces that need the same guests.
-struct Open {
-    stage: Stage,
-    /// Why no further piece gets it; none if one may.
+/// A guest set that is open, for scenarios that need the same guests.
+struct OpenSet {
+    guest_set: GuestSet,
+    /// Why no further scenario gets it; none if one may.
     spent: Option<&'static str>,
     /// What connects its guests.
     _segments: Option<Segments>,
@@ -81,17 +81,17 @@ struct Open {
 
 /// The guests of a step: those that are up, and how often none came up.
 struct Guests {
-    open: Option<Open>,
+    open: Option<OpenSet>,
     boots: Boots,
 }
 
-/// Plays all pieces. Their outcomes are in the journal; an error means that not all could be played.
-pub fn run(plan: &PlayPlan, built: &Built, host: &Host, journal: &mut Journal) -> Result<()> {
+/// Runs all scenarios. Their outcomes are in the journal; an error means that not all could be run.
+pub fn run(plan: &LabPlan, built: &Built, host: &Host, journal: &mut Journal) -> Result<()> {
     journal.step(plan.suite.id, |journal| {
         programs::warn_of_guest(plan.suite, &plan.guest.root.dir, journal)?;
         let engine = guest::engine(&plan.guest, &built.image, host, journal)?;
         let spec = guest::spec(&plan.guest, engine, &journal.tmp()?, host)?;
-        let vms = plan.pieces.iter().map(Piece::guests).max().and_then(|most| u32::try_from(most).ok());
+        let vms = plan.scenarios.iter().map(Scenario::guests).max().and_then(|most| u32::try_from(most).ok());
         provenance::record(plan.suite.id, &spec, vms.unwrap_or(1), built, host, journal)?;
         let config = journal.path().join(".config");
         std::fs::copy(&built.config, &config).doing("copy the configuration to", &config)?;
@@ -103,32 +103,32 @@ pub fn run(plan: &PlayPlan, built: &Built, host: &Host, journal: &mut Journal) -
                         kernel.unprivileged_userns_clone=1, or kernel.apparmor_restrict_unprivileged_userns=0";
             journal.warn(UNCONFINED, Some(hint.to_owned()))?;
         }
-        let theatre = Theatre { plan, built, host, engine, files, confinement };
+        let lab = Lab { plan, built, host, engine, files, confinement };
         let first = journal.summary().tests.len();
-        theatre.play_all(journal)?;
+        lab.run_all(journal)?;
         let tests = || journal.summary().tests.iter().skip(first);
         let passed = tests().filter(|test| test.result.outcome.is_ok()).count();
         Ok(((), StepStatus::Done, format!("{passed} of {} passed", tests().count())))
     })
 }
 
-impl Theatre<'_> {
-    fn play_all(&self, journal: &mut Journal) -> Result<()> {
-        let id = |piece: &Piece| TestId::new(self.plan.suite.id, &*piece.name, 1);
-        journal.add(Event::TestsPlanned { tests: self.plan.pieces.iter().map(id).collect() })?;
+impl Lab<'_> {
+    fn run_all(&self, journal: &mut Journal) -> Result<()> {
+        let id = |scenario: &Scenario| TestId::new(self.plan.suite.id, &*scenario.name, 1);
+        journal.add(Event::TestsPlanned { tests: self.plan.scenarios.iter().map(id).collect() })?;
         let mut guests = Guests { open: None, boots: Boots::new(self.plan.guest.rules) };
-        for piece in &self.plan.pieces {
-            let test = id(piece);
+        for scenario in &self.plan.scenarios {
+            let test = id(scenario);
             journal.activity(0, &format!("{}: building", test.label()));
             let began = Instant::now();
             let mut notes = Vec::new();
-            let prepared = self.prepare(piece, &mut notes);
+            let prepared = self.prepare(scenario, &mut notes);
             notes.iter().try_for_each(|note| journal.note(format!("{}: {note}", test.label())))?;
             let verdict = match prepared {
-                Ok(prepared) => self.play(piece, &test, &prepared, &mut guests, journal)?,
+                Ok(prepared) => self.run_scenario(scenario, &test, &prepared, &mut guests, journal)?,
                 Err(verdict) => verdict,
             };
-            let Verdict { mut outcome, mut reason, exit_code, .. } = verdict;
+            let ScenarioEnd { mut outcome, mut reason, exit_code, .. } = verdict;
             if self.plan.all_features {
                 (outcome, reason) = suite::not_allowed(outcome, reason);
             }
@@ -142,13 +142,13 @@ impl Theatre<'_> {
         guests.open.map_or(Ok(()), |open| open.close(journal))
     }
 
-    /// Builds a piece on the host. What cannot be built, or cannot run on this kernel, has its verdict already.
-    fn prepare(&self, piece: &Piece, notes: &mut Vec<String>) -> Result<Prepared, Verdict> {
-        let dir = self.files.join(&piece.name);
-        let home = self.files.join(".home").join(&piece.name);
+    /// Builds a scenario on the host. What cannot be built, or cannot run on this kernel, has its verdict already.
+    fn prepare(&self, scenario: &Scenario, notes: &mut Vec<String>) -> Result<Prepared, ScenarioEnd> {
+        let dir = self.files.join(&scenario.name);
+        let home = self.files.join(".home").join(&scenario.name);
         let real = self.plan.home.as_deref();
         let builder = Builder::new(&dir, &home, real, &self.built.config, &self.confinement)?;
-        let prepared = match &piece.kind {
+        let prepared = match &scenario.kind {
             Kind::Sample(declared) => prepare::sample(declared, &builder, notes),
             Kind::Modules(modules) => prepare::modules(modules, &builder, notes),
         };
@@ -156,69 +156,74 @@ impl Theatre<'_> {
         prepared
     }
 
-    /// Plays a piece that is built.
-    fn play(
+    /// Runs a scenario that is built.
+    fn run_scenario(
         &self,
-        piece: &Piece,
+        scenario: &Scenario,
         test: &TestId,
         prepared: &Prepared,
         guests: &mut Guests,
         journal: &mut Journal,
-    ) -> Result<Verdict> {
-        let mut open = self.guests_for(piece, test, guests, journal)?;
-        match self.act(piece, test, prepared, &mut open.stage, journal) {
+    ) -> Result<ScenarioEnd> {
+        let mut open = self.guests_for(scenario, test, guests, journal)?;
+        match self.act(scenario, test, prepared, &mut open.guest_set, journal) {
             Ok(verdict) => {
-                let reason = self.why_spent(piece, &verdict, &open.stage);
+                let reason = self.why_spent(scenario, &verdict, &open.guest_set);
                 open.spent = open.spent.or(reason);
                 guests.open = Some(open);
                 Ok(verdict)
             }
             Err(Trouble::Guest(reason) | Trouble::Timeout(reason)) => {
-                let splat = open.stage.splats().first().cloned();
+                let splat = open.guest_set.splats().first().cloned();
                 let reason = splat.map_or(reason.clone(), |splat| format!("{reason}: {splat}"));
-                open.stage.close(End::Crash(&reason), journal)?;
-                Ok(Verdict::new(Outcome::Crash, reason))
+                open.guest_set.close(End::Crash(&reason), journal)?;
+                Ok(ScenarioEnd::new(Outcome::Crash, reason))
             }
             Err(Trouble::Error(error)) => {
                 if error.kind() != ErrorKind::Interrupted {
-                    open.stage.close(End::Done, journal)?;
+                    open.guest_set.close(End::Done, journal)?;
                 }
                 Err(error)
             }
         }
     }
 
-    /// Why the guests of a piece are not for another one.
-    fn why_spent(&self, piece: &Piece, verdict: &Verdict, stage: &Stage) -> Option<&'static str> {
+    /// Why the guests of a scenario are not for another one.
+    fn why_spent(
+        &self,
+        scenario: &Scenario,
+        verdict: &ScenarioEnd,
+        guest_set: &GuestSet,
+    ) -> Option<&'static str> {
         if verdict.outcome == Outcome::Timeout {
             return Some("replaced after a timeout");
         }
-        if self.plan.guest.rules.replace_after_splat && stage.splatted() {
+        if self.plan.guest.rules.replace_after_splat && guest_set.splatted() {
             return Some(AFTER_SPLAT);
         }
         if verdict.spoiled {
             return Some("replaced: a module cannot be unloaded");
         }
         // The next module may get the addresses of this one, and its leaks the names of this one's functions.
-        let module = matches!(piece.kind, Kind::Modules(_)) && stage.asks_for_leaks();
+        let module = matches!(scenario.kind, Kind::Modules(_)) && guest_set.asks_for_leaks();
         module.then_some("asked for memory leaks")
     }
 
-    /// Guests in which a piece can begin: those that are up, if they are well, or others.
+    /// Guests in which a scenario can begin: those that are up, if they are well, or others.
     fn guests_for(
         &self,
-        piece: &Piece,
+        scenario: &Scenario,
         test: &TestId,
         guests: &mut Guests,
         journal: &mut Journal,
-    ) -> Result<Open> {
-        if let Some(other) = guests.open.take_if(|open| open.spent.is_some() || piece.guests() > 1) {
+    ) -> Result<OpenSet> {
+        if let Some(other) = guests.open.take_if(|open| open.spent.is_some() || scenario.guests() > 1) {
             other.close(journal)?;
         }
         loop {
             let opened = match guests.open.take() {
                 Some(open) => Ok(open),
-                None => self.open(piece, journal),
+                None => self.open(scenario, journal),
             };
             let mut open = match opened {
                 Ok(open) => open,
@@ -228,12 +233,12 @@ impl Theatre<'_> {
                     continue;
                 }
             };
-            let fresh = open.stage.is_fresh();
-            let splat = match open.stage.splatted_before(test, journal) {
+            let fresh = open.guest_set.is_fresh();
+            let splat = match open.guest_set.splatted_before(test, journal) {
                 Ok(splat) => splat,
                 Err(Trouble::Error(error)) => return Err(error),
                 Err(Trouble::Guest(why) | Trouble::Timeout(why)) => {
-                    open.stage.close(End::Crash(&why), journal)?;
+                    open.guest_set.close(End::Crash(&why), journal)?;
                     if fresh {
                         self.boot_failed(&why, guests, journal)?;
                     }
@@ -249,7 +254,7 @@ impl Theatre<'_> {
                 }
                 Decision::Replace | Decision::GiveUp => {
                     let reason = if fresh { "replaced after a splat during boot" } else { AFTER_SPLAT };
-                    open.stage.close(End::Replaced(reason), journal)?;
+                    open.guest_set.close(End::Replaced(reason), journal)?;
                 }
             }
         }
@@ -265,53 +270,56 @@ impl Theatre<'_> {
 
     fn act(
         &self,
-        piece: &Piece,
+        scenario: &Scenario,
         test: &TestId,
         prepared: &Prepared,
-        stage: &mut Stage,
+        guest_set: &mut GuestSet,
         journal: &mut Journal,
-    ) -> Result<Verdict, Trouble> {
+    ) -> Result<ScenarioEnd, Trouble> {
         let output = format!("tests/{}.log", test.stem());
-        let time = piece.time(self.plan.guest.pace(self.engine));
-        let vm = stage.vm(0);
+        let time = scenario.time(self.plan.guest.pace(self.engine));
+        let vm = guest_set.vm(0);
         let log = journal.path().join(&output);
         journal.add(Event::TestStarted { test: test.clone(), vm, timeout: time.as_secs(), output })?;
-        stage.begin(test, &log)?;
+        guest_set.begin(test, &log)?;
         let installed = self.built.selftests.as_ref().zip(self.plan.suite.needs.collection);
         let selftests = installed.map(|(dir, collection)| dir.join(collection).display().to_string());
         let selftests = selftests.unwrap_or_default();
-        let scene = network::Scene { piece, test, time, pcap: self.plan.pcap, files: &self.files, selftests };
+        let lab_run =
+            network::LabRun { scenario, test, time, pcap: self.plan.pcap, files: &self.files, selftests };
         let verdict = match prepared {
-            Prepared::Sample(program) => sample::play(&scene, program, stage, journal),
-            Prepared::Modules(built) => modules::play(&scene, built, stage, journal),
+            Prepared::Sample(program) => sample::run(&lab_run, program, guest_set, journal),
+            Prepared::Modules(built) => modules::run(&lab_run, built, guest_set, journal),
         };
         // Also where it failed: what its kernel says belongs to it.
-        let splats = stage.end(journal);
+        let splats = guest_set.end(journal);
         let verdict = match verdict {
-            Err(Trouble::Timeout(why)) => Verdict::new(Outcome::Timeout, why),
+            Err(Trouble::Timeout(why)) => ScenarioEnd::new(Outcome::Timeout, why),
             verdict => verdict?,
         };
         Ok(match splats?.first() {
             Some(title) if verdict.outcome == Outcome::Timeout => {
                 let reason = verdict.reason.map(|why| format!("{why}; kernel splat: {title}"));
-                Verdict { reason, ..verdict }
+                ScenarioEnd { reason, ..verdict }
             }
-            Some(title) => {
-                Verdict { outcome: Outcome::Fail, reason: Some(format!("kernel splat: {title}")), ..verdict }
-            }
+            Some(title) => ScenarioEnd {
+                outcome: Outcome::Fail,
+                reason: Some(format!("kernel splat: {title}")),
+                ..verdict
+            },
             None => verdict,
         })
     }
 
-    /// Boots the guests that a piece needs, all at the same time.
-    fn open(&self, piece: &Piece, journal: &mut Journal) -> Result<Open, Trouble> {
+    /// Boots the guests that a scenario needs, all at the same time.
+    fn open(&self, scenario: &Scenario, journal: &mut Journal) -> Result<OpenSet, Trouble> {
         let mut wanted = self.plan.guest.clone();
         wanted.root.rw.push(self.files.clone());
         let boot_timeout = wanted.pace(self.engine).boot_timeout(wanted.boot_timeout);
         let tmp = journal.tmp()?;
         let spec = |wanted: &GuestPlan| -> Result<Spec> { guest::spec(wanted, self.engine, &tmp, self.host) };
         let (mut specs, mut segments) = (Vec::new(), None);
-        match (&piece.topology, piece.realisation) {
+        match (&scenario.topology, scenario.realisation) {
             (Some((_, topology)), Realisation::Guests) => {
                 let laid = Segments::new(topology.link.len())?;
                 wanted.cpus = self.plan.cpus.unwrap_or_else(|| {
@@ -337,16 +345,21 @@ impl Theatre<'_> {
             }
             _ => specs.push(spec(&wanted)?),
         }
-        let stage =
-            Stage::open(Box::new(LiveHub::default()), &specs, boot_timeout, self.plan.guest.rules, journal)?;
-        // Where hosts are guests, their network is that of one piece only.
+        let guest_set = GuestSet::open(
+            Box::new(LiveHub::default()),
+            &specs,
+            boot_timeout,
+            self.plan.guest.rules,
+            journal,
+        )?;
+        // Where hosts are guests, their network is that of one scenario only.
         let spent = (specs.len() > 1).then_some("done");
-        Ok(Open { stage, spent, _segments: segments })
+        Ok(OpenSet { guest_set, spent, _segments: segments })
     }
 }
 
-impl Open {
+impl OpenSet {
     fn close(self, journal: &mut Journal) -> Result<()> {
-        self.stage.close(self.spent.map_or(End::Done, End::Replaced), journal)
+        self.guest_set.close(self.spent.map_or(End::Done, End::Replaced), journal)
     }
 }

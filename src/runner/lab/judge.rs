@@ -1,7 +1,7 @@
 //! How a sample ended: by what its programs did, and what their connections were.
 
-use super::super::stage::Ended;
-use super::Verdict;
+use super::super::guest_set::TaskEnd;
+use super::ScenarioEnd;
 use super::network::unmet;
 use super::prepare::Program;
 use crate::event::Outcome;
@@ -11,55 +11,57 @@ use crate::suite::Pattern;
 use crate::suite::sample::Expect;
 
 /// What the programs did.
-pub(super) struct Acted {
+pub(super) struct Ran {
     /// How the client ended by itself, if it did.
-    pub client: Option<Ended>,
+    pub client: Option<TaskEnd>,
     /// The same for the server.
-    pub server: Option<Ended>,
+    pub server: Option<TaskEnd>,
     /// What they said.
     pub client_said: String,
     pub server_said: String,
 }
 
 /// What the programs did, and what their connections were, against what they should.
-pub(super) fn judge(program: &Program, expect: &[Expect], acted: &Acted, observed: &Connections) -> Verdict {
-    let verdict = by_exit(program, acted).unwrap_or_else(|| {
-        let reason = by_output(program, acted).or_else(|| by_connections(program, expect, acted, observed));
+pub(super) fn judge(program: &Program, expect: &[Expect], ran: &Ran, observed: &Connections) -> ScenarioEnd {
+    let verdict = by_exit(program, ran).unwrap_or_else(|| {
+        let reason = by_output(program, ran).or_else(|| by_connections(program, expect, ran, observed));
         let outcome = if reason.is_some() { Outcome::Fail } else { Outcome::Pass };
-        Verdict { outcome, reason, exit_code: exit_code(acted), spoiled: false }
+        ScenarioEnd { outcome, reason, exit_code: exit_code(ran), spoiled: false }
     });
-    let said = [&acted.client_said, &acted.server_said];
+    let said = [&ran.client_said, &ran.server_said];
     match verdict {
-        Verdict { outcome: Outcome::Fail, reason: Some(reason), .. } => {
-            Verdict { reason: Some(with_hint(reason, &said.map(String::as_str))), ..verdict }
+        ScenarioEnd { outcome: Outcome::Fail, reason: Some(reason), .. } => {
+            ScenarioEnd { reason: Some(with_hint(reason, &said.map(String::as_str))), ..verdict }
         }
         other => other,
     }
 }
 
-fn exit_code(acted: &Acted) -> Option<i32> {
-    match acted.client.as_ref().and_then(|ended| ended.exit) {
+fn exit_code(ran: &Ran) -> Option<i32> {
+    match ran.client.as_ref().and_then(|ended| ended.exit) {
         Some(Exit::Code(code)) => Some(code),
         _ => None,
     }
 }
 
 /// The verdict that the ends of the programs leave no doubt of.
-fn by_exit(program: &Program, acted: &Acted) -> Option<Verdict> {
+fn by_exit(program: &Program, ran: &Ran) -> Option<ScenarioEnd> {
     let declared = &program.declared;
-    let fail = |reason: String| Verdict { exit_code: exit_code(acted), ..Verdict::fail(reason) };
-    let server_failed = acted
+    let fail = |reason: String| ScenarioEnd { exit_code: exit_code(ran), ..ScenarioEnd::fail(reason) };
+    let server_failed = ran
         .server
         .as_ref()
         .filter(|ended| !ended.is_good())
         .and_then(|ended| ended.exit.map(|exit| format!("the server: {}", how(exit, &ended.output))));
-    match &acted.client {
-        Some(Ended { exit: None, output }) => return Some(Verdict::new(Outcome::Error, output.clone())),
-        Some(Ended { exit: Some(Exit::Code(4)), output }) if declared.exit.is_none() => {
-            let why = last_line(output).unwrap_or("it says so");
-            return Some(Verdict { exit_code: Some(4), ..Verdict::new(Outcome::Skip, why) });
+    match &ran.client {
+        Some(TaskEnd { exit: None, output }) => {
+            return Some(ScenarioEnd::new(Outcome::Error, output.clone()));
         }
-        Some(Ended { exit: Some(exit), output }) if *exit != Exit::Code(declared.exit.unwrap_or(0)) => {
+        Some(TaskEnd { exit: Some(Exit::Code(4)), output }) if declared.exit.is_none() => {
+            let why = last_line(output).unwrap_or("it says so");
+            return Some(ScenarioEnd { exit_code: Some(4), ..ScenarioEnd::new(Outcome::Skip, why) });
+        }
+        Some(TaskEnd { exit: Some(exit), output }) if *exit != Exit::Code(declared.exit.unwrap_or(0)) => {
             // What the client could not do, a server that failed explains.
             let client_failed = format!("the client: {}", how(*exit, output));
             return Some(fail(match server_failed {
@@ -76,20 +78,15 @@ fn by_exit(program: &Program, acted: &Acted) -> Option<Verdict> {
 }
 
 /// Why the client's output is not what it has to be.
-fn by_output(program: &Program, acted: &Acted) -> Option<String> {
+fn by_output(program: &Program, ran: &Ran) -> Option<String> {
     let output = program.declared.output.as_ref()?;
     let pattern = Pattern::new(output).ok()?;
-    let there = acted.client_said.lines().any(|line| pattern.matches(line.trim()));
+    let there = ran.client_said.lines().any(|line| pattern.matches(line.trim()));
     (!there).then(|| format!("no line of the client's output matches {output:?}"))
 }
 
 /// Why the connections are not what they have to be.
-fn by_connections(
-    program: &Program,
-    expect: &[Expect],
-    acted: &Acted,
-    observed: &Connections,
-) -> Option<String> {
+fn by_connections(program: &Program, expect: &[Expect], ran: &Ran, observed: &Connections) -> Option<String> {
     let by_mptcpize = expect.is_empty() && program.declared.mptcpize;
     let expect = if by_mptcpize { &[Expect::Mptcp][..] } else { expect };
     let why = unmet(expect, observed);
@@ -103,7 +100,7 @@ fn by_connections(
         });
     }
     // Who neither ends, nor speaks, nor connects, has shown nothing.
-    let silent = acted.client.is_none() && acted.client_said.is_empty() && acted.server_said.is_empty();
+    let silent = ran.client.is_none() && ran.client_said.is_empty() && ran.server_said.is_empty();
     silent.then(|| "the program said nothing in its time, and made no connection".to_owned())
 }
 
@@ -178,15 +175,15 @@ mod tests {
         };
         change(&mut program);
         let ended =
-            |(code, said): (i32, &str)| Ended { exit: Some(Exit::Code(code)), output: said.to_owned() };
+            |(code, said): (i32, &str)| TaskEnd { exit: Some(Exit::Code(code)), output: said.to_owned() };
         let said = client.map_or("", |(_, said)| said).to_owned();
-        let acted = Acted {
+        let ran = Ran {
             client: client.map(ended),
             server: server.map(ended),
             client_said: said,
             server_said: String::new(),
         };
-        let Verdict { outcome, reason, .. } = judge(&program, expect, &acted, observed);
+        let ScenarioEnd { outcome, reason, .. } = judge(&program, expect, &ran, observed);
         format!("{outcome}: {}", reason.unwrap_or_default())
     }
 

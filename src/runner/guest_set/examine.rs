@@ -2,7 +2,7 @@
 
 use super::super::evidence::{self, Evidence};
 use super::super::journal::Journal;
-use super::{POLL_INTERVAL, Stage, Trouble};
+use super::{GuestSet, POLL_INTERVAL, Trouble};
 use crate::error::Result;
 
 /// A guest that is being examined.
@@ -19,7 +19,7 @@ impl Examined {
     }
 }
 
-impl Stage {
+impl GuestSet {
     /// A command in a guest hangs: collects what the guest can tell about it, as about a test that hangs. Returns what is the
     /// matter.
     pub(super) fn examine(

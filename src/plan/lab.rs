@@ -1,4 +1,4 @@
-//! What is played on a stage: sample programs, or kernel modules. Pure.
+//! What a lab runs on a set of guests: sample programs, or kernel modules. Pure.
 
 use super::{GuestPlan, Pace};
 use crate::kernel::MakeEnvironment;
@@ -14,11 +14,11 @@ use std::time::Duration;
 
 /// Samples or modules, and the guests for them.
 #[derive(Debug, Clone)]
-pub struct PlayPlan {
+pub struct LabPlan {
     /// What they are.
     pub suite: &'static Suite,
     /// In order.
-    pub pieces: Vec<Piece>,
+    pub scenarios: Vec<Scenario>,
     /// The guests.
     pub guest: GuestPlan,
     /// How many virtual CPUs each has: what suits their number, or this number.
@@ -35,7 +35,7 @@ pub struct PlayPlan {
 
 /// One of them.
 #[derive(Debug, Clone)]
-pub struct Piece {
+pub struct Scenario {
     /// Its name.
     pub name: String,
     /// What it is.
@@ -50,7 +50,7 @@ pub struct Piece {
     pub expect: Vec<Expect>,
 }
 
-/// What is played.
+/// What a scenario runs.
 #[derive(Debug, Clone)]
 pub enum Kind {
     /// A sample program.
@@ -78,7 +78,7 @@ pub struct Modules {
     pub environment: MakeEnvironment,
 }
 
-impl Piece {
+impl Scenario {
     /// How long it may run at this pace.
     pub fn time(&self, pace: Pace) -> Duration {
         self.time * pace.of_programs()
@@ -93,25 +93,25 @@ impl Piece {
     }
 }
 
-impl PlayPlan {
+impl LabPlan {
     /// For a person: what is done, with the command that starts the guests.
     pub(super) fn lines(&self) -> Vec<String> {
         let spec = self.guest.outline();
         let mut lines = vec![spec.backend.command(&spec.machine, "SOCKET").to_string()];
-        for piece in &self.pieces {
-            let path = match &piece.kind {
+        for scenario in &self.scenarios {
+            let path = match &scenario.kind {
                 Kind::Sample(declared) => &declared.path,
                 Kind::Modules(modules) => &modules.path,
             };
             let network =
-                piece.topology.as_ref().map_or_else(String::new, |(name, _)| format!(", in {name}"));
-            let guests = if piece.guests() > 1 {
-                format!(", a guest for each of {} hosts", piece.guests())
+                scenario.topology.as_ref().map_or_else(String::new, |(name, _)| format!(", in {name}"));
+            let guests = if scenario.guests() > 1 {
+                format!(", a guest for each of {} hosts", scenario.guests())
             } else {
                 String::new()
             };
             // As a shell would have it, so that no odd character acts on a terminal.
-            lines.push(format!("# {}: {}{network}{guests}", piece.name, Cmd::new(path)));
+            lines.push(format!("# {}: {}{network}{guests}", scenario.name, Cmd::new(path)));
         }
         lines
     }

@@ -1,8 +1,8 @@
 //! What MPTCP is told on each host of a network, as its kernel says.
 
-use super::super::stage::{End, Stage, Task, Trouble};
+use super::super::guest_set::{End, GuestSet, Task, Trouble};
 use super::super::{Host, Journal, guest};
-use super::PATIENCE;
+use super::COMMAND_TIMEOUT;
 use super::network::Network;
 use crate::error::{Error, Result};
 use crate::kernel::build::Built;
@@ -43,37 +43,38 @@ pub fn show(
         }
         Trouble::Error(error) => error,
     };
-    let mut stage = Stage::open(Box::new(LiveHub::default()), &[spec], boot_timeout, wanted.rules, journal)
-        .map_err(in_the_end)?;
-    let asked = ask(topology, settings, &mut stage, journal);
+    let mut guest_set =
+        GuestSet::open(Box::new(LiveHub::default()), &[spec], boot_timeout, wanted.rules, journal)
+            .map_err(in_the_end)?;
+    let asked = ask(topology, settings, &mut guest_set, journal);
     let end = if asked.is_err() { End::Crash("it does not answer") } else { End::Done };
-    stage.close(end, journal)?;
+    guest_set.close(end, journal)?;
     asked.map_err(in_the_end)
 }
 
 fn ask(
     topology: Option<&Topology>,
     settings: &[String],
-    stage: &mut Stage,
+    guest_set: &mut GuestSet,
     journal: &mut Journal,
 ) -> Result<Vec<HostState>, Trouble> {
     let network = match topology {
         None => Network::of_guest(),
-        Some(topology) => match Network::make(topology, Realisation::Namespaces, stage, journal)? {
+        Some(topology) => match Network::make(topology, Realisation::Namespaces, guest_set, journal)? {
             Ok(network) => network,
             Err(verdict) => return Err(Error::cannot_run(verdict.reason.unwrap_or_default()).into()),
         },
     };
     let mut states = Vec::new();
-    for spot in network.spots() {
+    for lab_host in network.hosts() {
         let mut said = |words: &[&str]| -> Result<String, Trouble> {
-            let task: Task = spot.task(words.iter().map(|&word| word.to_owned()).collect());
-            let ended = stage.run(task, PATIENCE, journal)?;
+            let task: Task = lab_host.task(words.iter().map(|&word| word.to_owned()).collect());
+            let ended = guest_set.run(task, COMMAND_TIMEOUT, journal)?;
             if ended.is_good() {
                 return Ok(ended.output);
             }
             let first = ended.output.lines().next().unwrap_or("it failed").trim().to_owned();
-            Err(Error::cannot_run(format!("on {}: {}: {first}", spot.host, words.join(" "))).into())
+            Err(Error::cannot_run(format!("on {}: {}: {first}", lab_host.host, words.join(" "))).into())
         };
         if !settings.is_empty() {
             let mut words = vec!["sysctl", "-qw"];
@@ -86,7 +87,7 @@ fn ask(
             Some((name.trim().strip_prefix("net.mptcp.")?.to_owned(), value.trim().to_owned()))
         };
         states.push(HostState {
-            host: spot.host.clone(),
+            host: lab_host.host.clone(),
             sysctls: sysctls.lines().filter_map(pair).collect(),
             endpoints: said(&["ip", "mptcp", "endpoint", "show"])?
                 .lines()

@@ -1,14 +1,14 @@
-//! A stage: one guest or several, on which something is played step by step.
+//! A guest set: one guest or several, in which a scenario runs step by step.
 //!
-//! A test of the selftests is one program, and the [fleet](super::fleet) serves many of them. What is played here is several
-//! programs on several hosts at the same time, in an order that depends on what they do. So the one who plays is written as
-//! plain code, and the stage takes what all guests say while it waits.
+//! A test of the selftests is one program, and the [fleet](super::fleet) serves many of them. A scenario is several programs
+//! on several hosts at the same time, in an order that depends on what they do. So it is written as plain code, and the guest
+//! set takes what all guests say while it waits.
 
 mod examine;
 mod job;
 mod leave;
 
-pub use job::{Ended, JobKey, Task};
+pub use job::{JobKey, Task, TaskEnd};
 
 use super::evidence;
 use super::journal::Journal;
@@ -35,7 +35,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// How long a command may take to end after each of terminate and kill.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why a play cannot go on.
+/// Why a run cannot go on.
 #[derive(Debug)]
 pub enum Trouble {
     /// A guest is gone, or hangs: what is wrong with it.
@@ -53,7 +53,7 @@ impl From<Error> for Trouble {
 }
 
 /// Guests, and what runs in them.
-pub struct Stage {
+pub struct GuestSet {
     hub: Box<dyn Hub>,
     members: Vec<Member>,
     jobs: BTreeMap<JobKey, Job>,
@@ -74,7 +74,7 @@ pub struct Stage {
     modules: Vec<leaks::Module>,
 }
 
-/// One guest of a stage.
+/// One guest of a guest set.
 struct Member {
     guest: Guest,
     splats: SplatCount,
@@ -84,7 +84,7 @@ struct Member {
     loss: Option<Loss>,
 }
 
-impl Stage {
+impl GuestSet {
     /// Boots guests of `hub`, all at the same time, and waits until the last of them is up.
     pub fn open(
         mut hub: Box<dyn Hub>,
@@ -103,7 +103,7 @@ impl Stage {
             let guest = Guest::start(&mut *hub, spec, &[], id, boot_timeout, &log)?;
             members.push(Member { guest, splats: SplatCount::default(), leaks_since: None, loss: None });
         }
-        let mut stage = Self {
+        let mut guest_set = Self {
             hub,
             members,
             jobs: BTreeMap::new(),
@@ -118,15 +118,15 @@ impl Stage {
             answers: BTreeMap::new(),
             modules: Vec::new(),
         };
-        match stage.wait_for_all(journal) {
-            Ok(()) => Ok(stage),
+        match guest_set.wait_for_all(journal) {
+            Ok(()) => Ok(guest_set),
             Err(trouble) => {
                 let end = if matches!(trouble, Trouble::Guest(_)) {
                     End::Crash("it did not come up")
                 } else {
                     End::Done
                 };
-                stage.close(end, journal)?;
+                guest_set.close(end, journal)?;
                 Err(trouble)
             }
         }
@@ -218,7 +218,7 @@ impl Stage {
     }
 
     /// Runs a command to its end. If one does not end within `limit`, its guest is examined.
-    pub fn run(&mut self, task: Task, limit: Duration, journal: &mut Journal) -> Result<Ended, Trouble> {
+    pub fn run(&mut self, task: Task, limit: Duration, journal: &mut Journal) -> Result<TaskEnd, Trouble> {
         let (what, guest) = (task.argv.join(" "), task.guest);
         let key = self.start(task);
         let until = self.hub.now() + limit;
@@ -237,7 +237,7 @@ impl Stage {
     }
 
     /// How a command ended; none while it runs.
-    pub fn ended(&self, key: JobKey) -> Option<Ended> {
+    pub fn ended(&self, key: JobKey) -> Option<TaskEnd> {
         self.jobs.get(&key)?.ended()
     }
 
@@ -247,7 +247,7 @@ impl Stage {
     }
 
     /// Ends a command: terminate, then kill. Returns how it ended; none if it could not be ended.
-    pub fn stop(&mut self, key: JobKey, journal: &mut Journal) -> Result<Option<Ended>, Trouble> {
+    pub fn stop(&mut self, key: JobKey, journal: &mut Journal) -> Result<Option<TaskEnd>, Trouble> {
         for signal in [nix::libc::SIGTERM, nix::libc::SIGKILL] {
             if self.ended(key).is_none() {
                 self.members[key.guest].guest.signal(key.id, signal);

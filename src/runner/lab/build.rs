@@ -1,6 +1,6 @@
 //! Builds of samples and modules on the host: in a copy, with a home of their own, and unable to write anywhere else.
 
-use super::Verdict;
+use super::ScenarioEnd;
 use crate::error::{IoContext, Result};
 use crate::event::Outcome;
 use crate::kernel::build::failure::first_error;
@@ -48,7 +48,7 @@ const READ: [&str; 13] = [
     ".npmrc",
 ];
 
-/// What builds one piece.
+/// What builds one scenario.
 pub(super) struct Builder<'a> {
     /// The only directory that the build may change, besides its home.
     pub dir: &'a Path,
@@ -60,7 +60,7 @@ pub(super) struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    /// For a piece in `dir`, with a new home at `home`. `real` is the user's own.
+    /// For a scenario in `dir`, with a new home at `home`. `real` is the user's own.
     pub fn new(
         dir: &'a Path,
         home: &Path,
@@ -119,13 +119,13 @@ impl<'a> Builder<'a> {
     }
 
     /// Runs a command of the build, and fails with the first error that it prints.
-    pub fn run(&self, cmd: &Cmd) -> Result<(), Verdict> {
+    pub fn run(&self, cmd: &Cmd) -> Result<(), ScenarioEnd> {
         run(&self.confined(cmd))
     }
 }
 
 /// Runs a command, and fails with the first error that it prints.
-pub(super) fn run(cmd: &Cmd) -> Result<(), Verdict> {
+pub(super) fn run(cmd: &Cmd) -> Result<(), ScenarioEnd> {
     let mut lines = Vec::new();
     let status = cmd.stream(|line| {
         if lines.len() < 10_000 {
@@ -145,5 +145,5 @@ pub(super) fn run(cmd: &Cmd) -> Result<(), Verdict> {
     } else {
         ""
     };
-    Err(Verdict::new(Outcome::Error, format!("it does not build: {}{hint}", telling.trim())))
+    Err(ScenarioEnd::new(Outcome::Error, format!("it does not build: {}{hint}", telling.trim())))
 }

@@ -1,10 +1,10 @@
-//! Plays a sample: the server, then the client, each in its place, while their connections are watched.
+//! Runs a sample: the server, then the client, each in its place, while their connections are watched.
 
 use super::super::Journal;
-use super::super::stage::{JobKey, Stage, Task, Trouble};
-use super::Verdict;
-use super::judge::{Acted, how, judge, with_hint};
-use super::network::{Network, Scene, Spot};
+use super::super::guest_set::{GuestSet, JobKey, Task, Trouble};
+use super::ScenarioEnd;
+use super::judge::{Ran, how, judge, with_hint};
+use super::network::{LabHost, LabRun, Network};
 use super::prepare::Program;
 use crate::error::Error;
 use crate::event::Outcome;
@@ -25,14 +25,14 @@ const AFTER: Duration = Duration::from_millis(1500);
 /// How often sockets are looked at.
 const LOOK: Duration = Duration::from_millis(700);
 
-/// Plays it, and says how that ended.
-pub(super) fn play(
-    scene: &Scene,
+/// Runs it, and says how that ended.
+pub(super) fn run(
+    lab_run: &LabRun,
     program: &Program,
-    stage: &mut Stage,
+    guest_set: &mut GuestSet,
     journal: &mut Journal,
-) -> Result<Verdict, Trouble> {
-    let Some((_, topology)) = &scene.piece.topology else {
+) -> Result<ScenarioEnd, Trouble> {
+    let Some((_, topology)) = &lab_run.scenario.topology else {
         return Err(Error::cannot_run("a sample without a network").into());
     };
     let mut topology = topology.clone();
@@ -40,11 +40,11 @@ pub(super) fn play(
         program.literals.iter().partition(|ip| ip.is_loopback());
     match adapt::give_server(&mut topology, &literals) {
         Ok(said) => {
-            said.iter().try_for_each(|text| journal.note(format!("{}: {text}", scene.test.label())))?;
+            said.iter().try_for_each(|text| journal.note(format!("{}: {text}", lab_run.test.label())))?;
         }
-        Err(why) => return Ok(Verdict::new(Outcome::Error, why)),
+        Err(why) => return Ok(ScenarioEnd::new(Outcome::Error, why)),
     }
-    let mut network = match Network::make(&topology, scene.piece.realisation, stage, journal)? {
+    let mut network = match Network::make(&topology, lab_run.scenario.realisation, guest_set, journal)? {
         Ok(network) => network,
         Err(verdict) => return Ok(verdict),
     };
@@ -53,16 +53,16 @@ pub(super) fn play(
     if together {
         journal.note(format!(
             "{}: a loopback address is in the program ({}): both run on the {SERVER}'s host",
-            scene.test.label(),
+            lab_run.test.label(),
             loopback[0]
         ))?;
     }
-    let spots = (network.spot(SERVER), network.spot(if together { SERVER } else { CLIENT }));
-    network.begin(scene, stage, journal)?;
-    let acted = act(scene, program, &topology, &spots, &mut network, stage, journal)?;
-    let observed = network.finish(scene, stage, journal)?;
-    Ok(match acted {
-        Ok(acted) => judge(program, &scene.piece.expect, &acted, &observed),
+    let hosts = (network.host(SERVER), network.host(if together { SERVER } else { CLIENT }));
+    network.begin(lab_run, guest_set, journal)?;
+    let ran = act(lab_run, program, &topology, &hosts, &mut network, guest_set, journal)?;
+    let observed = network.finish(lab_run, guest_set, journal)?;
+    Ok(match ran {
+        Ok(ran) => judge(program, &lab_run.scenario.expect, &ran, &observed),
         Err(verdict) => verdict,
     })
 }
@@ -80,10 +80,10 @@ fn known(topology: &Topology) -> Vec<(&'static str, String)> {
 }
 
 fn task(
-    scene: &Scene,
+    lab_run: &LabRun,
     program: &Program,
     command: &[String],
-    spot: &Spot,
+    lab_host: &LabHost,
     label: &str,
     topology: &Topology,
 ) -> Task {
@@ -94,95 +94,98 @@ fn task(
     }
     let env = known.into_iter().map(|(name, value)| (format!("VMPTCP_{}", name.to_uppercase()), value));
     let home = program.home.to_string_lossy();
-    let more =
-        [("VMPTCP_SELFTESTS", scene.selftests.as_str()), ("PYTHONUNBUFFERED", "1"), ("HOME", home.as_ref())];
+    let more = [
+        ("VMPTCP_SELFTESTS", lab_run.selftests.as_str()),
+        ("PYTHONUNBUFFERED", "1"),
+        ("HOME", home.as_ref()),
+    ];
     let more = more.map(|(name, value)| (name.to_owned(), value.to_owned()));
     Task {
         cwd: program.dir.display().to_string(),
         label: Some(label.to_owned()),
         // A program that is started by another knows no terminal: what it says is to come at once all the same.
         env: env.chain(more).collect(),
-        ..spot.task(argv)
+        ..lab_host.task(argv)
     }
 }
 
 fn act(
-    scene: &Scene,
+    lab_run: &LabRun,
     program: &Program,
     topology: &Topology,
-    (server_spot, client_spot): &(Spot, Spot),
+    (server_host, client_host): &(LabHost, LabHost),
     network: &mut Network,
-    stage: &mut Stage,
+    guest_set: &mut GuestSet,
     journal: &mut Journal,
-) -> Result<Result<Acted, Verdict>, Trouble> {
+) -> Result<Result<Ran, ScenarioEnd>, Trouble> {
     let mut server = None;
     if let Some(command) = &program.server {
-        let key = stage.start(task(scene, program, command, server_spot, "server", topology));
-        let has_to = !scene.piece.expect.contains(&Expect::None);
-        let never = wait_until_it_listens(key, server_spot, has_to, network, stage, journal)?;
+        let key = guest_set.start(task(lab_run, program, command, server_host, "server", topology));
+        let has_to = !lab_run.scenario.expect.contains(&Expect::None);
+        let never = wait_until_it_listens(key, server_host, has_to, network, guest_set, journal)?;
         if let Some(verdict) = never {
             return Ok(Err(verdict));
         }
         server = Some(key);
     }
-    let client = stage.start(task(scene, program, &program.client, client_spot, "client", topology));
-    let until = stage.now() + scene.time;
-    while stage.ended(client).is_none() && stage.now() < until {
-        stage.pump(Duration::from_millis(200), journal)?;
-        network.look(LOOK, stage, journal)?;
+    let client = guest_set.start(task(lab_run, program, &program.client, client_host, "client", topology));
+    let until = guest_set.now() + lab_run.time;
+    while guest_set.ended(client).is_none() && guest_set.now() < until {
+        guest_set.pump(Duration::from_millis(200), journal)?;
+        network.look(LOOK, guest_set, journal)?;
     }
-    network.look(Duration::ZERO, stage, journal)?;
-    let ended = stage.ended(client);
+    network.look(Duration::ZERO, guest_set, journal)?;
+    let ended = guest_set.ended(client);
     if ended.is_none() {
-        stage.stop(client, journal)?;
+        guest_set.stop(client, journal)?;
     }
-    let mut acted =
-        Acted { client: ended, server: None, client_said: stage.said(client), server_said: String::new() };
+    let mut ran =
+        Ran { client: ended, server: None, client_said: guest_set.said(client), server_said: String::new() };
     if let Some(key) = server {
-        let until = stage.now() + AFTER;
-        while stage.ended(key).is_none() && stage.now() < until && acted.client.is_some() {
-            stage.pump(Duration::from_millis(100), journal)?;
+        let until = guest_set.now() + AFTER;
+        while guest_set.ended(key).is_none() && guest_set.now() < until && ran.client.is_some() {
+            guest_set.pump(Duration::from_millis(100), journal)?;
         }
-        acted.server = stage.ended(key);
-        if acted.server.is_none() {
-            stage.stop(key, journal)?;
+        ran.server = guest_set.ended(key);
+        if ran.server.is_none() {
+            guest_set.stop(key, journal)?;
         }
-        acted.server_said = stage.said(key);
+        ran.server_said = guest_set.said(key);
     }
-    Ok(Ok(acted))
+    Ok(Ok(ran))
 }
 
 /// Waits until the server listens; returns a verdict if it never does, and has to.
 fn wait_until_it_listens(
     key: JobKey,
-    spot: &Spot,
+    lab_host: &LabHost,
     has_to: bool,
     network: &mut Network,
-    stage: &mut Stage,
+    guest_set: &mut GuestSet,
     journal: &mut Journal,
-) -> Result<Option<Verdict>, Trouble> {
-    let until = stage.now() + if has_to { LISTEN } else { MAY_LISTEN };
-    while !network.listens(spot, stage, journal)? {
-        let ended = stage.ended(key);
-        if !has_to && (ended.is_some() || stage.now() >= until) {
+) -> Result<Option<ScenarioEnd>, Trouble> {
+    let until = guest_set.now() + if has_to { LISTEN } else { MAY_LISTEN };
+    while !network.listens(lab_host, guest_set, journal)? {
+        let ended = guest_set.ended(key);
+        if !has_to && (ended.is_some() || guest_set.now() >= until) {
             return Ok(None);
         }
         if let Some(ended) = ended {
             let verdict = match ended.exit {
-                None => Verdict::new(Outcome::Error, ended.output),
+                None => ScenarioEnd::new(Outcome::Error, ended.output),
                 Some(exit) => {
                     let why = format!("the server ended before it listened: {}", how(exit, &ended.output));
-                    Verdict::fail(with_hint(why, &[&ended.output]))
+                    ScenarioEnd::fail(with_hint(why, &[&ended.output]))
                 }
             };
             return Ok(Some(verdict));
         }
-        if stage.now() >= until {
-            stage.stop(key, journal)?;
+        if guest_set.now() >= until {
+            guest_set.stop(key, journal)?;
             let why = format!("the server does not listen after {} s", LISTEN.as_secs());
-            return Ok(Some(Verdict::fail(with_hint(why, &[&stage.said(key)]))));
+            return Ok(Some(ScenarioEnd::fail(with_hint(why, &[&guest_set.said(key)]))));
         }
-        stage.pump(Duration::from_millis(100), journal)?;
+        guest_set.pump(Duration::from_millis(100), journal)?;
     }
     Ok(None)
 }
