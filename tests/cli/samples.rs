@@ -307,3 +307,46 @@ fn a_confined_command_writes_where_it_may_and_nowhere_else() {
     assert!(missing.stderr.contains("no-such-program: it is not installed"), "{}", missing.stderr);
     assert_eq!(run("exit 7").status.code(), Some(7));
 }
+
+#[test]
+fn a_guest_reaches_nothing_of_the_host_whatever_its_kernel_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let (inside, outside) = (dir.path().join("in side"), dir.path().join("outside"));
+    std::fs::create_dir(&inside).unwrap();
+    std::fs::create_dir(&outside).unwrap();
+    let Some(namespace) = vmptcp::process::guest_namespace().unwrap() else { return };
+    // As long as it lives, it can be signalled.
+    let host = Cmd::new("sleep").arg("60").spawn(vmptcp::process::Stdio::Merged).unwrap();
+    let confine = namespace
+        .arg(env!("CARGO_BIN_EXE_vmptcp"))
+        .args(["confine", "--guest", "--repeatable", "--hand-over"])
+        .arg(&outside)
+        .arg("--write")
+        .arg(&inside)
+        .arg("--");
+    let run = |script: &str| {
+        let cmd = Cmd::new("sh").args(["-c", script]).cwd(&inside).env("OUTSIDE", &outside);
+        cmd.env("HOST", host.id().to_string()).through(confine.clone()).output().unwrap()
+    };
+    let alive = run("echo 1 > here && test -d /dev/shm/vmptcp && echo 1 > /dev/shm/own");
+    assert!(alive.status.success(), "{}", alive.stderr);
+    assert!(!Path::new("/dev/shm/own").exists());
+    for script in [
+        "echo 1 > \"$OUTSIDE/evil\"",
+        "echo 1 > /dev/shm/vmptcp/evil",
+        "mount -o remount,bind,rw / && echo 1 > \"$OUTSIDE/evil\"",
+        "unshare --user --map-root-user --mount sh -c 'mount -o remount,bind,rw /; echo 1 > \"$OUTSIDE/evil\"'",
+        "mknod node b 7 0",
+        "kill -KILL \"$HOST\"",
+        "kill -0 \"$HOST\"",
+        "ip link add evil type dummy",
+        "grep -q 'CapBnd:.*[1-9a-f]' /proc/self/status",
+    ] {
+        let output = run(script);
+        assert!(!output.status.success() && !outside.join("evil").exists(), "{script}: {}", output.stderr);
+    }
+    let random = run("python3 -c 'import os; os.getrandom(8)'");
+    assert!(!random.status.success(), "{}", random.stdout);
+    let addresses = || run("grep -m1 stack /proc/self/maps").stdout;
+    assert_eq!(addresses(), addresses(), "they are not random");
+}

@@ -69,8 +69,15 @@ fn finish(mut text: String, summary: &Summary, colour: bool) -> String {
     text
 }
 
-/// Splats, and VMs that crashed.
+/// Seeds with which tests failed, splats, and VMs that crashed.
 fn trouble(text: &mut String, summary: &Summary) {
+    for seeded in summary.seeded() {
+        if let (Some(verdict), Some(seed)) = (seeded.verdict(), seeded.failed.first()) {
+            let test = clean(&seeded.test);
+            let _ = writeln!(text, "\n{test}: {verdict}");
+            let _ = writeln!(text, "  the same run again: vmptcp test {test} --uml --seed {seed}");
+        }
+    }
     for splat in &summary.splats {
         let times = if splat.count > 1 { format!(", {} times", splat.count) } else { String::new() };
         let when = when(splat);
