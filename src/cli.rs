@@ -57,7 +57,7 @@ pub struct Cli {
 pub enum Command {
     /// Go from a tree to a verdict: source, configure, build, boot, test
     Run(commands::run::Args),
-    /// Run the MPTCP selftests in a guest; builds first what changed
+    /// Run tests in a guest; builds first what changed
     Test(commands::test::Args),
     /// Build and run sample programs in a network, and show which protocol they used
     Sample(commands::sample::Args),

@@ -28,7 +28,7 @@ pub struct Args {
     /// Show what would be done, with every command, and do nothing
     #[arg(long)]
     dry_run: bool,
-    /// Run only these suites: selftests, samples, modules
+    /// Run only these suites, such as selftests or samples
     #[arg(long, value_name = "SUITE", value_delimiter = ',', value_parser = suite)]
     only: Vec<&'static Suite>,
     /// Leave these suites out

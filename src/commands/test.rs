@@ -20,9 +20,9 @@ use std::time::Duration;
 /// How long a test may take that its suite does not limit.
 const CAP: Duration = Duration::from_secs(3600);
 
-/// Run the MPTCP selftests in a guest; builds first what changed
+/// Run tests in a guest; builds first what changed
 ///
-/// FILTER is a glob, or a part of a name: of a test, of `test/subtest`, or of `test:group`. Without one, the profile says what runs.
+/// The MPTCP selftests, unless the name of another suite stands before the filters.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -32,13 +32,14 @@ Examples:
   vmptcp test mptcp_join:subflows      only these groups of its subtests
   vmptcp test 'diag/*in use*'          all of diag runs, only these subtests count (Linux 6.6 or later)
   vmptcp test mptcp_join -- -f         one script, with an argument of its own
+  vmptcp test kunit                    all tests of another suite
   vmptcp test --vms 1 --no-shards      one after the other, in one guest
   vmptcp test diag --until-fail --stress    hunt what fails now and then
   vmptcp test --profile full --repeat 10 --fail-fast
   vmptcp test simult_flows --uml --seeds 1..50    in virtual time: what fails now and then, fails again
   vmptcp test --all-features           what is skipped fails: is anything missing?")]
 pub struct Args {
-    /// Which tests, or which of their subtests
+    /// Which tests: the name of a suite, a glob or a part of a name, of `test`, `test/subtest` or `test:group` [default: the profile]
     #[arg(value_name = "FILTER")]
     filters: Vec<String>,
     /// Arguments for the script; only with a FILTER that chooses one

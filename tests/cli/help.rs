@@ -24,7 +24,7 @@ fn the_help_names_the_commands_and_the_exit_codes() {
 
     Commands:
       run       Go from a tree to a verdict: source, configure, build, boot, test
-      test      Run the MPTCP selftests in a guest; builds first what changed
+      test      Run tests in a guest; builds first what changed
       sample    Build and run sample programs in a network, and show which protocol they used
       module    Build kernel modules, load them, watch them, and unload them
       topology  List the networks that programs can run in, or draw one
