@@ -7,7 +7,7 @@ use super::{Summary, Test};
 pub struct Seeded {
     /// The test, for a person.
     pub test: String,
-    /// The seeds with which it did not pass, in order.
+    /// The seeds with which it did not pass, or a subtest did not that the test itself asks to ignore: in order.
     pub failed: Vec<u64>,
     /// With how many it ran.
     pub ran: usize,
@@ -25,7 +25,8 @@ impl Summary {
                 all.len() - 1
             });
             all[at].ran += 1;
-            all[at].failed.extend(Test::failed(test).then_some(seed));
+            let flaked = test.result.subtests.iter().any(|subtest| subtest.flaky);
+            all[at].failed.extend((Test::failed(test) || flaked).then_some(seed));
         }
         all
     }
@@ -47,7 +48,7 @@ impl Seeded {
 mod tests {
     use super::super::tests::records;
     use super::*;
-    use crate::event::{Event, Outcome, TestId};
+    use crate::event::{Event, Outcome, Subtest, TestId};
 
     #[test]
     fn a_test_that_fails_with_some_seeds_says_with_which_and_of_how_many() {
@@ -58,13 +59,28 @@ mod tests {
             let (reason, exit_code, seconds) = (None, Some(0), 1.0);
             events.push(Event::TestsPlanned { tests: vec![test.clone()] });
             events.push(Event::Seed { test: test.clone(), seed: u64::from(attempt) + 100 });
+            if attempt == 9 {
+                let result = Subtest {
+                    number: None,
+                    name: "x".into(),
+                    outcome: Outcome::Fail,
+                    reason: None,
+                    ms: None,
+                    flaky: true,
+                };
+                events.push(Event::Subtest { test: test.clone(), result });
+            }
             if attempt < 30 {
                 events.push(Event::TestEnded { test, outcome, reason, exit_code, seconds });
             }
         }
         let seeded = Summary::of(&records(events)).seeded();
         let verdicts: Vec<_> = seeded.iter().map(Seeded::verdict).collect();
-        assert_eq!(verdicts, [Some("fail with seeds 104, 117 (2 of 29)".to_owned())], "one has not ended");
+        assert_eq!(
+            verdicts,
+            [Some("fail with seeds 104, 109, 117 (3 of 29)".to_owned())],
+            "one has not ended"
+        );
     }
 
     #[test]
@@ -72,6 +88,9 @@ mod tests {
         let of = |failed: Vec<u64>| Seeded { test: "x".into(), failed, ran: 50 }.verdict();
         assert_eq!(of(vec![]), None);
         assert_eq!(of(vec![4]).unwrap(), "fail with seed 4 (1 of 50)");
-        assert_eq!(of((1..=12).collect()).unwrap(), "fail with seeds 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, … (12 of 50)");
+        assert_eq!(
+            of((1..=12).collect()).unwrap(),
+            "fail with seeds 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, … (12 of 50)"
+        );
     }
 }
