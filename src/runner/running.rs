@@ -2,7 +2,7 @@
 
 use super::capture::Capture;
 use super::evidence::Evidence;
-use super::fleet::Job;
+use super::job::Job;
 use super::journal::Journal;
 use super::packets::Place;
 use crate::error::Result;

@@ -1,6 +1,6 @@
 //! The command that starts a test: what its suite says, for what its installed file is.
 
-use super::fleet::{Job, Setup};
+use super::job::{Job, Setup};
 use super::journal::Journal;
 use super::packets::Place;
 use crate::error::Result;

@@ -1,7 +1,8 @@
 //! The step in which tests run that are commands: how large the fleet is, what each guest gets, and in which parts.
 
-use super::fleet::{self, Alone, Job, Setup};
+use super::fleet;
 use super::history::History;
+use super::job::{Alone, Job, Setup};
 use super::{Host, Journal, guest, programs, provenance, remembered};
 use crate::doctor;
 use crate::error::{Error, IoContext, Result};

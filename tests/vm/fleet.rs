@@ -6,7 +6,7 @@ use std::fs;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 use vmptcp::event::{Outcome, TestId};
-use vmptcp::runner::fleet::{Alone, Job};
+use vmptcp::runner::job::{Alone, Job};
 use vmptcp::suite::selftests;
 
 /// A script with groups, made like `mptcp_join.sh`.

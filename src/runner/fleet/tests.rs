@@ -3,9 +3,12 @@ mod virtual_time;
 use super::*;
 use crate::error::ExitCode;
 use crate::guest::protocol::{self, ToGuest};
+use crate::plan::GuestRules;
 use crate::runner::fixture::{Bench, spec};
+use crate::runner::job::Alone;
 use crate::runner::{evidence, leaks};
 use crate::suite::tests::named;
+use crate::suite::{Conditions, Selection};
 use crate::vm::simulated::{Action, Deaf, JobScript, Script, Simulation, after, ms};
 use nix::libc::{SIGKILL, SIGTERM};
 

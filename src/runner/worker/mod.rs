@@ -10,7 +10,7 @@ pub(super) use end::AFTER_SPLAT;
 pub(super) use virtual_time::requests;
 
 use super::evidence;
-use super::fleet::Job;
+use super::job::Job;
 use super::journal::Journal;
 use super::leaks;
 use super::running::{Finished, Running, begin_mark, end_mark};

@@ -2,7 +2,7 @@
 
 use super::super::capture::Capture;
 use super::super::evidence::Evidence;
-use super::super::fleet::{Job, Setup};
+use super::super::job::{Job, Setup};
 use super::super::journal::Journal;
 use super::super::running::{Running, Stop};
 use super::super::start::{self, Prepared};

@@ -1,6 +1,6 @@
 //! A guest that is told its one test before it boots, as its time is not the host's.
 
-use super::super::fleet::{Job, Setup};
+use super::super::job::{Job, Setup};
 use super::super::journal::Journal;
 use super::super::leaks;
 use super::super::running::{Running, Stop, begin_mark, end_mark};
