@@ -366,6 +366,7 @@ const OWN_FILES: &[(&str, &str, &str)] = &[
     ("store", "fs::rename(", "a directory gets its name"),
     ("runner::decode", "fs::write(", "a directory of this run alone"),
     ("runner::lab::build", "fs::write(", "a home of this scenario alone"),
+    ("runner::fixture", "fs::write(", "a directory of this test alone"),
     ("runner::packets", "fs::rename(", "a directory of this run alone"),
     ("commands::hook", "fs::rename(", "the user's own hook goes aside, and back"),
 ];

@@ -11,6 +11,7 @@ use crate::report::clean;
 use crate::report::console;
 use crate::runner::Host;
 use crate::runner::lab::{HostState, show};
+use crate::vm::LiveHub;
 use std::fmt::Write as _;
 
 /// What the sysctls mean, in the order in which they are shown; the others come behind.
@@ -67,7 +68,15 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
         |journal| {
             let (_lock, built) = exec::kernel(context, &target, &args.guest, args.build, journal)?;
             states = Some(journal.step(GUEST_STEP, |journal| {
-                let states = show(&guest, &built, network.as_ref(), &settings, &host, journal)?;
+                let states = show(
+                    &guest,
+                    &built,
+                    network.as_ref(),
+                    &settings,
+                    &host,
+                    Box::new(LiveHub::default()),
+                    journal,
+                )?;
                 let count = states.len();
                 Ok((states, StepStatus::Done, format!("{count} hosts")))
             })?);

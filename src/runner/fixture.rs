@@ -1,16 +1,22 @@
 //! What the tests of the runner share: a run's directory, and guests that are never started for real.
 
-use super::Journal;
+use super::{Host, Journal};
 use crate::error::{Error, Result};
 use crate::event::{Event, Progress, Record};
 use crate::guest::protocol::ToGuest;
+use crate::kernel::build::Built;
+use crate::plan::{BackendPlan, GuestPlan, GuestRules, RootPlan, VirtmePlan};
 use crate::process::Cmd;
 use crate::results::{Observer, Summary};
+use crate::settings::Auto;
 use crate::store::RunDir;
+use crate::suite::selftests;
+use crate::vm::accel::Accelerator;
 use crate::vm::backend::{Backend, Capabilities, Requests, Started};
 use crate::vm::machine::Machine;
 use crate::vm::root::{Root, Share};
 use crate::vm::{Listing, Spec};
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -54,7 +60,7 @@ impl Bench {
 
     /// A file of the run, as text.
     pub fn file(&self, name: &str) -> String {
-        std::fs::read_to_string(self.journal.path().join(name)).unwrap()
+        fs::read_to_string(self.journal.path().join(name)).unwrap()
     }
 }
 
@@ -111,4 +117,55 @@ pub(super) fn spec() -> Spec {
 /// A guest of that backend that is told everything before it boots.
 pub(super) fn told_spec() -> Spec {
     Spec { backend: Arc::new(Simulated { requests: Requests::AtBoot }), ..spec() }
+}
+
+/// A kernel that looks as if it were built, with installed selftests.
+pub(super) fn built(dir: &Path) -> Built {
+    let installed = dir.join("installed");
+    fs::create_dir_all(installed.join(selftests::SUITE.needs.collection.unwrap())).unwrap();
+    let config = dir.join(".config");
+    fs::write(&config, "CONFIG_MPTCP=y\n").unwrap();
+    Built {
+        image: dir.join("image"),
+        out_dir: dir.to_owned(),
+        selftests: Some(installed),
+        kernel_release: "6.12.0".to_owned(),
+        config,
+        steps: 1,
+        seconds: 1.0,
+        up_to_date: true,
+    }
+}
+
+/// Guests of an emulator, with that kernel.
+pub(super) fn guest_plan(dir: &Path) -> GuestPlan {
+    GuestPlan {
+        kernel: dir.to_owned(),
+        slow_kernel: false,
+        cpus: 1,
+        memory_mib: 1,
+        append: Vec::new(),
+        backend: BackendPlan::Virtme(VirtmePlan {
+            program: "/usr/bin/vng".into(),
+            accelerator: Auto::Given(Accelerator::Tcg),
+            filesystem: Auto::Auto,
+            lean: false,
+            qemu_args: Vec::new(),
+        }),
+        root: RootPlan {
+            dir: "/".into(),
+            ro: Vec::new(),
+            rw: Vec::new(),
+            agent: "/usr/bin/vmptcp".into(),
+            cached: true,
+        },
+        boot_timeout: Auto::Auto,
+        rules: GuestRules::default(),
+        listing: Listing { dir: dir.join("guests"), purpose: "a test".to_owned() },
+    }
+}
+
+/// Places on a machine of which all is below `dir`.
+pub(super) fn host(dir: &Path) -> Host {
+    Host { cache: dir.join("cache"), venv: dir.join("venv") }
 }

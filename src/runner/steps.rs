@@ -61,7 +61,7 @@ fn one_after_the_other(
             (Step::Lab(plan), _) => {
                 let built = built.as_ref().ok_or_else(|| Error::cannot_run("nothing was built to run on"))?;
                 lock.relax()?;
-                lab::run(plan, built, host, journal)?;
+                lab::run(plan, built, host, &|| Box::new(LiveHub::default()), journal)?;
             }
         }
     }

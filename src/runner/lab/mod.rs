@@ -27,7 +27,7 @@ use crate::suite;
 use crate::topology::Realisation;
 use crate::topology::realise::interfaces;
 use crate::vm::segment::Segments;
-use crate::vm::{LiveHub, Spec};
+use crate::vm::{Hub, Spec};
 use build::Builder;
 use prepare::Prepared;
 use std::path::PathBuf;
@@ -63,6 +63,7 @@ struct Lab<'a> {
     plan: &'a LabPlan,
     built: &'a Built,
     host: &'a Host,
+    hubs: &'a dyn Fn() -> Box<dyn Hub>,
     engine: Engine,
     /// Where each scenario has its files, which the guests may write to.
     files: PathBuf,
@@ -85,8 +86,15 @@ struct Guests {
     boots: Boots,
 }
 
-/// Runs all scenarios. Their outcomes are in the journal; an error means that not all could be run.
-pub fn run(plan: &LabPlan, built: &Built, host: &Host, journal: &mut Journal) -> Result<()> {
+/// Runs all scenarios, in guests that `hubs` start. Their outcomes are in the journal; an error means that not all could be
+/// run.
+pub fn run(
+    plan: &LabPlan,
+    built: &Built,
+    host: &Host,
+    hubs: &dyn Fn() -> Box<dyn Hub>,
+    journal: &mut Journal,
+) -> Result<()> {
     journal.step(plan.suite.id, |journal| {
         programs::warn_of_guest(plan.suite, &plan.guest.root.dir, journal)?;
         let engine = guest::engine(&plan.guest, &built.image, host, journal)?;
@@ -103,7 +111,7 @@ pub fn run(plan: &LabPlan, built: &Built, host: &Host, journal: &mut Journal) ->
                         kernel.unprivileged_userns_clone=1, or kernel.apparmor_restrict_unprivileged_userns=0";
             journal.warn(UNCONFINED, Some(hint.to_owned()))?;
         }
-        let lab = Lab { plan, built, host, engine, files, confinement };
+        let lab = Lab { plan, built, host, hubs, engine, files, confinement };
         let first = journal.summary().tests.len();
         lab.run_all(journal)?;
         let tests = || journal.summary().tests.iter().skip(first);
@@ -345,13 +353,7 @@ impl Lab<'_> {
             }
             _ => specs.push(spec(&wanted)?),
         }
-        let guest_set = GuestSet::open(
-            Box::new(LiveHub::default()),
-            &specs,
-            boot_timeout,
-            self.plan.guest.rules,
-            journal,
-        )?;
+        let guest_set = GuestSet::open((self.hubs)(), &specs, boot_timeout, self.plan.guest.rules, journal)?;
         // Where hosts are guests, their network is that of one scenario only.
         let spent = (specs.len() > 1).then_some("done");
         Ok(OpenSet { guest_set, spent, _segments: segments })
@@ -363,3 +365,6 @@ impl OpenSet {
         self.guest_set.close(self.spent.map_or(End::Done, End::Replaced), journal)
     }
 }
+
+#[cfg(test)]
+mod tests;

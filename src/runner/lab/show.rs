@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::kernel::build::Built;
 use crate::plan::GuestPlan;
 use crate::topology::{Realisation, Topology};
-use crate::vm::LiveHub;
+use crate::vm::Hub;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -32,6 +32,7 @@ pub fn show(
     topology: Option<&Topology>,
     settings: &[String],
     host: &Host,
+    hub: Box<dyn Hub>,
     journal: &mut Journal,
 ) -> Result<Vec<HostState>> {
     let engine = guest::engine(wanted, &built.image, host, journal)?;
@@ -44,8 +45,7 @@ pub fn show(
         Trouble::Error(error) => error,
     };
     let mut guest_set =
-        GuestSet::open(Box::new(LiveHub::default()), &[spec], boot_timeout, wanted.rules, journal)
-            .map_err(in_the_end)?;
+        GuestSet::open(hub, &[spec], boot_timeout, wanted.rules, journal).map_err(in_the_end)?;
     let asked = ask(topology, settings, &mut guest_set, journal);
     let end = if asked.is_err() { End::Crash("it does not answer") } else { End::Done };
     guest_set.close(end, journal)?;

@@ -1,14 +1,13 @@
 use super::*;
 use crate::event::{Event, Outcome};
 use crate::guest::protocol;
-use crate::plan::{BackendPlan, FleetPlan, GuestPlan, GuestRules, KnownSubtests, RootPlan, VirtmePlan};
+use crate::plan::{BackendPlan, FleetPlan, KnownSubtests};
 use crate::process::Process;
-use crate::runner::fixture::Bench;
+use crate::runner::fixture::{Bench, built, guest_plan, host};
 use crate::settings::Auto;
 use crate::suite::selftests;
 use crate::suite::tests::named;
 use crate::text::decode;
-use crate::vm::Listing;
 use crate::vm::accel::Accelerator;
 use crate::vm::simulated::{Action, JobScript, Script, Simulation, after};
 use std::cell::RefCell;
@@ -16,24 +15,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::rc::Rc;
-
-/// A kernel that looks as if it were built, with installed selftests.
-fn built(dir: &Path) -> Built {
-    let installed = dir.join("installed");
-    fs::create_dir_all(installed.join(selftests::SUITE.needs.collection.unwrap())).unwrap();
-    let config = dir.join(".config");
-    fs::write(&config, "CONFIG_MPTCP=y\n").unwrap();
-    Built {
-        image: dir.join("image"),
-        out_dir: dir.to_owned(),
-        selftests: Some(installed),
-        kernel_release: "6.12.0".to_owned(),
-        config,
-        steps: 1,
-        seconds: 1.0,
-        up_to_date: true,
-    }
-}
 
 fn plan(names: &[&str], dir: &Path) -> TestPlan {
     TestPlan {
@@ -46,30 +27,7 @@ fn plan(names: &[&str], dir: &Path) -> TestPlan {
         conditions: crate::suite::Conditions::default(),
         slow: Auto::Auto,
         env: vec![("MINE".to_owned(), "1".to_owned())],
-        guest: GuestPlan {
-            kernel: dir.to_owned(),
-            slow_kernel: false,
-            cpus: 1,
-            memory_mib: 1,
-            append: Vec::new(),
-            backend: BackendPlan::Virtme(VirtmePlan {
-                program: "/usr/bin/vng".into(),
-                accelerator: Auto::Given(Accelerator::Tcg),
-                filesystem: Auto::Auto,
-                lean: false,
-                qemu_args: Vec::new(),
-            }),
-            root: RootPlan {
-                dir: "/".into(),
-                ro: Vec::new(),
-                rw: Vec::new(),
-                agent: "/usr/bin/vmptcp".into(),
-                cached: true,
-            },
-            boot_timeout: Auto::Auto,
-            rules: GuestRules::default(),
-            listing: Listing { dir: dir.join("guests"), purpose: "a test".to_owned() },
-        },
+        guest: guest_plan(dir),
         fleet: FleetPlan {
             vms: Auto::Given(2),
             cpus: Auto::Auto,
@@ -94,8 +52,7 @@ fn carried_out(
     let mut tests = plan(&["pm_netlink", "diag"], dir.path());
     change(&mut tests);
     let guests = Simulation::new(move |_| Script::of(job_script.clone()));
-    let host = Host { cache: dir.path().join("cache"), venv: dir.path().join("venv") };
-    run(&tests, &built(dir.path()), &host, &mut guests.clone(), &mut bench.journal).unwrap();
+    run(&tests, &built(dir.path()), &host(dir.path()), &mut guests.clone(), &mut bench.journal).unwrap();
     assert!(guests.is_over());
     (bench, guests, tests, dir)
 }
@@ -201,7 +158,7 @@ fn tests_that_are_not_installed_cannot_run() {
     let dir = tempfile::tempdir().unwrap();
     let mut bench = Bench::new();
     let built = Built { selftests: None, ..built(dir.path()) };
-    let host = Host { cache: dir.path().join("cache"), venv: dir.path().join("venv") };
+    let host = host(dir.path());
     let mut guests = Simulation::new(|_| Script::of(passes));
     let tests = plan(&["diag"], dir.path());
     let error = run(&tests, &built, &host, &mut guests, &mut bench.journal).unwrap_err();
