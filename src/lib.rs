@@ -7,7 +7,7 @@
 #![cfg_attr(test, allow(clippy::too_many_lines, reason = "a snapshot is as long as what it shows"))]
 
 // Failure kinds, hints and exit codes.
-pub mod error;
+pub use ::error;
 
 // Untrusted text, files that appear whole, keys of caches.
 pub mod text;
@@ -19,10 +19,10 @@ pub mod arch;
 pub mod event;
 
 // The only room that spawns a process.
-pub mod process;
+pub use ::process;
 
 // What the host and the agent in the guest say to each other, and the agent.
-pub mod guest;
+pub use ::agent as guest;
 
 // Which protocol connections used, by counters and sockets; pure.
 pub mod connections;

@@ -139,7 +139,7 @@ fn ctrl_c_keeps_what_a_test_said_so_far() {
     const CHILD: &str = "FAULTS_IN_A_PROCESS_OF_ITS_OWN";
     const SAID: &str = "echo 'TAP version 13'; echo 1..3; echo 'ok 1 - one'; echo 'not ok 2 - two'; printf 'ok 3 - th'; sleep 600";
     if let Some(path) = std::env::var_os(CHILD) {
-        vmptcp::process::interrupt::install().expect("signals");
+        process::interrupt::install().expect("signals");
         let scripts = Scripts::new(&[("talks", SAID), ("never", "exit 0")], 600);
         fs::write(&path, scripts.dir.path().display().to_string()).expect("a file");
         let done = scripts.run_interrupted();

@@ -3,7 +3,7 @@
 use super::fragments::read_fragment;
 use super::overrides::{KernelFlags, Overrides, TestSettings, VmFlags};
 use crate::error::Result;
-use crate::kernel::kconfig::{Request, Source, Value};
+use crate::kernel::kconfig::{Request, Source, Value, malformed};
 use clap::{Arg, ArgAction, ArgMatches};
 use std::path::Path;
 
@@ -54,13 +54,14 @@ impl AskedFlag {
     }
 
     fn source(self, text: &str) -> Result<Source> {
-        Ok(Source::Symbol(match self {
+        let request = match self {
             Self::Fragment => return read_fragment(Path::new(text)).map(Source::Fragment),
-            Self::Enable => Request::from_flag("-e", text, Value::Yes)?,
-            Self::Disable => Request::from_flag("-d", text, Value::No)?,
-            Self::Module => Request::from_flag("-m", text, Value::Module)?,
-            Self::Set => Request::from_assignment("--set", text)?,
-        }))
+            Self::Enable => Request::from_flag("-e", text, Value::Yes),
+            Self::Disable => Request::from_flag("-d", text, Value::No),
+            Self::Module => Request::from_flag("-m", text, Value::Module),
+            Self::Set => Request::from_assignment("--set", text),
+        };
+        request.map(Source::Symbol).map_err(malformed)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Fragments of the kernel's configuration: the project's own, and those of the user.
 
 use crate::error::{Error, IoContext, Result};
-use crate::kernel::kconfig::{Asker, Fragment};
+use crate::kernel::kconfig::{Asker, Fragment, malformed};
 use std::path::Path;
 
 /// The project's own fragments, by name, in the order in which those that always apply are merged.
@@ -49,6 +49,6 @@ pub fn read_fragment(path: &Path) -> Result<Fragment> {
     })?;
     let fragment = Fragment { by: Asker::User, label: path.display().to_string(), text };
     // What is malformed is found before anything is begun.
-    fragment.parse()?;
+    fragment.parse().map_err(malformed)?;
     Ok(fragment)
 }

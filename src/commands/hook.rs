@@ -98,7 +98,7 @@ fn repository(context: &Context) -> Result<(Tree, Repository)> {
     let git = Git::of_tree(tree.root())?;
     // Where git itself looks, `core.hooksPath` included: ours is switched off only for our own calls.
     let hooks =
-        crate::process::Cmd::new("git").arg("-C").arg(tree.root()).args(["rev-parse", "--git-path", "hooks"]);
+        process::Cmd::new("git").arg("-C").arg(tree.root()).args(["rev-parse", "--git-path", "hooks"]);
     let hooks = tree.root().join(hooks.read()?.trim());
     Ok((tree, Repository { git, hooks }))
 }

@@ -64,7 +64,7 @@ pub fn configure(
         text: decode(&std::fs::read(&selftests).doing("read", &selftests)?).into_owned(),
         label: SELFTESTS_CONFIG.to_owned(),
     };
-    let mut required = selftests.parse()?.requests;
+    let mut required = selftests.parse().map_err(kconfig::malformed)?.requests;
     required.extend(essential(&required));
     let mut fragments = vec![selftests];
     fragments.extend(own_names(variant, tree, &settings.kernel.base).into_iter().filter_map(own_fragment));
@@ -83,7 +83,9 @@ pub fn configure(
     }
     let mut sources: Vec<Source> = fragments.into_iter().map(Source::Fragment).collect();
     for symbol in &settings.kernel.symbols {
-        sources.push(Source::Symbol(kconfig::Request::from_assignment("kernel.symbols", symbol)?));
+        sources.push(Source::Symbol(
+            kconfig::Request::from_assignment("kernel.symbols", symbol).map_err(kconfig::malformed)?,
+        ));
     }
     sources.extend(asked);
     Ok(ConfigureRequest {
@@ -123,7 +125,7 @@ fn own_names(variant: Variant, tree: &Tree, base: &Base) -> Vec<&'static str> {
 
 /// The symbols that a suite's fragment sets and does not waive: without them the suite cannot run.
 fn not_waived(fragment: &Fragment) -> Result<Vec<kconfig::Request>> {
-    let parsed = fragment.parse()?;
+    let parsed = fragment.parse().map_err(kconfig::malformed)?;
     let waived = |request: &kconfig::Request| {
         request.value == Value::No || parsed.excuses.iter().any(|excuse| excuse.symbol == request.symbol)
     };
@@ -224,7 +226,7 @@ pub fn alias(context: &Context, tree: &Tree, out: &Path) -> Result<Alias> {
 fn virtme_symbols(context: &Context, tree: &Tree) -> Result<Fragment> {
     let vng = doctor::vng(&context.venv()?)?;
     let tool = vng.with_file_name("virtme-configkernel");
-    let tool = if tool.exists() { tool } else { crate::process::find("virtme-configkernel")?.path };
+    let tool = if tool.exists() { tool } else { process::find("virtme-configkernel")?.path };
     // The tool is a small script of its own; an update of its package writes both.
     let name = format!("virtme-symbols-{}.config", hash::of(identity(&tool).as_bytes()).short());
     let remembered = context.cache()?.join(name);

@@ -57,7 +57,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
     let deadline = Instant::now() + STOP_TIMEOUT;
     let left = || registry::list(&dir).into_iter().filter(|listed| owners.contains(&listed.guest.owner));
     while left().next().is_some() {
-        crate::process::interrupt::check()?;
+        process::interrupt::check()?;
         if Instant::now() >= deadline {
             let names: Vec<String> = left().map(|listed| listed.guest.name()).collect();
             return Err(Error::cannot_run(format!(

@@ -78,7 +78,7 @@ fn commands(topology: &crate::topology::Topology) -> String {
     let mut text = String::new();
     for action in realise::actions(topology, crate::topology::Realisation::Namespaces) {
         let (argv, input) = action.command(true);
-        let line = crate::process::Cmd::new(&argv[0]).args(&argv[1..]).to_string();
+        let line = process::Cmd::new(&argv[0]).args(&argv[1..]).to_string();
         let here = if input.is_empty() { String::new() } else { format!(" << 'EOF'\n{input}EOF") };
         let _ = writeln!(text, "{line}{here}");
     }

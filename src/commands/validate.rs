@@ -149,7 +149,7 @@ impl Args {
             quick: self.quick,
             strict: self.werror,
             jobs: kernel.jobs.map_or_else(doctor::cores, NonZero::get) as usize,
-            ccache: kernel.ccache != Ccache::Never && crate::process::find("ccache").is_ok(),
+            ccache: kernel.ccache != Ccache::Never && process::find("ccache").is_ok(),
             tests: if self.no_tests {
                 None
             } else {

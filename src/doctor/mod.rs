@@ -187,7 +187,7 @@ pub fn qemu(venv: &Path) -> Result<(PathBuf, String)> {
     catalogue.tools.retain(|tool| tool.name == "QEMU");
     let finding = checks::tools(&catalogue, None, venv).pop();
     finding.and_then(|finding| Some((finding.path?, finding.version.unwrap_or_default()))).ok_or_else(|| {
-        crate::error::Error::cannot_run("cannot find QEMU: it is not installed").hint("vmptcp doctor --fix")
+        error::Error::cannot_run("cannot find QEMU: it is not installed").hint("vmptcp doctor --fix")
     })
 }
 

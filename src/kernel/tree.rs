@@ -179,7 +179,7 @@ pub(super) mod tests {
         let dir = tempfile::tempdir().unwrap();
         let wrong = |path: &Path| {
             let error = Tree::open(path).unwrap_err();
-            assert_eq!(error.kind(), crate::error::Kind::Usage);
+            assert_eq!(error.kind(), error::Kind::Usage);
             assert!(error.remedy().unwrap().contains("vmptcp source"));
             error.to_string().replace(dir.path().to_str().unwrap(), "DIR")
         };

@@ -91,7 +91,7 @@ impl Git {
             };
             Error::usage(wrong).hint(format!(
                 "make it one: vmptcp source --git --tree {}, or clone the kernel: vmptcp source git URL --branch B",
-                crate::process::quote(tree)
+                process::quote(tree)
             ))
         })?;
         if !top.is_empty() {
@@ -99,7 +99,7 @@ impl Git {
                 .hint(format!(
                     "vmptcp validate --tree DIR, with the directory that has .git, or make it a repository of its own: \
                      vmptcp source --git --tree {}",
-                    crate::process::quote(tree)
+                    process::quote(tree)
                 )));
         }
         Ok(git)

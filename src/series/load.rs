@@ -119,9 +119,7 @@ pub fn mails(
             break;
         }
     }
-    best.ok_or_else(|| {
-        crate::error::Error::usage("no base to apply the mails to").hint("name one: --onto COMMIT")
-    })
+    best.ok_or_else(|| error::Error::usage("no base to apply the mails to").hint("name one: --onto COMMIT"))
 }
 
 fn on_base(

@@ -99,7 +99,7 @@ impl Workspace {
         let output = format!("--output={}", archive.path().display());
         let args = ["archive", "--format=tar", &output, commit, "--"].map(str::to_owned);
         self.git.read(args.into_iter().chain(there))?;
-        let tar = crate::process::Cmd::new("tar").arg("-xf").arg(archive.path()).arg("-C").arg(into);
+        let tar = process::Cmd::new("tar").arg("-xf").arg(archive.path()).arg("-C").arg(into);
         tar.arg("--no-same-owner").read().map(drop)
     }
 }
@@ -119,7 +119,7 @@ mod tests {
         let marker = dir.path().join("ran");
         let run = format!("sh -c 'touch {}; cat'", marker.display());
         let config = ["config", "filter.evil.smudge", &run];
-        crate::process::Cmd::new("git").args(config).cwd(dir.path()).read().unwrap();
+        process::Cmd::new("git").args(config).cwd(dir.path()).read().unwrap();
         let hook = dir.path().join(".git/hooks/post-checkout");
         fs::create_dir_all(hook.parent().unwrap()).unwrap();
         fs::write(&hook, format!("#!/bin/sh\ntouch {}\n", marker.display())).unwrap();

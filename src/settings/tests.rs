@@ -48,7 +48,7 @@ impl Sandbox {
     /// The error's text, without the directory that is another one each time.
     fn wrong(&self) -> String {
         let error = self.load(&[]).unwrap_err();
-        assert_eq!(error.kind(), crate::error::Kind::Usage);
+        assert_eq!(error.kind(), error::Kind::Usage);
         error.to_string().replace(self.dir.path().to_str().unwrap(), "")
     }
 }

@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn a_malformed_glob_says_what_is_wrong() {
         let wrong = Pattern::new("mptcp_[a").unwrap_err();
-        assert_eq!(wrong.kind(), crate::error::Kind::Usage);
+        assert_eq!(wrong.kind(), error::Kind::Usage);
         insta::assert_snapshot!(format!("{wrong}\n{}", wrong.remedy().unwrap()), @r#"
         the pattern "mptcp_[a" is malformed: unclosed character class; missing ']'
         put a backslash before a `[`, `{`, `*` or `?` that stands for itself

@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn zero_is_refused() {
         let wrong = Timeouts::of_suite(HOUR).or_explicit(Some(0)).unwrap_err();
-        assert_eq!(wrong.kind(), crate::error::Kind::Usage);
+        assert_eq!(wrong.kind(), error::Kind::Usage);
         insta::assert_snapshot!(format!("{wrong}\n{}", wrong.remedy().unwrap()), @r#"
         --timeout 0 would stop every test before it starts
         give seconds above 0, or leave --timeout out to use the limits of the suite

@@ -8,7 +8,7 @@ pub type VmId = u32;
 /// What a VM tells its owner.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Message {
-    /// A line of the console, without its line feed; at most [`crate::process::LINE_LIMIT`] bytes.
+    /// A line of the console, without its line feed; at most [`process::LINE_LIMIT`] bytes.
     Console(Vec<u8>),
     /// The console log cannot be written any more: the reason.
     ConsoleLost(String),

@@ -314,9 +314,9 @@ fn a_guest_reaches_nothing_of_the_host_whatever_its_kernel_does() {
     let (inside, outside) = (dir.path().join("in side"), dir.path().join("outside"));
     std::fs::create_dir(&inside).unwrap();
     std::fs::create_dir(&outside).unwrap();
-    let Some(namespace) = vmptcp::process::guest_namespace().unwrap() else { return };
+    let Some(namespace) = process::guest_namespace().unwrap() else { return };
     // As long as it lives, it can be signalled.
-    let host = Cmd::new("sleep").arg("60").spawn(vmptcp::process::Stdio::Merged).unwrap();
+    let host = Cmd::new("sleep").arg("60").spawn(process::Stdio::Merged).unwrap();
     let confine = namespace
         .arg(env!("CARGO_BIN_EXE_vmptcp"))
         .args(["confine", "--guest", "--repeatable", "--hand-over"])

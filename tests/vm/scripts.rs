@@ -100,7 +100,7 @@ impl Scripts {
     pub fn run_interrupted(mut self) -> Done {
         let error = fleet::run(self.jobs, &self.setup, &mut LiveHub::default(), &mut self.journal)
             .expect_err("it was interrupted");
-        assert_eq!(error.kind(), vmptcp::error::Kind::Interrupted, "{error}");
+        assert_eq!(error.kind(), error::Kind::Interrupted, "{error}");
         Done { summary: self.journal.close(), dir: self.dir }
     }
 
@@ -137,15 +137,15 @@ struct OneScript {
 }
 
 impl Files for OneScript {
-    fn text(&self, path: &str) -> vmptcp::error::Result<String> {
+    fn text(&self, path: &str) -> error::Result<String> {
         match path.rsplit('/').next() {
             Some("Makefile") => Ok(format!("TEST_PROGS := {}\n", self.program)),
             Some(name) if name == self.program => Ok(self.text.clone()),
-            _ => Err(vmptcp::error::Error::usage(format!("no {path}"))),
+            _ => Err(error::Error::usage(format!("no {path}"))),
         }
     }
 
-    fn names(&self, _: &str) -> vmptcp::error::Result<Vec<String>> {
+    fn names(&self, _: &str) -> error::Result<Vec<String>> {
         Ok(vec![self.program.clone()])
     }
 }

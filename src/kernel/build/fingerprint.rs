@@ -47,7 +47,7 @@ pub(super) fn tree(root: &Path, skip: &Path, threads: usize) -> Result<Digest> {
     };
     let shares: Vec<Result<Vec<Digest>>> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads.clamp(1, 16)).map(|_| scope.spawn(share)).collect();
-        let died = || Err(crate::error::Error::cannot_run(format!("cannot read {}", root.display())));
+        let died = || Err(error::Error::cannot_run(format!("cannot read {}", root.display())));
         workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| died())).collect()
     });
     for share in shares {
@@ -75,7 +75,7 @@ fn entries(root: &Path, dir: &Path, found: &mut Vec<Digest>) -> Result<Vec<PathB
                 Ok(meta) => key = key.field(state(&meta)),
                 // An editor's temporary file, gone already: whatever the value is, the next look differs.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(crate::error::Error::io("look at", &path, &error)),
+                Err(error) => return Err(error::Error::io("look at", &path, &error)),
             }
         }
         found.push(key.digest());

@@ -162,7 +162,7 @@ fn kernel_commands(request: &BuildRequest) -> (Vec<Cmd>, Cmd) {
 }
 
 /// Builds what `request` asks for, as far as it is not there already. A failed build ends with an error of kind
-/// [`Build`](crate::error::Kind::Build) that shows the first real error; one that was interrupted can be gone on with.
+/// [`Build`](error::Kind::Build) that shows the first real error; one that was interrupted can be gone on with.
 pub fn build(request: &BuildRequest, progress: &mut dyn FnMut(Progress)) -> Result<Built> {
     check(request)?;
     let mut stamp = Stamp::read(&request.out);

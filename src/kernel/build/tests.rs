@@ -144,7 +144,7 @@ fn a_failed_build_shows_the_error_and_is_not_taken_for_the_one_before() {
     build(&request, &mut |_| ()).unwrap();
     fs::write(request.tree.join("x.c"), "bad\n").unwrap();
     let error = build(&request, &mut |_| ()).unwrap_err();
-    assert_eq!(error.kind(), crate::error::Kind::Build);
+    assert_eq!(error.kind(), error::Kind::Build);
     let text = error.to_string().replace(dir.path().to_str().unwrap(), "DIR");
     insta::assert_snapshot!(text, @r"
     the kernel does not build:
@@ -166,7 +166,7 @@ fn bad_requests_are_refused_before_anything_runs() {
     for bad in ["-k", "--eval=x", "O=/tmp", "=x", "A B=x", "modules"] {
         request.make_variables = vec![bad.to_owned()];
         let error = build(&request, &mut |_| ()).unwrap_err();
-        assert_eq!(error.kind(), crate::error::Kind::Usage, "{bad}");
+        assert_eq!(error.kind(), error::Kind::Usage, "{bad}");
     }
     fs::remove_file(request.out.join(".config")).unwrap();
     let error = build(&request, &mut |_| ()).unwrap_err();

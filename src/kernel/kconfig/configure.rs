@@ -1,5 +1,6 @@
 //! Runs the tree's own kconfig, out of the tree, and proves what came out of it.
 
+use super::malformed;
 use super::needs::needs;
 use super::remedy::{self, Resolved};
 use super::request::{Base, ConfigureRequest, Source};
@@ -128,7 +129,7 @@ fn requests(sources: &[Source]) -> Result<(Vec<Request>, Vec<Excuse>)> {
     for source in sources {
         match source {
             Source::Fragment(fragment) => {
-                let parsed = fragment.parse()?;
+                let parsed = fragment.parse().map_err(malformed)?;
                 all.requests.extend(parsed.requests);
                 all.excuses.extend(parsed.excuses);
             }

@@ -34,8 +34,7 @@ pub fn verdict(proof: &Proof) -> Result<()> {
         .hint("see why, and what to do about each: vmptcp config"))
 }
 
-impl From<Malformed> for Error {
-    fn from(malformed: Malformed) -> Self {
-        Self::usage(malformed.message).hint(malformed.remedy)
-    }
+/// The usage error of a line or a flag that asks for nothing.
+pub fn malformed(line: Malformed) -> Error {
+    Error::usage(line.message).hint(line.remedy)
 }

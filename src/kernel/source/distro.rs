@@ -89,7 +89,7 @@ fn debian(store: &Store<'_>, reporter: &mut Reporter<'_>) -> Result<PathBuf> {
         unpack::kernel(&archive, package, &partial.join("tree"), reporter)
     });
     match made {
-        Err(error) if error.kind() == crate::error::Kind::CannotRun => {
+        Err(error) if error.kind() == error::Kind::CannotRun => {
             let older = archive_of(Path::new(SOURCES), package).is_some();
             if older {
                 (reporter.note)(format!("{error}; taking the version that is installed"));

@@ -149,7 +149,7 @@ fn every_kind_of_tarball_is_unpacked_once() {
         ("d: odd.tar.zst", "--zstd"),
     ] {
         // The name of an archive says nothing: it is known by its content.
-        if option == "--zstd" && crate::process::find("zstd").is_err() {
+        if option == "--zstd" && process::find("zstd").is_err() {
             continue;
         }
         let source = world.tarball(name, option);

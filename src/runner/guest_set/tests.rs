@@ -263,5 +263,5 @@ fn an_interrupt_is_no_fault_of_a_guest() {
     let Err(Trouble::Error(error)) = guest_set.run(command(0, "server"), LIMIT, &mut bench.journal) else {
         panic!("it was not interrupted");
     };
-    assert_eq!(error.kind(), crate::error::Kind::Interrupted);
+    assert_eq!(error.kind(), error::Kind::Interrupted);
 }

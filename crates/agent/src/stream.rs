@@ -1,7 +1,7 @@
 //! A stream of messages, from its beginning to its end.
 
 use super::protocol::Decoder;
-use crate::process::read_pieces;
+use process::read_pieces;
 use serde::Deserialize;
 use std::io::Read;
 

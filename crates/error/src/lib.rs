@@ -143,3 +143,7 @@ impl<T> IoContext<T> for std::io::Result<T> {
         self.map_err(|error| Error::io(doing, path.as_ref(), &error))
     }
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -10,3 +10,7 @@ mod port;
 pub mod protocol;
 mod script;
 pub mod stream;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -2,7 +2,7 @@
 
 use super::job::Running;
 use super::protocol::JobId;
-use crate::error::Result;
+use error::Result;
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Why the system refused to start a program: its own words for that fit several reasons.
 
-use crate::text::decode;
+use shown::decode;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
@@ -52,7 +52,7 @@ fn head(file: &Path) -> Head {
 
 #[cfg(test)]
 mod tests {
-    use crate::process::{Cmd, Stdio};
+    use crate::{Cmd, Stdio};
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
     use std::path::Path;

@@ -22,8 +22,8 @@ pub use lines::{LINE_LIMIT, read_lines, read_pieces};
 pub use namespace::{Identity, guest_namespace, mount_namespace};
 pub use tool::{Tool, find, identity, identity_of};
 
-use crate::error::{Error, Result};
-use crate::text::{decode, is_hidden};
+use error::{Error, Result};
+use shown::{decode, is_hidden};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -278,6 +278,10 @@ pub fn describe(status: ExitStatus) -> String {
         (None, None) => "no exit status".to_owned(),
     }
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 #[cfg(test)]
 mod tests {

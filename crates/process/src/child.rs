@@ -1,9 +1,9 @@
 //! A supervised process in the background, and the ladder that stops it.
 
 use super::{Cmd, Pid, interrupt, lines, supervise};
-use crate::error::{Error, Result};
-use crate::text::decode;
+use error::{Error, Result};
 use nix::sys::signal::{Signal, kill};
+use shown::decode;
 use std::fs::File;
 use std::io::PipeReader;
 use std::os::fd::OwnedFd;

@@ -1,6 +1,6 @@
 //! Where an external tool is: looked up once.
 
-use crate::error::{Error, Result};
+use error::{Error, Result};
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

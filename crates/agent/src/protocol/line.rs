@@ -1,7 +1,7 @@
 //! A message is a JSON object on a line of its own.
 
-use crate::text::decode;
 use serde::{Deserialize, Serialize};
+use shown::decode;
 
 /// One message as a line, line feed included.
 pub fn encode<T: Serialize>(message: &T) -> Vec<u8> {

@@ -203,7 +203,7 @@ fn end_as(status: WaitStatus) -> ! {
 
 #[cfg(test)]
 mod tests {
-    use crate::process::{Cmd, Stdio};
+    use crate::{Cmd, Stdio};
     use std::io::{PipeWriter, Read, Write};
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicBool, Ordering};

@@ -2,11 +2,11 @@
 
 use super::port::Voice;
 use super::protocol::{Bytes, Exit, FromGuest, Io, Job, Size, Stream};
-use crate::error::{Error, Result};
-use crate::process::{Child, Cmd, Process, Stdio, read_pieces};
+use error::{Error, Result};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::pty::{OpenptyResult, Winsize, openpty};
 use nix::sys::signal::Signal;
+use process::{Child, Cmd, Process, Stdio, read_pieces};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;

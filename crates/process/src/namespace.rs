@@ -1,7 +1,7 @@
 //! Mount namespaces: a view of the file system that a command and its children alone have.
 
 use super::{Cmd, find};
-use crate::error::Result;
+use error::Result;
 
 /// Who the command is in its namespace, where it takes a user namespace to get one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

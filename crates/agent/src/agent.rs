@@ -10,7 +10,7 @@ use super::protocol::boot::Boot;
 use super::protocol::{FromGuest, Job, ToGuest, VERSION};
 use super::script;
 use super::stream::read_messages;
-use crate::error::{Error, Result};
+use error::{Error, Result};
 use nix::mount::{MsFlags, mount};
 use nix::sys::reboot::{RebootMode, reboot};
 use std::fs;

@@ -2,7 +2,7 @@
 //! of user-mode Linux.
 
 use super::protocol::{FromGuest, PORT_NAME, encode};
-use crate::error::{Error, IoContext, Result};
+use error::{Error, IoContext, Result};
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};

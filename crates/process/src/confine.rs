@@ -7,7 +7,7 @@
 use super::landlock;
 use super::namespace::{Identity, mount_namespace};
 use super::{Cmd, Output};
-use crate::error::{Error, IoContext, Result};
+use error::{Error, IoContext, Result};
 use nix::errno::Errno;
 use nix::libc;
 use nix::mount::{MsFlags, mount};

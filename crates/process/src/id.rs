@@ -1,6 +1,6 @@
 //! Which process: ids that mean one and no more, and what tells a process from a later one that got its id.
 
-use crate::error::{Error, Result};
+use error::{Error, Result};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::Signal;
@@ -158,7 +158,7 @@ fn parse(stat: &[u8]) -> Option<Stat> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::{Cmd, Stdio};
+    use crate::{Cmd, Stdio};
 
     #[test]
     fn what_kill_takes_for_many_is_no_id() {

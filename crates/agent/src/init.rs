@@ -5,10 +5,10 @@
 //! anywhere, and all of it is gone with the guest.
 
 use super::protocol::boot::{self, Boot};
-use crate::error::{Error, IoContext, Result};
-use crate::process::{Cmd, HANDED_OVER};
+use error::{Error, IoContext, Result};
 use nix::libc;
 use nix::mount::{MsFlags, mount};
+use process::{Cmd, HANDED_OVER};
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::symlink;

@@ -1,9 +1,9 @@
 //! Ctrl-C, SIGTERM and SIGHUP as one question: has somebody asked us to stop?
 
 use super::Cmd;
-use crate::error::{Error, Kind, Result};
-use crate::text::decode;
+use error::{Error, Kind, Result};
 use nix::libc::{SIGHUP, SIGINT, SIGTERM};
+use shown::decode;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
