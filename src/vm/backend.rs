@@ -61,6 +61,8 @@ pub struct Started {
     pub console: Box<dyn Read + Send>,
     /// What leads to the agent.
     pub channel: Channel,
+    /// Its processes can be killed at once: none of them has anything to put in order.
+    pub abrupt: bool,
     /// What can be asked about it when it says nothing any more; none if nobody knows.
     pub monitor: Option<Box<dyn Monitor>>,
 }

@@ -28,6 +28,8 @@ use std::time::Duration;
 pub struct Session {
     child: Child,
     monitor: Option<Box<dyn Monitor>>,
+    /// It is stopped by a kill.
+    abrupt: bool,
     _listed: Arc<Registration>,
     outbox: mpsc::Sender<ToGuest>,
     muted: Arc<AtomicBool>,
@@ -75,7 +77,7 @@ impl Session {
         let control = Listener::open(&control_of(&name))?;
         let muted = Arc::new(AtomicBool::new(false));
         let inbox = Inbox { id, sender, muted: Arc::clone(&muted) };
-        let Started { child, console, channel, monitor } =
+        let Started { child, console, channel, monitor, abrupt } =
             spec.backend.start(&spec.machine, &name, requests)?;
         let (outbox, letters) = mpsc::channel();
         thread::spawn({
@@ -109,7 +111,7 @@ impl Session {
             };
             move || serve_agent(channel, letters, &inbox, &exchange, connected)
         });
-        Ok(Self { child, monitor, _listed: listed, outbox, muted })
+        Ok(Self { child, monitor, abrupt, _listed: listed, outbox, muted })
     }
 
     /// Says something to the agent. Never waits; a guest that is gone is noticed by the readers.
@@ -140,7 +142,11 @@ impl Session {
     /// host is there already.
     pub fn stop(mut self) {
         self.muted.store(true, Ordering::Relaxed);
-        self.child.terminate();
+        if self.abrupt {
+            self.child.kill();
+        } else {
+            self.child.terminate();
+        }
     }
 }
 

@@ -95,7 +95,8 @@ impl Backend for Uml {
             Time::Virtual => None,
         };
         let channel: Channel = Box::new(move |_| Some(Ends { reader: Box::new(stdout), writer }));
-        Ok(Started { child, console: Box::new(stderr), channel, monitor: None })
+        // Its kernel is not in the process group that is told to end, and has nothing to put in order.
+        Ok(Started { child, console: Box::new(stderr), channel, monitor: None, abrupt: true })
     }
 
     fn remedy(&self, log: &Path) -> String {

@@ -45,7 +45,13 @@ impl Backend for Virtme {
             let writer = reader.try_clone().ok()?;
             Some(Ends { reader: Box::new(reader), writer: Some(Box::new(writer)) })
         });
-        Ok(Started { child, console: Box::new(console), channel, monitor: Some(Box::new(monitor)) })
+        Ok(Started {
+            child,
+            console: Box::new(console),
+            channel,
+            monitor: Some(Box::new(monitor)),
+            abrupt: false,
+        })
     }
 
     fn remedy(&self, log: &Path) -> String {
@@ -95,7 +101,7 @@ mod tests {
     fn a_guest_is_a_process_with_a_console_a_channel_and_a_monitor() {
         let (virtme, machine) = virtme("/bin/echo".into());
         let name = crate::vm::socket::unused_name("vmptcp-test");
-        let Started { child: _child, mut console, channel, monitor } =
+        let Started { child: _child, mut console, channel, monitor, .. } =
             virtme.start(&machine, &name, &[]).unwrap();
         let mut text = String::new();
         console.read_to_string(&mut text).unwrap();

@@ -51,7 +51,7 @@ impl Backend for Shell {
             let writer = ours.try_clone().ok().map(|writer| Box::new(writer) as Box<dyn Write + Send>);
             Some(Ends { reader: Box::new(ours), writer: writer.filter(|_| two_way) })
         });
-        Ok(Started { child, console, channel, monitor: None })
+        Ok(Started { child, console, channel, monitor: None, abrupt: false })
     }
 
     fn remedy(&self, _: &Path) -> String {
