@@ -21,6 +21,7 @@ Examples:
   vmptcp test                          build what changed, then run that profile
   vmptcp test mptcp_join -- -f         one script, with an argument of its own
   vmptcp test mptcp_join:subflows      only these groups of its subtests
+  vmptcp hunt simult_flows             a test that fails now and then: the seed with which it does
   vmptcp validate                      the patches on top of the tree, before they are sent
   vmptcp config -e NET_SCH_CAKE        configure, and say of each symbol whether it took
   vmptcp sample c-echo                 a sample program, and the protocol that it used
@@ -71,6 +72,8 @@ pub enum Command {
     Validate(commands::validate::Args),
     /// Validate what git send-email and b4 are about to send
     Hook(commands::hook::Args),
+    /// Find the seeds with which a test fails
+    Hunt(commands::hunt::Args),
     /// Find the commit that broke a test
     Bisect(commands::bisect::Args),
     /// Run a command in a guest
@@ -135,6 +138,7 @@ impl Command {
             Self::Mptcp(args) => commands::mptcp::run(&args, context),
             Self::Validate(args) => commands::validate::run(&args, context),
             Self::Hook(args) => commands::hook::run(&args, context),
+            Self::Hunt(args) => commands::hunt::run(&args, context),
             Self::Bisect(args) => commands::bisect::run(&args, context),
             Self::Exec(args) => commands::exec::run(&args, context),
             Self::Shell(args) => commands::shell::run(&args, context),

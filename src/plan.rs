@@ -23,6 +23,7 @@ use lab::LabPlan;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What will be done, in order.
 #[derive(Debug, Clone, Default)]
@@ -61,6 +62,8 @@ pub struct TestPlan {
     pub repeat: u32,
     /// Start nothing more after the first that fails.
     pub fail_fast: bool,
+    /// Search the seeds for those with which it fails.
+    pub hunt: Option<Hunt>,
     /// Under which conditions they run.
     pub conditions: Conditions,
     /// Whether the machine counts as slow.
@@ -75,6 +78,13 @@ pub struct TestPlan {
     pub history: PathBuf,
     /// What is known of their subtests.
     pub known: KnownSubtests,
+}
+
+/// A search for seeds with which a test fails: none is tried again that was tried before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hunt {
+    /// Start nothing more after this time.
+    pub budget: Option<Duration>,
 }
 
 /// Where the subtests of earlier runs are remembered.

@@ -20,7 +20,7 @@ use tempfile::TempDir;
 
 mod retention;
 
-pub use retention::{Keep, prune};
+pub use retention::{Keep, kind, prune};
 
 /// The link that points to the newest run.
 pub const LATEST: &str = "latest";

@@ -11,6 +11,7 @@ mod flags;
 mod format;
 mod fragments;
 pub mod hook;
+pub mod hunt;
 mod inputs;
 pub mod module;
 pub mod mptcp;

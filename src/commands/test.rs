@@ -120,6 +120,7 @@ pub(super) fn tests(
                 .hint("give one, as in --seed 4, or the first and the last of several: --seeds 1..50")
         })?,
         fail_fast: settings.fail_fast,
+        hunt: None,
         conditions,
         slow: match settings.slow {
             Slow::Auto => Auto::Auto,

@@ -14,6 +14,11 @@ pub struct Seeds {
 }
 
 impl Seeds {
+    /// The first and the last.
+    pub fn ends(self) -> (u64, u64) {
+        (self.first, self.last)
+    }
+
     /// How many.
     pub fn count(self) -> u32 {
         u32::try_from(self.last - self.first + 1).unwrap_or(u32::MAX)

@@ -4,6 +4,7 @@
 mod connections;
 pub mod console;
 mod findings;
+mod hunt;
 mod json;
 mod junit;
 mod lines;
@@ -12,6 +13,7 @@ mod style;
 pub mod terminal;
 mod text;
 
+pub use hunt::ByOutcome;
 pub use json::Json;
 pub use junit::Junit;
 pub use lines::Lines;

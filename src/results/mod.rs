@@ -4,6 +4,7 @@
 
 mod attempt;
 mod fold;
+mod hunt;
 mod items;
 mod keyed;
 mod observer;
@@ -13,6 +14,7 @@ mod test;
 mod validation;
 
 pub use attempt::Attempt;
+pub use hunt::{Stretch, stretches};
 pub use items::{Evidence, Splat, Step, Vm, Warning};
 pub use keyed::Keyed;
 pub use observer::Observer;

@@ -23,8 +23,8 @@ use std::sync::Arc;
 /// A run's directory and its journal.
 pub(super) struct Bench {
     pub journal: Journal,
-    /// Removed with it.
-    _dir: tempfile::TempDir,
+    /// Removed with it, unless the run is below a directory of somebody else's.
+    _dir: Option<tempfile::TempDir>,
 }
 
 struct Nobody;
@@ -39,8 +39,14 @@ impl Observer for Nobody {
 impl Bench {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let run = RunDir::create(&dir.path().join("runs")).unwrap();
-        Self { journal: Journal::new(run, Box::new(Nobody)), _dir: dir }
+        let Self { journal, .. } = Self::below(&dir.path().join("runs"));
+        Self { journal, _dir: Some(dir) }
+    }
+
+    /// A run below this directory.
+    pub fn below(runs: &Path) -> Self {
+        let run = RunDir::create(runs).unwrap();
+        Self { journal: Journal::new(run, Box::new(Nobody)), _dir: None }
     }
 
     /// All events so far.

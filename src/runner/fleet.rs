@@ -12,7 +12,7 @@ use crate::results::Test;
 use crate::vm::backend::Requests;
 use crate::vm::{Guest, Hub, MESSAGES_LIMIT, Spec, VmId};
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often clocks are looked at.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
@@ -22,7 +22,10 @@ const MAX_REPEATS: u32 = 10_000;
 
 /// Runs `jobs` in guests of `hub`. Their outcomes are in the journal; an error means that not all of them could be run.
 pub fn run(jobs: Vec<Job>, setup: &Setup, hub: &mut dyn Hub, journal: &mut Journal) -> Result<()> {
+    let budget = setup.hunt.and_then(|hunt| hunt.budget);
     let mut fleet = Fleet {
+        deadline: budget.and_then(|budget| hub.now().checked_add(budget)),
+        upcoming: VecDeque::new(),
         setup,
         hub,
         attempts: jobs.iter().map(|job| job.id.attempt).max().unwrap_or(0),
@@ -34,7 +37,11 @@ pub fn run(jobs: Vec<Job>, setup: &Setup, hub: &mut dyn Hub, journal: &mut Journ
         alone: None,
         boots: Boots::new(setup.rules),
     };
-    fleet.plan(jobs, journal)?;
+    if setup.hunt.is_some() {
+        fleet.upcoming.extend(jobs);
+    } else {
+        fleet.plan(jobs, journal)?;
+    }
     let outcome = fleet.serve(journal);
     fleet.close(&outcome, journal)?;
     for test in journal.summary().tests.iter().filter(|test| !test.shards.is_empty()) {
@@ -50,6 +57,10 @@ struct Fleet<'a> {
     round: Vec<Job>,
     /// How many times they were planned.
     attempts: u32,
+    /// Tests of a hunt that are not planned yet.
+    upcoming: VecDeque<Job>,
+    /// When a hunt starts nothing more.
+    deadline: Option<Instant>,
     queue: VecDeque<Job>,
     /// Tests that failed, and are run again when all others are over.
     rerun_queue: VecDeque<Job>,
@@ -148,6 +159,7 @@ impl Fleet<'_> {
     /// Repeats all tests if that is wanted, and none failed.
     fn plan_next_round(&mut self, journal: &mut Journal) -> Result<()> {
         self.give_up_after_a_failure(journal);
+        self.plan_upcoming(journal)?;
         let goes_on = self.setup.until_fail && self.attempts < MAX_REPEATS;
         if !goes_on || !self.queue.is_empty() || a_test_failed(journal) {
             return Ok(());
@@ -158,6 +170,19 @@ impl Fleet<'_> {
             job.id.attempt = self.attempts;
         }
         self.plan(round, journal)
+    }
+
+    /// Plans as many tests of a hunt as there is room for now.
+    fn plan_upcoming(&mut self, journal: &mut Journal) -> Result<()> {
+        if self.deadline.is_some_and(|deadline| self.hub.now() >= deadline) {
+            self.upcoming.clear();
+        }
+        while self.queue.len() + self.workers.len() < self.setup.vms.max(1)
+            && let Some(job) = self.upcoming.pop_front()
+        {
+            self.plan(vec![job], journal)?;
+        }
+        Ok(())
     }
 
     /// Starts guests while there is work for them.
@@ -212,6 +237,7 @@ impl Fleet<'_> {
     fn give_up_after_a_failure(&mut self, journal: &Journal) {
         if (self.setup.fail_fast || self.setup.until_fail) && a_test_failed(journal) {
             self.queue.clear();
+            self.upcoming.clear();
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a fleet has to do, as data: tests, and what holds for all of them.
 
 use crate::event::TestId;
-use crate::plan::GuestRules;
+use crate::plan::{GuestRules, Hunt};
 use crate::suite::{Conditions, Selection, Suite};
 use crate::vm::Spec;
 use std::path::PathBuf;
@@ -52,6 +52,8 @@ pub struct Setup {
     pub env: Vec<(String, String)>,
     /// Start nothing more after the first test that fails.
     pub fail_fast: bool,
+    /// Plan each test only when there is room for it: what a hunt does not come to is no part of the run.
+    pub hunt: Option<Hunt>,
 }
 
 impl Setup {

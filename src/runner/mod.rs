@@ -12,6 +12,7 @@ pub mod fleet;
 pub mod guest;
 pub mod guest_set;
 mod history;
+mod hunt;
 pub mod job;
 pub mod journal;
 pub mod lab;

@@ -2,6 +2,7 @@
 
 use super::fleet;
 use super::history::History;
+use super::hunt;
 use super::job::{Alone, Job, Setup};
 use super::{Host, Journal, guest, programs, provenance, remembered};
 use crate::doctor;
@@ -57,9 +58,14 @@ pub(super) fn run(
             conditions: tests.conditions_at(pace),
             env: tests.env.clone(),
             fail_fast: tests.fail_fast,
+            hunt: tests.hunt,
         };
         let load = if tests.fleet.stress { stress()? } else { Vec::new() };
-        let outcome = fleet::run(jobs(tests, engine, vms, slowdown, &history), &setup, hub, journal);
+        let jobs = jobs(tests, engine, vms, slowdown, &history);
+        let outcome = match tests.hunt {
+            None => fleet::run(jobs, &setup, hub, journal),
+            Some(_) => hunt::run(jobs, &setup, built, hub, journal),
+        };
         drop(load);
         if let Some(captures) = setup.alone.as_ref().and_then(|alone| alone.captures.as_ref()) {
             // It goes unless something was captured.

@@ -201,7 +201,8 @@ section! {
         /// name.
         env: BTreeMap<String, String> = Variables, "{}", Tests.pairs("env", "A variable for the tests");
         /// A failure that the test itself marks as flaky does not count.
-        ignore_flaky: bool = Bool, "true";
+        ignore_flaky: bool = Bool, "true",
+            Tests.off("count-flaky", "Count failures that the test itself marks as flaky");
         /// What is skipped fails, as a test, a subtest, a sample or a module, and the failure says what is missing.
         /// The selftests are told to expect all features (SELFTESTS_MPTCP_LIB_EXPECT_ALL_FEATURES). For the newest
         /// kernel with the newest tools.

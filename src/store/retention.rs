@@ -53,7 +53,7 @@ fn sweep(runs: &Path) {
 }
 
 /// What kind of run it is: as its first event says; else, in those of older versions, its steps.
-fn kind(run: &Path) -> String {
+pub fn kind(run: &Path) -> String {
     let mut line = Vec::new();
     let read = File::open(run.join(EVENTS))
         .and_then(|log| BufReader::new(log.take(MAX_FIRST_LINE)).read_until(b'\n', &mut line));

@@ -31,6 +31,7 @@ fn the_help_names_the_commands_and_the_exit_codes() {
       mptcp     Show what MPTCP is told on a guest, or on a network's hosts
       validate  Validate a series of patches before it is sent
       hook      Validate what git send-email and b4 are about to send
+      hunt      Find the seeds with which a test fails
       bisect    Find the commit that broke a test
       exec      Run a command in a guest
       shell     Open a terminal in a guest
@@ -78,6 +79,7 @@ fn the_help_names_the_commands_and_the_exit_codes() {
       vmptcp test                          build what changed, then run that profile
       vmptcp test mptcp_join -- -f         one script, with an argument of its own
       vmptcp test mptcp_join:subflows      only these groups of its subtests
+      vmptcp hunt simult_flows             a test that fails now and then: the seed with which it does
       vmptcp validate                      the patches on top of the tree, before they are sent
       vmptcp config -e NET_SCH_CAKE        configure, and say of each symbol whether it took
       vmptcp sample c-echo                 a sample program, and the protocol that it used

@@ -309,3 +309,26 @@ fn what_is_refused_leaves_the_tree_as_it_was() {
         assert!(fingerprint(&sandbox.tree()) == before, "{args:?} changed the tree");
     }
 }
+
+#[test]
+fn a_hunt_is_for_one_test_in_virtual_time() {
+    let sandbox = Sandbox::new();
+    insta::assert_snapshot!(sandbox.run(["hunt", "mptcp"]).all(), @"
+    error: a hunt is for one test, and these match: mptcp_connect, mptcp_sockopt
+      → name one of them: vmptcp hunt NAME
+    exit code 2
+    ");
+    insta::assert_snapshot!(sandbox.run(["hunt", "diag", "--time", "real"]).all(), @r#"
+    error: in real time the same seed makes another run each time
+      → leave --time real out, and vm.time = "real" of the settings
+    exit code 2
+    "#);
+    insta::assert_snapshot!(sandbox.run(["hunt", "diag", "--seeds", "9..1"]).all(), @r#"
+    error: bad seeds "9..1": the first is greater than the last
+      → give one, as in --seed 4, or the first and the last of several: --seeds 1..50
+    exit code 2
+    "#);
+    let run = sandbox.run(["hunt", "diag", "--budget", "30"]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("give a number above 0 and its unit: 90s, 30m or 2h"), "{}", run.stderr);
+}

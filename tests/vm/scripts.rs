@@ -91,6 +91,7 @@ impl Scripts {
             conditions: Conditions::default(),
             env: vec![],
             fail_fast: false,
+            hunt: None,
         };
         Self { dir, jobs, setup, journal }
     }

@@ -45,6 +45,7 @@ impl Tests {
             conditions: Conditions::default(),
             env: Vec::new(),
             fail_fast: false,
+            hunt: None,
         };
         Self { bench: Bench::new(), jobs: named(names).into_iter().map(job).collect(), setup }
     }

@@ -23,6 +23,7 @@ fn plan(names: &[&str], dir: &Path) -> TestPlan {
         timeouts: Timeouts::of_suite(Duration::from_secs(600)),
         repeat: 1,
         fail_fast: false,
+        hunt: None,
         seeds: "1".parse().unwrap(),
         conditions: crate::suite::Conditions::default(),
         slow: Auto::Auto,

@@ -1,0 +1,174 @@
+//! `vmptcp hunt`: the seeds with which a test fails.
+
+use super::context::Context;
+use super::flags::RunFlags;
+use super::overrides::Overrides;
+use super::pipeline::{FinishedRun, Target};
+use super::test;
+use crate::error::{Error, Result};
+use crate::plan::{BackendPlan, Hunt, Plan, Step, TestPlan};
+use crate::process::quote;
+use crate::report::{self, ByOutcome};
+use crate::vm::backend::uml::Time;
+use std::time::Duration;
+
+/// The seeds that are tried if none are given.
+const SEEDS: &str = "1..1000";
+
+/// Failures that a test marks as flaky count: it is them that are hunted.
+const COUNT_FLAKY: &str = "--count-flaky";
+
+/// Flags that say how a hunt goes on, and change nothing of a single run.
+const OF_THE_HUNT: [&str; 9] = [
+    "--uml",
+    "--seed",
+    "--vms",
+    "--jobs",
+    "--repeat",
+    "--fail-fast",
+    "--stress",
+    "--until-fail",
+    COUNT_FLAKY,
+];
+
+/// Find the seeds with which a test fails
+///
+/// Runs one test in user-mode Linux, in virtual time, with one seed after the other, spread over the cores. Stops at the first
+/// failure, also one that the test itself marks as flaky, and shows the command that makes it again. The same command again goes on where an interrupted one was, as long as
+/// the kernel, the selftests, this program and the root's programs are the same.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "\
+Examples:
+  vmptcp hunt simult_flows                        seeds 1 to 1000, up to the first failure
+  vmptcp hunt simult_flows --seeds 1..50 --all    all of them: how often does it fail?
+  vmptcp hunt mptcp_join:subflows --budget 30m    a group of its subtests, for half an hour
+  vmptcp test simult_flows --uml --count-flaky --seed 4    what was found, again
+
+Exit codes: 0 no seed failed, 1 one did, 3 a guest crashed or its kernel printed a splat, 130 interrupted.")]
+pub struct Args {
+    /// The test, as `vmptcp test` takes it
+    #[arg(value_name = "TEST")]
+    test: String,
+    /// Go on after a failure
+    #[arg(long)]
+    all: bool,
+    /// Start nothing more after this time, as in 90s, 30m or 2h
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    budget: Option<Duration>,
+    #[command(flatten)]
+    flags: RunFlags,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, context: &Context) -> Result<u8> {
+    let mut flags = args.flags.overrides()?;
+    let command = again(args, context, &flags);
+    if !flags.typed().any(|flag| is_flag(flag, "--seed")) {
+        flags = flags.and(Overrides::of("test.seeds", "--seeds", SEEDS));
+    }
+    let own = Overrides::of("kernel.uml", "--uml", "true").and(Overrides::of(
+        "test.ignore-flaky",
+        COUNT_FLAKY,
+        "false",
+    ));
+    let target = Target::open(context, flags.and(own))?;
+    let mut plan = test::plan(context, &target, std::slice::from_ref(&args.test), &[], Vec::new())?;
+    let tests = only_test(&mut plan)?;
+    let divided = tests.selections.iter().any(|selection| !selection.test.groups.is_empty());
+    search(tests, args)?;
+    let table = ByOutcome {
+        seeds: tests.seeds.ends(),
+        command: if divided { command + " --no-shards" } else { command },
+        json: args.flags.tests.json,
+        colour: context.colour_on_stdout(),
+    };
+    let ended: FinishedRun = target.carry_out(&plan, &target.runs(), context)?;
+    report::show(&ended.summary, &ended.path, &table, !table.json)?;
+    ended.into_result()
+}
+
+/// The tests of a plan, which has to be one test.
+fn only_test(plan: &mut Plan) -> Result<&mut TestPlan> {
+    let tests = plan.steps.iter_mut().find_map(|step| match step {
+        Step::Test(tests) => Some(&mut **tests),
+        _ => None,
+    });
+    let tests = tests.ok_or_else(|| Error::usage("there is no such test"))?;
+    if tests.selections.len() == 1 {
+        return Ok(tests);
+    }
+    let names: Vec<String> = tests.selections.iter().map(|selection| selection.test.label()).collect();
+    Err(Error::usage(format!("a hunt is for one test, and these match: {}", names.join(", ")))
+        .hint("name one of them: vmptcp hunt NAME"))
+}
+
+/// Makes a search of a plan that runs a test with each of its seeds.
+fn search(tests: &mut TestPlan, args: &Args) -> Result<()> {
+    if !matches!(tests.guest.backend, BackendPlan::Uml(Time::Virtual)) {
+        return Err(Error::usage("in real time the same seed makes another run each time")
+            .hint("leave --time real out, and vm.time = \"real\" of the settings"));
+    }
+    let labels: Vec<String> = tests.selections.iter().map(|selection| selection.test.label()).collect();
+    tests.choice = format!("hunt {}", labels.join(", "));
+    tests.hunt = Some(Hunt { budget: args.budget });
+    tests.fail_fast = !args.all;
+    // The seeds are what is spread over the cores. In parts, a test would depend on how many guests there are.
+    tests.fleet.shards = false;
+    (tests.repeat, tests.fleet.until_fail) = (1, false);
+    Ok(())
+}
+
+/// The command that runs the test once, without its seed.
+fn again(args: &Args, context: &Context, flags: &Overrides) -> String {
+    let tree = context.global.tree.iter().map(|tree| format!("--tree {}", quote(tree)));
+    let own = |flag: &&str| !OF_THE_HUNT.iter().any(|of_it| is_flag(flag, of_it));
+    let typed = flags.typed().filter(own).map(str::to_owned);
+    let words = ["vmptcp test".to_owned(), quote(&args.test), "--uml".to_owned()];
+    let counted = [COUNT_FLAKY.to_owned()];
+    words.into_iter().chain(counted).chain(tree).chain(typed).collect::<Vec<_>>().join(" ")
+}
+
+/// Whether what was typed is this flag; `--seeds` is `--seed`.
+fn is_flag(typed: &str, flag: &str) -> bool {
+    typed
+        .split([' ', '='])
+        .next()
+        .is_some_and(|name| name.strip_suffix('s').unwrap_or(name) == flag || name == flag)
+}
+
+/// A length of time with its unit.
+fn time(text: &str) -> Result<Duration, String> {
+    let unit = [('s', 1), ('m', 60), ('h', 3600)].into_iter().find(|(unit, _)| text.ends_with(*unit));
+    let parsed = unit.and_then(|(unit, seconds)| {
+        let number: u64 = text.strip_suffix(unit)?.parse().ok().filter(|number| *number > 0)?;
+        Some(Duration::from_secs(number.checked_mul(seconds)?))
+    });
+    parsed.ok_or_else(|| "give a number above 0 and its unit: 90s, 30m or 2h".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_has_a_unit() {
+        for (text, seconds) in [("90s", 90), ("30m", 1800), ("2h", 7200)] {
+            assert_eq!(time(text), Ok(Duration::from_secs(seconds)));
+        }
+        for wrong in
+            ["", "30", "m", "0m", "-1m", "1.5h", "1d", "99999999999999999999s", "18446744073709551615h"]
+        {
+            assert!(time(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn flags_are_known_by_their_names() {
+        assert!(
+            is_flag("--seeds 1..50", "--seed")
+                && is_flag("--seed 4", "--seed")
+                && is_flag("--vms 2", "--vms")
+        );
+        assert!(!is_flag("--slow yes", "--seed") && !is_flag("--append --seeds", "--seed"));
+    }
+}
