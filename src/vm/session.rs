@@ -12,7 +12,7 @@ use super::spec::Spec;
 use crate::error::{Error, IoContext, Result};
 use crate::guest::protocol::{ToGuest, encode};
 use crate::guest::stream::read_messages;
-use crate::process::{Child, Process, read_lines};
+use crate::process::{Child, Process, interrupt, read_lines};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
@@ -20,8 +20,11 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, SyncSender, TrySendError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
+
+/// How long a guest that powers off by itself may take for that.
+const POWER_OFF_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A running VM. Dropping it stops all of its processes.
 #[derive(Debug)]
@@ -30,6 +33,9 @@ pub struct Session {
     monitor: Option<Box<dyn Monitor>>,
     /// It is stopped by a kill.
     abrupt: bool,
+    /// It knew all of its requests when it booted, and powers off after the last.
+    ends_by_itself: bool,
+    console_reader: Option<JoinHandle<()>>,
     _listed: Arc<Registration>,
     outbox: mpsc::Sender<ToGuest>,
     muted: Arc<AtomicBool>,
@@ -80,10 +86,10 @@ impl Session {
         let Started { child, console, channel, monitor, abrupt } =
             spec.backend.start(&spec.machine, &name, requests)?;
         let (outbox, letters) = mpsc::channel();
-        thread::spawn({
+        let console_reader = Some(thread::spawn({
             let inbox = inbox.clone();
             move || follow_console(console, log, &inbox)
-        });
+        }));
         let exchange = Arc::new(Exchange::default());
         thread::spawn({
             let (exchange, outbox, muted) = (Arc::clone(&exchange), outbox.clone(), Arc::clone(&muted));
@@ -111,7 +117,8 @@ impl Session {
             };
             move || serve_agent(channel, letters, &inbox, &exchange, connected)
         });
-        Ok(Self { child, monitor, abrupt, _listed: listed, outbox, muted })
+        let ends_by_itself = !requests.is_empty();
+        Ok(Self { child, monitor, abrupt, ends_by_itself, console_reader, _listed: listed, outbox, muted })
     }
 
     /// Says something to the agent. Never waits; a guest that is gone is noticed by the readers.
@@ -142,7 +149,12 @@ impl Session {
     /// host is there already.
     pub fn stop(mut self) {
         self.muted.store(true, Ordering::Relaxed);
-        if self.abrupt {
+        // Its console is then the same whenever it is stopped.
+        let waits = self.ends_by_itself && !interrupt::requested();
+        if waits && self.child.ended_within(POWER_OFF_TIMEOUT) {
+            // Its end is in the pipe, and in the log once the reader has seen that it is.
+            let _ = self.console_reader.take().map(JoinHandle::join);
+        } else if self.abrupt {
             self.child.kill();
         } else {
             self.child.terminate();

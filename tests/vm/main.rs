@@ -18,3 +18,4 @@ mod lab;
 mod scenarios;
 mod scripts;
 mod splats;
+mod uml;

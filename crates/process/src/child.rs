@@ -143,7 +143,8 @@ impl Child {
         }
     }
 
-    fn ended_within(&mut self, time: Duration) -> bool {
+    /// Waits for its end, at most so long; true if it ended.
+    pub fn ended_within(&mut self, time: Duration) -> bool {
         let deadline = Instant::now() + time;
         let mut pause = Duration::from_millis(1);
         loop {

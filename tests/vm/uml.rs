@@ -1,0 +1,126 @@
+//! Guests of user-mode Linux: what they may touch, what their seed makes of them, and that nothing is left of them.
+
+use crate::lab::{Ran, VMPTCP, lab};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// The kernel, built once.
+fn kernel() -> &'static Path {
+    static KERNEL: OnceLock<PathBuf> = OnceLock::new();
+    KERNEL.get_or_init(|| {
+        let built = lab().run(&["build", "--uml"]);
+        assert_eq!(built.code, 0, "the kernel does not build: {}", built.stderr);
+        lab().out().with_file_name("normal-uml").join("linux")
+    })
+}
+
+fn exec(script: &str) -> Ran {
+    kernel();
+    lab().run(&["exec", "--uml", "--", "sh", "-c", script])
+}
+
+/// Processes that run the kernel.
+fn kernels() -> Vec<PathBuf> {
+    let processes = fs::read_dir("/proc").expect("procfs").filter_map(|entry| Some(entry.ok()?.path()));
+    let running = |process: &PathBuf| fs::read_link(process.join("exe")).is_ok_and(|exe| exe == kernel());
+    processes.filter(running).collect()
+}
+
+fn wait_for(limit: Duration, what: &str, done: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !done() {
+        assert!(begin.elapsed() < limit, "not within {limit:?}: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+#[ignore = "builds and boots a kernel of user-mode Linux"]
+fn uml_streams_and_exit_code_pass_through() {
+    let ran = exec("echo out; echo err >&2; uname -r; exit 42");
+    let release =
+        fs::read_to_string(kernel().with_file_name("include/config/kernel.release")).expect("a release");
+    assert_eq!((ran.code, ran.stdout), (42, format!("out\n{release}")), "{}", ran.stderr);
+    assert!(ran.stderr.contains("err"), "{}", ran.stderr);
+}
+
+#[test]
+#[ignore = "builds and boots a kernel of user-mode Linux"]
+fn uml_a_guest_that_is_root_cannot_touch_the_host() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("file");
+    fs::write(&file, "host's").expect("a file");
+    let mut victim = Command::new("sleep").arg("600").spawn().expect("it starts");
+    // The host's files again, this time writable; its devices; its processes, by the number that they have there.
+    let script = format!(
+        "mkdir -p /tmp/h; mount -t hostfs none /tmp/h -o {dir} && echo mounted
+         mount -o remount,rw /tmp/h; echo guest > /tmp/h/file; touch /tmp/h/new; rm -f /tmp/h/file; chmod 0 /tmp/h/file
+         mount -t hostfs none /tmp/h -o / && echo evil > /tmp/h/{dir}/other
+         kill -9 {victim}; ls /proc/{victim} 2>/dev/null
+         echo x > /etc/vmptcp-uml-was-here; cat /etc/vmptcp-uml-was-here",
+        dir = dir.path().display(),
+        victim = victim.id(),
+    );
+    let ran = exec(&script);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains("mounted") && ran.stdout.ends_with("x\n"), "{}\n{}", ran.stdout, ran.stderr);
+    assert_eq!(fs::read_to_string(&file).expect("it is still there"), "host's");
+    let names: Vec<_> = fs::read_dir(dir.path()).expect("a directory").collect();
+    assert_eq!(names.len(), 1, "{names:?}");
+    assert!(!Path::new("/etc/vmptcp-uml-was-here").exists());
+    assert!(victim.try_wait().expect("it can be asked").is_none(), "a guest killed a process of the host's");
+    victim.kill().expect("it can be killed");
+    victim.wait().expect("it ends");
+}
+
+#[test]
+#[ignore = "builds and boots a kernel of user-mode Linux"]
+fn uml_the_same_seed_makes_the_same_run() {
+    kernel();
+    let run = || {
+        let ran = lab().run(&["test", "mptcp_sockopt", "--uml", "--seeds", "3..4"]);
+        assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+        let dir = lab().latest();
+        let mut files = ["console-1.log", "console-2.log"].map(|name| dir.join(name)).to_vec();
+        files.extend((1..=2).map(|attempt| dir.join(format!("tests/mptcp_sockopt.{attempt}.log"))));
+        let read =
+            |file: &PathBuf| fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        files.iter().map(read).collect::<Vec<_>>()
+    };
+    let (first, second) = (run(), run());
+    // Which guest comes up first is the host's doing.
+    let sorted = |mut consoles: Vec<Vec<u8>>| {
+        consoles.sort();
+        consoles
+    };
+    assert!(first[2..] == second[2..], "the outputs differ");
+    assert!(sorted(first[..2].to_vec()) == sorted(second[..2].to_vec()), "the consoles differ");
+    assert!(first[2] != first[3] || first[0] != first[1], "two seeds make the same run");
+}
+
+#[test]
+#[ignore = "builds and boots a kernel of user-mode Linux"]
+fn uml_sigkill_and_ctrl_c_leave_no_process_behind() {
+    kernel();
+    let commands: [&[&str]; 2] =
+        [&["exec", "--uml", "--", "sleep", "600"], &["test", "simult_flows", "--uml"]];
+    for (command, signal) in commands.into_iter().zip([Signal::SIGKILL, Signal::SIGINT]) {
+        let mut child = Command::new(VMPTCP);
+        child
+            .args(command)
+            .current_dir(&lab().tree)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let mut child = child.spawn().expect("it starts");
+        wait_for(Duration::from_secs(120), "a kernel", || !kernels().is_empty());
+        kill(Pid::from_raw(i32::try_from(child.id()).expect("a process id")), signal).expect("it is there");
+        child.wait().expect("it ends");
+        wait_for(Duration::from_secs(20), "no kernel", || kernels().is_empty());
+    }
+}
