@@ -7,22 +7,21 @@
 
 #![allow(clippy::disallowed_methods, reason = "vmptcp is run from outside, as a user does")]
 
-#[path = "vm/lab.rs"]
+mod killed;
+#[path = "../vm/lab.rs"]
 mod lab;
-#[path = "vm/scripts.rs"]
+#[path = "../vm/scripts.rs"]
 mod scripts;
+mod stopped;
+mod traces;
 
 use lab::{VMPTCP, lab, ran};
-use scripts::{Scripts, virtme};
-use std::collections::BTreeSet;
+use scripts::Scripts;
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use traces::leaves_nothing;
 use vmptcp::event::Outcome;
-use vmptcp::vm::backend::virtme::{Filesystem, virtiofs};
-use vmptcp::vm::registry;
 
 #[test]
 #[ignore = "boots a kernel several times"]
@@ -106,73 +105,6 @@ fn noise_and_daemons_hold_nobody_up() {
 
 #[test]
 #[ignore = "boots a kernel"]
-fn sigkill_of_the_host_side_leaves_no_process_behind() {
-    let out = lab().out().display().to_string();
-    let mut child =
-        lab().command(&["exec", "--", "sleep", "600"]).stderr(Stdio::null()).spawn().expect("it starts");
-    wait_for(Duration::from_secs(60), || !qemus_with(&out).is_empty());
-    child.kill().expect("it can be killed");
-    child.wait().expect("it ends");
-    wait_for(Duration::from_secs(20), || qemus_with(&out).is_empty());
-}
-
-#[test]
-#[ignore = "boots a kernel"]
-fn ctrl_c_stops_the_guest_and_says_so() {
-    let out = lab().out().display().to_string();
-    let mut command = lab().command(&["test", "pm_netlink"]);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
-    wait_for(Duration::from_secs(60), || !qemus_with(&out).is_empty());
-    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("a process id"));
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).expect("it is there");
-    let output = child.wait_with_output().expect("it ends");
-    assert_eq!(output.status.code(), Some(130));
-    assert!(qemus_with(&out).is_empty(), "QEMU is still there");
-    assert!(String::from_utf8_lossy(&output.stdout).contains("interrupted"), "{output:?}");
-    let report = lab().run(&["report"]);
-    assert_eq!(report.code, 130, "{}", report.stdout);
-}
-
-#[test]
-#[ignore = "boots a kernel"]
-fn ctrl_c_keeps_what_a_test_said_so_far() {
-    const CHILD: &str = "FAULTS_IN_A_PROCESS_OF_ITS_OWN";
-    const SAID: &str = "echo 'TAP version 13'; echo 1..3; echo 'ok 1 - one'; echo 'not ok 2 - two'; printf 'ok 3 - th'; sleep 600";
-    if let Some(path) = std::env::var_os(CHILD) {
-        process::interrupt::install().expect("signals");
-        let scripts = Scripts::new(&[("talks", SAID), ("never", "exit 0")], 600);
-        fs::write(&path, scripts.dir.path().display().to_string()).expect("a file");
-        let done = scripts.run_interrupted();
-        fs::write(&path, serde_json::to_string(&done.summary).expect("JSON")).expect("a file");
-        return;
-    }
-    // An interrupt is one of the whole process.
-    let dir = tempfile::tempdir().expect("a directory");
-    let path = dir.path().join("told");
-    let this = "ctrl_c_keeps_what_a_test_said_so_far";
-    let mut command = Command::new(std::env::current_exe().expect("this program"));
-    let mut child =
-        command.args(["--ignored", "--exact", this]).env(CHILD, &path).spawn().expect("it starts");
-    wait_for(Duration::from_secs(180), || {
-        let run = fs::read_to_string(&path).unwrap_or_default();
-        let log = fs::read_to_string(Path::new(&run).join("runs/latest/tests/talks.1.log"));
-        log.is_ok_and(|log| log.ends_with("ok 3 - th"))
-    });
-    signal(&child, nix::sys::signal::Signal::SIGINT);
-    assert!(child.wait().expect("it ends").success());
-    let summary: serde_json::Value =
-        serde_json::from_slice(&fs::read(&path).expect("what came of it")).expect("JSON");
-    let test = &summary["tests"][0];
-    let subtests: Vec<_> = test["subtests"].as_array().expect("subtests").iter().collect();
-    let outcomes: Vec<_> = subtests.iter().map(|subtest| (&subtest["name"], &subtest["outcome"])).collect();
-    assert_eq!(outcomes, [(&"one".into(), &"pass".into()), (&"two".into(), &"fail".into())], "{test}");
-    assert_eq!(test["outcome"], "not-run");
-    assert!(test["reason"].as_str().is_some_and(|why| why.starts_with("interrupted after ")), "{test}");
-    assert_eq!(summary["tests"][1]["outcome"], "not-run");
-}
-
-#[test]
-#[ignore = "boots a kernel"]
 fn tests_are_started_as_kselftest_starts_them() {
     let scripts = Scripts::new(
         &[
@@ -207,52 +139,6 @@ fn tests_are_started_as_kselftest_starts_them() {
     assert!(reason(1).contains("./data.sh: it is not executable"), "{}", reason(1));
     assert!(reason(2).contains("its interpreter /no/such/shell"), "{}", reason(2));
     assert!(reason(3).starts_with("there is no ./gone.sh in the guest"), "{}", reason(3));
-}
-
-/// What there is of ours on this machine: processes, sockets and mounts, each as a line that names it.
-#[derive(Debug)]
-struct Traces(BTreeSet<String>);
-
-impl Traces {
-    fn now() -> Self {
-        let out = lab().out().display().to_string();
-        let ours = |line: &String| line.contains(&out) || line.contains("vmptcp.agent");
-        let processes = processes_with("").into_iter().map(|pid| (pid, command_line(pid)));
-        let processes = processes.filter(|(_, line)| ours(line));
-        let processes = processes.map(|(pid, line)| format!("process {pid} {line}"));
-        let sockets = fs::read_to_string("/proc/net/unix").expect("procfs");
-        let sockets =
-            sockets.lines().filter_map(|line| Some(format!("socket {}", line.split_once("@vmptcp-")?.1)));
-        let mounts = fs::read_to_string("/proc/self/mounts").expect("procfs");
-        let mounts = mounts.lines().map(|line| format!("mount {line}"));
-        Self(processes.chain(sockets).chain(mounts).collect())
-    }
-
-    /// What is there now and was not then.
-    fn left_since(&self) -> Vec<String> {
-        Self::now().0.difference(&self.0).cloned().collect()
-    }
-}
-
-/// Does something to vmptcp, and sees to it that nothing is left and the next invocation works.
-fn leaves_nothing(fault: impl FnOnce()) {
-    let before = Traces::now();
-    fault();
-    let mut left = Vec::new();
-    within(Duration::from_secs(20), || {
-        left = before.left_since();
-        left.is_empty()
-    });
-    assert_eq!(left, [""; 0], "these were left");
-    // The lock is free: else this would wait.
-    let next = lab().run(&["build"]);
-    assert_eq!(next.code, 0, "{}", next.stderr);
-    assert!(!next.stderr.contains("waiting for"), "{}", next.stderr);
-}
-
-fn signal(child: &Child, signal: nix::sys::signal::Signal) {
-    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("a process id"));
-    nix::sys::signal::kill(pid, signal).expect("it is there");
 }
 
 #[test]
@@ -325,71 +211,6 @@ fn endless_output_is_capped_and_its_end_is_kept() {
     assert!(String::from_utf8_lossy(&end).contains("bytes are left out here"));
 }
 
-/// Ends something of a guest while its first test runs.
-fn sabotage(what: &'static str) {
-    let scripts = Scripts::new(&[("victim", "echo begun; sleep 1000"), ("after", "exit 0")], 300);
-    sabotage_of(what, scripts, Outcome::Crash);
-}
-
-fn sabotage_of(what: &'static str, scripts: Scripts, outcome: Outcome) {
-    leaves_nothing(|| {
-        let (guests, run) = (
-            scripts.setup.spec.listing.dir.clone(),
-            scripts.dir.path().join("runs/latest/tests/victim.1.log"),
-        );
-        let saboteur = std::thread::spawn(move || {
-            wait_for(Duration::from_secs(120), || {
-                fs::read_to_string(&run).is_ok_and(|log| log.contains("begun"))
-            });
-            let listed = registry::list(&guests);
-            assert_eq!((listed.len(), listed[0].orphan), (1, false));
-            let name = |pid| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-            let theirs = listed[0].processes();
-            let found = theirs.iter().rev().find(|process| name(process.pid).starts_with(what));
-            let killed = found.map(|process| process.signal(nix::sys::signal::SIGKILL).expect("it is ours"));
-            assert_eq!(killed, Some(true), "no {what}: {theirs:?}");
-        });
-        let done = scripts.run();
-        saboteur.join().expect("it was killed");
-        assert_eq!(done.outcomes(), [("victim", outcome), ("after", Outcome::Pass)]);
-        assert_eq!(done.summary.exit_code_so_far() as u8, 3);
-    });
-}
-
-#[test]
-#[ignore = "boots a kernel twice"]
-fn a_virtiofsd_that_is_killed_costs_only_its_test() {
-    if let Some(why) = virtiofs::obstacle(&lab().out(), &std::env::temp_dir()) {
-        eprintln!("guests here have no virtiofs: {why}");
-        return;
-    }
-    // What reads a file then waits for ever, and so does the test.
-    let script = "echo begun; while :; do ls -lR /usr/share > /dev/null; done";
-    let mut scripts = Scripts::new(&[("victim", script), ("after", "exit 0")], 30);
-    scripts.setup.spec.backend = virtme(Filesystem::Virtiofs);
-    sabotage_of("virtiofsd", scripts, Outcome::Timeout);
-}
-
-#[test]
-#[ignore = "boots a kernel twice"]
-fn a_qemu_that_is_killed_costs_only_its_test() {
-    sabotage("qemu");
-}
-
-#[test]
-#[ignore = "boots a kernel twice"]
-fn a_virtme_ng_that_is_killed_costs_only_its_test() {
-    sabotage("vng");
-}
-
-#[test]
-#[ignore = "boots a kernel twice"]
-fn an_agent_that_is_killed_costs_only_its_test() {
-    let kill = "echo begun; for pid in /proc/[0-9]*; do tr '\\0' ' ' < $pid/cmdline | grep -q 'vmptcp agent' && kill -9 ${pid#/proc/}; done; sleep 100";
-    let done = Scripts::new(&[("victim", kill), ("after", "exit 0")], 60).run();
-    assert_eq!(done.outcomes(), [("victim", Outcome::Crash), ("after", Outcome::Pass)]);
-}
-
 #[test]
 #[ignore = "boots a kernel"]
 fn a_clock_that_jumps_changes_no_time_limit() {
@@ -397,54 +218,6 @@ fn a_clock_that_jumps_changes_no_time_limit() {
     let done = Scripts::new(&[("jump", jump), ("after", "sleep 1")], 30).run();
     assert_eq!(done.outcomes(), [("jump", Outcome::Pass), ("after", Outcome::Pass)]);
     assert!(done.summary.tests[0].result.seconds < 30.0);
-}
-
-/// Starts vmptcp, waits until `begun`, and interrupts it.
-fn interrupted_when(mut command: Command, how: nix::sys::signal::Signal, begun: impl FnMut() -> bool) {
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
-    wait_for(Duration::from_secs(120), begun);
-    signal(&child, how);
-    let output = child.wait_with_output().expect("it ends");
-    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
-}
-
-#[test]
-#[ignore = "configures and builds a kernel"]
-fn ctrl_c_while_configuring_and_building_leaves_nothing() {
-    let work = tempfile::tempdir().expect("a directory");
-    let out = work.path().join("build/normal");
-    let elsewhere = || {
-        let mut command = lab().command(&["build"]);
-        command.env("VMPTCP_KERNEL_WORK_DIR", work.path());
-        command
-    };
-    leaves_nothing(|| {
-        interrupted_when(elsewhere(), nix::sys::signal::SIGINT, || out.join("scripts").exists());
-        interrupted_when(elsewhere(), nix::sys::signal::SIGINT, || {
-            fs::read_to_string(out.join("build.log")).is_ok_and(|log| log.lines().count() > 40)
-        });
-        let work = work.path().display().to_string();
-        let left: Vec<String> = processes_with(&work).into_iter().map(command_line).collect();
-        assert_eq!(left, [""; 0]);
-    });
-}
-
-#[test]
-#[ignore = "boots a kernel"]
-fn ctrl_c_while_booting_and_sigterm_while_testing_leave_nothing() {
-    let out = lab().out().display().to_string();
-    leaves_nothing(|| {
-        interrupted_when(lab().command(&["test", "pm_netlink"]), nix::sys::signal::SIGINT, || {
-            !qemus_with(&out).is_empty()
-        });
-    });
-    leaves_nothing(|| {
-        let log = || lab().latest().join("tests/pm_netlink.1.log");
-        let before = lab().latest();
-        interrupted_when(lab().command(&["test", "pm_netlink"]), nix::sys::signal::SIGTERM, || {
-            lab().latest() != before && fs::metadata(log()).is_ok_and(|log| log.len() > 0)
-        });
-    });
 }
 
 #[test]
@@ -518,38 +291,4 @@ fn boots_in_a_row_and_four_at_once_leak_nothing() {
             assert!(text.starts_with(&number.to_string()), "{text}");
         }
     });
-}
-
-fn wait_for(time: Duration, condition: impl FnMut() -> bool) {
-    assert!(within(time, condition), "not within {time:?}");
-}
-
-/// Asks again and again; true as soon as it holds, false when the time is up.
-fn within(time: Duration, mut condition: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + time;
-    while !condition() {
-        if Instant::now() >= deadline {
-            return false;
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    true
-}
-
-/// The process ids of all QEMUs whose command line has this text.
-fn qemus_with(text: &str) -> Vec<i32> {
-    processes_with(text).into_iter().filter(|pid| command_line(*pid).contains("qemu-system")).collect()
-}
-
-/// The process ids of all whose command line has this text.
-fn processes_with(text: &str) -> Vec<i32> {
-    let processes = Path::new("/proc").read_dir().expect("procfs").flatten();
-    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(|pid| command_line(*pid).contains(text)).collect()
-}
-
-/// A process's arguments, with blanks between them.
-fn command_line(pid: i32) -> String {
-    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    String::from_utf8_lossy(&line).replace('\0', " ")
 }
