@@ -57,6 +57,7 @@ const PURE: &[&str] = &[
     "validate::outcomes",
     "validate::blame",
     "validate::merge",
+    "validate::seeded",
     "validate::options",
 ];
 

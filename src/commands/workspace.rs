@@ -119,10 +119,13 @@ impl TestRunner for CommitRunner<'_> {
         Ok(suites::of_default(target)?.tests.into_iter().map(|test| test.name).collect())
     }
 
-    fn run(&mut self, filters: &[String], runs: &Path) -> Result<TestRun> {
-        let Some(target) = &self.target else {
+    fn run(&mut self, filters: &[String], seeds: Option<u32>, runs: &Path) -> Result<TestRun> {
+        let Some(target) = &mut self.target else {
             return Err(Error::cannot_run("no commit was checked out to be tested"));
         };
+        let asked = &self.place.target.loaded.settings.test.seeds;
+        target.loaded.settings.test.seeds =
+            seeds.map_or_else(|| asked.clone(), |count| format!("1..{count}"));
         run_tests(self.context, target, filters, runs)
     }
 

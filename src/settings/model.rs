@@ -185,6 +185,10 @@ section! {
             Tests.value("seeds", "N|FIRST..LAST",
                 "What all random numbers of a guest in virtual time come from; of several, each in turn [default: 1]")
                 .alias("seed");
+        /// With how many seeds vmptcp validate runs what failed on user-mode Linux, with the series and without it.
+        confirm_seeds: NonZeroU32 = Number { min: 1, max: 100_000 }, "20",
+            Tests.value("confirm-seeds", "N",
+                "With how many seeds a failure is compared with the base, on user-mode Linux [default: 20]");
         /// Split what can be split (the groups of mptcp_join.sh) over the guests.
         shards: bool = Bool, "true", Tests.off("no-shards", "Run no test in parts");
         /// Every test gets a guest of its own.

@@ -15,6 +15,7 @@ mod merge;
 mod options;
 mod outcomes;
 mod plan;
+mod seeded;
 mod selftests;
 mod site;
 mod source;

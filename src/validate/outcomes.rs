@@ -34,7 +34,7 @@ pub(super) fn reruns(summary: &Summary) -> Outcomes {
     best
 }
 
-fn of_attempt(name: &str, attempt: &Attempt) -> Outcomes {
+pub(super) fn of_attempt(name: &str, attempt: &Attempt) -> Outcomes {
     let subtests = attempt.subtests.iter().filter(|subtest| !subtest.flaky);
     let subtests = subtests.map(|subtest| (format!("{name}/{}", subtest.name), subtest.outcome));
     std::iter::once((name.to_owned(), attempt.outcome)).chain(subtests).collect()

@@ -4,6 +4,7 @@ use super::compare::{Comparison, Outcomes, compare, script, settle};
 use super::impact::{Tests, tests};
 use super::keys;
 use super::outcomes::{KERNEL_LOG, failed_scripts, outcomes, reruns, scripts_of, worst_of_both};
+use super::seeded::{self, Failed};
 use super::test_runner::TestRunner;
 use super::validator::{Validator, settled};
 use crate::error::{Kind, Result};
@@ -83,7 +84,10 @@ impl KernelTests<'_, '_> {
             Tests::These(names) => names,
             Tests::Profile => Vec::new(),
         };
-        let summary = self.run(&filters, "with the series")?;
+        let summary = self.run(&filters, None, "with the series")?;
+        if summary.tests.iter().any(|test| test.result.seed.is_some()) {
+            return self.judge_with_seeds(&summary);
+        }
         // What only failed was run again already; a crash was not, and nothing is if the settings forbid it.
         let (first, mut again) = (outcomes(&summary), reruns(&summary));
         let once: Vec<String> =
@@ -106,10 +110,41 @@ impl KernelTests<'_, '_> {
         Ok(Judgement::Done(comparison.findings()))
     }
 
+    /// In virtual time the same seed makes the same run: what failed runs with more seeds, unless they are enough, and with the
+    /// same without the series.
+    fn judge_with_seeds(&mut self, first: &Summary) -> Result<Judgement> {
+        let failed = failed_scripts(&outcomes(first));
+        if failed.is_empty() {
+            return Ok(Judgement::Done(Vec::new()));
+        }
+        let wanted = self.runner.settings().settings.test.confirm_seeds.get();
+        let seeds = (seeded::count(first) < wanted as usize).then_some(wanted);
+        let tip = match seeds {
+            Some(_) => seeded::failures(&self.run(&failed, seeds, "with the series, with more seeds")?),
+            None => seeded::failures(first),
+        };
+        let there = self.runner.check_out(&self.validator.loaded.series.base, self.variant)?;
+        let filters: Vec<String> = failed.iter().filter(|name| there.contains(name)).cloned().collect();
+        // Without filters it would be the profile.
+        let base = if filters.is_empty() {
+            Failed::new()
+        } else {
+            match self.run(&filters, seeds, "without the series, with the same seeds") {
+                Err(error) if error.kind() == Kind::Build => {
+                    self.validator
+                        .note("the base does not build: its tests cannot be compared".to_owned())?;
+                    return Ok(Judgement::Done(seeded::compare(&tip, None)));
+                }
+                summary => seeded::failures(&summary?),
+            }
+        };
+        Ok(Judgement::Done(seeded::compare(&tip, Some(&base))))
+    }
+
     /// Runs these tests of what is checked out, as a run of its own in the directory of the validation.
-    fn run(&mut self, filters: &[String], what: &str) -> Result<Summary> {
+    fn run(&mut self, filters: &[String], seeds: Option<u32>, what: &str) -> Result<Summary> {
         let journal = &mut *self.validator.journal;
-        let run = self.runner.run(filters, &journal.path().join("runs"))?;
+        let run = self.runner.run(filters, seeds, &journal.path().join("runs"))?;
         let file = run.path.strip_prefix(journal.path()).unwrap_or(&run.path).display().to_string();
         let what = format!("tests {what}, {} kernel", self.variant);
         journal.add(Event::Evidence { test: None, what, file })?;
@@ -121,7 +156,7 @@ impl KernelTests<'_, '_> {
         if filters.is_empty() {
             return Ok(Outcomes::new());
         }
-        let summary = self.run(filters, what)?;
+        let summary = self.run(filters, None, what)?;
         Ok(settle(outcomes(&summary), &reruns(&summary)))
     }
 
@@ -211,3 +246,6 @@ mod tests_of_it {
         assert!(broken.is_err(), "what could not be done is no finding");
     }
 }
+
+#[cfg(test)]
+mod seeds;

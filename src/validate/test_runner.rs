@@ -12,8 +12,9 @@ pub trait TestRunner {
     fn check_out(&mut self, commit: &str, variant: Variant) -> Result<Vec<String>>;
 
     /// Builds what was checked out last, and runs these tests, or those of the profile if none is named, as a run of its
-    /// own below `runs`. A kernel that does not come up is a result; that it does not build, an error.
-    fn run(&mut self, filters: &[String], runs: &Path) -> Result<TestRun>;
+    /// own below `runs`; each with so many seeds, or those of the settings. A kernel that does not come up is a result; that
+    /// it does not build, an error.
+    fn run(&mut self, filters: &[String], seeds: Option<u32>, runs: &Path) -> Result<TestRun>;
 
     /// The settings, which decide on the outcomes too.
     fn settings(&self) -> &Settings;

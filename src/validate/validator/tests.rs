@@ -26,7 +26,7 @@ impl TestRunner for Nobody {
         panic!("nothing is tested here")
     }
 
-    fn run(&mut self, _: &[String], _: &Path) -> Result<TestRun> {
+    fn run(&mut self, _: &[String], _: Option<u32>, _: &Path) -> Result<TestRun> {
         panic!("nothing is tested here")
     }
 
