@@ -58,15 +58,14 @@ fn parted(
     first_is_enough: bool,
 ) -> (Vec<(TestId, Attempt)>, Vec<Job>) {
     let (mut remembered, mut rest) = (Vec::new(), Vec::new());
+    let mut enough = false;
     for job in jobs {
         match job.seed.and_then(|seed| known.remove(&seed)) {
             Some(attempt) => {
-                let failed = !attempt.outcome.is_ok();
+                enough |= first_is_enough && !attempt.outcome.is_ok();
                 remembered.push((job.id, attempt));
-                if failed && first_is_enough {
-                    break;
-                }
             }
+            None if enough => {}
             None => rest.push(job),
         }
     }

@@ -109,6 +109,7 @@ fn guests_side_by_side_all_come_to_their_end_so_the_smallest_seed_is_found() {
     place.setup.vms = 3;
     // The first ends at the same moment, and another takes its place.
     assert_eq!(place.hunt(1..=50, &[2, 3]), (vec![1, 2, 3, 4], vec![2, 3], 4));
+    assert_eq!(place.hunt(1..=50, &[]), (vec![], vec![2, 3], 4), "all that is known is shown");
 }
 
 #[test]
