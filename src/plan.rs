@@ -58,6 +58,8 @@ pub struct TestPlan {
     pub timeouts: Timeouts,
     /// What the random numbers of guests in virtual time come from: each test is run with each of them.
     pub seeds: Seeds,
+    /// Somebody chose the seeds: they may be those of an earlier run, to see it again.
+    pub seeds_chosen: bool,
     /// Each is run so many times.
     pub repeat: u32,
     /// Start nothing more after the first that fails.
@@ -187,6 +189,11 @@ impl TestPlan {
     /// Under which conditions the tests run, at this pace.
     pub fn conditions_at(&self, pace: Pace) -> Conditions {
         Conditions { slow: self.slow.unwrap_or_else(|| pace.is_slow()), ..self.conditions }
+    }
+
+    /// True if it may be meant to show again what an earlier run showed.
+    pub fn replays(&self) -> bool {
+        self.seeds_chosen && self.hunt.is_none()
     }
 
     /// How often each test runs: with seeds, with each of them.

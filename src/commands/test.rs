@@ -10,7 +10,7 @@ use crate::kernel::kconfig::Source;
 use crate::plan::{BackendPlan, FleetPlan, GuestPlan, Plan, Step, TestPlan};
 use crate::report::{self, Ending, Exporter, Json, console};
 use crate::runner::remembered;
-use crate::settings::{Auto, GuestTime, Slow};
+use crate::settings::{Auto, GuestTime, Layer, Slow};
 use crate::suite::{Conditions, Listing, SUITES, Selection, Suite, TestCase, Timeouts};
 use crate::vm::backend::uml::Time;
 use std::fmt::Write as _;
@@ -119,6 +119,10 @@ pub(super) fn tests(
             Error::usage(wrong)
                 .hint("give one, as in --seed 4, or the first and the last of several: --seeds 1..50")
         })?,
+        seeds_chosen: target
+            .loaded
+            .origin("test.seeds")
+            .is_some_and(|origin| origin.layer() != Layer::BuiltIn),
         fail_fast: settings.fail_fast,
         hunt: None,
         conditions,

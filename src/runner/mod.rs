@@ -5,6 +5,8 @@ pub mod attach;
 pub mod building;
 mod capture;
 mod decode;
+mod determinants;
+mod digests;
 mod evidence;
 #[cfg(test)]
 mod fixture;
@@ -23,6 +25,7 @@ mod packets;
 mod programs;
 mod provenance;
 pub mod remembered;
+mod replay;
 mod running;
 mod start;
 pub mod steps;

@@ -4,7 +4,7 @@ use super::fleet;
 use super::history::History;
 use super::hunt;
 use super::job::{Alone, Job, Setup};
-use super::{Host, Journal, guest, programs, provenance, remembered};
+use super::{Host, Journal, determinants, guest, programs, provenance, remembered, replay};
 use crate::doctor;
 use crate::error::{Error, IoContext, Result};
 use crate::event::{StepStatus, TestId};
@@ -45,6 +45,10 @@ pub(super) fn run(
         wanted.cpus = cpus;
         let spec = guest::spec(&wanted, engine, &journal.tmp()?, host)?;
         provenance::record("test", &spec, vms, built, host, journal)?;
+        let jobs = jobs(tests, engine, vms, slowdown, &history);
+        if let Some(facts) = determinants::of(&spec, tests, built, host) {
+            replay::record("test", facts, if tests.replays() { &jobs } else { &[] }, journal)?;
+        }
         let setup = Setup {
             spec,
             alone: alone(tests, &wanted, engine, host, journal)?,
@@ -61,7 +65,6 @@ pub(super) fn run(
             hunt: tests.hunt,
         };
         let load = if tests.fleet.stress { stress()? } else { Vec::new() };
-        let jobs = jobs(tests, engine, vms, slowdown, &history);
         let outcome = match tests.hunt {
             None => fleet::run(jobs, &setup, hub, journal),
             Some(_) => hunt::run(jobs, &setup, built, hub, journal),
@@ -71,21 +74,27 @@ pub(super) fn run(
             // It goes unless something was captured.
             let _ = std::fs::remove_dir(captures);
         }
-        let plain = |name: &str| {
-            let mut tests = tests.selections.iter().map(|selection| &selection.test);
-            tests.any(|test| test.label() == name && test.args.is_empty())
-        };
-        if let Err(error) = history.learn(journal.summary(), plain) {
-            journal.warn(format!("cannot remember how long the tests took: {error}"), None)?;
-        }
-        if let Err(error) = remembered::learn(&tests.known, &tests.selections, journal.summary()) {
-            journal.warn(format!("cannot remember which subtests there are: {error}"), None)?;
-        }
+        learn(tests, &history, journal)?;
         outcome?;
         let summary = journal.summary();
         let passed = summary.tests.iter().filter(|test| test.result.outcome.is_ok()).count();
         Ok(((), StepStatus::Done, format!("{passed} of {} passed", summary.tests.len())))
     })
+}
+
+/// Remembers what the next run can use of this one.
+fn learn(tests: &TestPlan, history: &History, journal: &mut Journal) -> Result<()> {
+    let plain = |name: &str| {
+        let mut tests = tests.selections.iter().map(|selection| &selection.test);
+        tests.any(|test| test.label() == name && test.args.is_empty())
+    };
+    if let Err(error) = history.learn(journal.summary(), plain) {
+        journal.warn(format!("cannot remember how long the tests took: {error}"), None)?;
+    }
+    if let Err(error) = remembered::learn(&tests.known, &tests.selections, journal.summary()) {
+        journal.warn(format!("cannot remember which subtests there are: {error}"), None)?;
+    }
+    Ok(())
 }
 
 /// Fails unless all collections that the suites need are installed.

@@ -29,6 +29,12 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// The command that starts a guest, for people. `name` names the guest among all of this machine.
     fn command(&self, machine: &Machine, name: &str) -> Cmd;
 
+    /// All that the kernel is told when it starts, but for the seed, where a seed makes a guest do the same again; else none.
+    fn repeatable(&self, machine: &Machine) -> Option<String> {
+        let _ = machine;
+        None
+    }
+
     /// Starts a guest. `requests` are for the agent and known before it boots: only a backend whose guests take
     /// [no others](Requests::AtBoot) gets any.
     fn start(&self, machine: &Machine, name: &str, requests: &[ToGuest]) -> Result<Started>;

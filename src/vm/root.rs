@@ -1,6 +1,7 @@
 //! What a guest sees of the host: its root filesystem, the directories that are shared beside it, and which programs it
 //! finds there.
 
+use crate::arch;
 use crate::process;
 use std::path::{Path, PathBuf};
 
@@ -78,7 +79,20 @@ pub fn has_program(dir: &Path, name: &str) -> bool {
     if is_host(dir) {
         return process::find(name).is_ok();
     }
-    PROGRAM_DIRS.iter().any(|place| dir.join(place).join(name).exists())
+    program(dir, name).is_some()
+}
+
+/// The program of this name that a guest whose root is `dir` starts where `PATH` is the usual one.
+pub fn program(dir: &Path, name: &str) -> Option<PathBuf> {
+    PROGRAM_DIRS.iter().map(|place| dir.join(place).join(name)).find(|path| path.is_file())
+}
+
+/// The shared library of this name below the root `dir`, where distributions have it.
+pub fn library(dir: &Path, name: &str) -> Option<PathBuf> {
+    let triplet = format!("{}-linux-gnu", arch::host().name);
+    let places =
+        [format!("usr/lib/{triplet}"), format!("lib/{triplet}"), "usr/lib64".into(), "usr/lib".into()];
+    places.iter().map(|place| dir.join(place).join(name)).find(|path| path.is_file())
 }
 
 /// True if what the host has at `path` is hidden in a guest that shares the host's root.

@@ -25,6 +25,7 @@ fn plan(names: &[&str], dir: &Path) -> TestPlan {
         fail_fast: false,
         hunt: None,
         seeds: "1".parse().unwrap(),
+        seeds_chosen: false,
         conditions: crate::suite::Conditions::default(),
         slow: Auto::Auto,
         env: vec![("MINE".to_owned(), "1".to_owned())],

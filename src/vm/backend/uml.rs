@@ -82,6 +82,11 @@ impl Backend for Uml {
         cmd.arg("--").arg(machine.kernel.join("linux")).args(self.parameters(machine)).cwd("/")
     }
 
+    fn repeatable(&self, machine: &Machine) -> Option<String> {
+        let seedless = Machine { seed: None, ..machine.clone() };
+        (self.time == Time::Virtual).then(|| self.parameters(&seedless).join(" "))
+    }
+
     fn start(&self, machine: &Machine, name: &str, requests: &[ToGuest]) -> Result<Started> {
         let dir = handed_over(machine, name);
         fs::create_dir_all(&dir).doing("create", &dir)?;
@@ -228,6 +233,14 @@ mod tests {
             uml(Time::Virtual).parameters(&machine)
         };
         assert_eq!(parameters("/runs/1/tmp"), parameters("/runs/2/tmp"));
+    }
+
+    #[test]
+    fn only_virtual_time_can_be_repeated_and_the_seed_is_no_part_of_what_it_depends_on() {
+        let told = |time, seed| uml(time).repeatable(&machine(seed));
+        assert_eq!(told(Time::Virtual, Some(4)), told(Time::Virtual, Some(5)));
+        assert!(told(Time::Virtual, None).unwrap().starts_with("mem=1024M "));
+        assert_eq!(told(Time::Real, Some(4)), None);
     }
 
     #[test]
