@@ -5,8 +5,9 @@ use super::overrides::Overrides;
 use super::pipeline::Target;
 use crate::doctor::{self, Diagnosis, Fixed, Scope};
 use crate::error::{ExitCode, Result};
-use crate::kernel::build;
+use crate::kernel::{Variant, build};
 use crate::report::console;
+use std::path::PathBuf;
 
 /// Check every tool and the machine, and say what is missing
 ///
@@ -52,11 +53,13 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
     // Without a tree, or with one that cannot be used, there is still enough to examine.
     let target = Target::open(context, Overrides::default()).ok();
     let built = target.as_ref().and_then(|target| build::last(&target.out()));
+    let uml = target.as_ref().and_then(built_uml);
     let scope = Scope {
         cache: &cache,
         venv: &venv,
         work: target.as_ref().map(|target| target.work.root()),
         image: built.as_ref().map(|built| &*built.image),
+        uml: uml.as_deref(),
         reprobe: args.reprobe,
         with: &args.with,
     };
@@ -65,6 +68,13 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
     let (text, code) = examine(args, &scope, &mut Talk { ask, say: &mut console::note })?;
     console::out(&text)?;
     Ok(code as u8)
+}
+
+/// The build directory of a kernel of user-mode Linux: of the variant that is meant, or the normal one.
+fn built_uml(target: &Target) -> Option<PathBuf> {
+    let variants = [Variant { uml: true, ..target.variant }, Variant { uml: true, ..Variant::default() }];
+    let dirs = variants.map(|variant| target.work.build_dir(&variant.to_string()));
+    dirs.into_iter().find(|dir| build::last(dir).is_some())
 }
 
 /// Examines, installs if asked to, and returns the text for standard output and the exit code.

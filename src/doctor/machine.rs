@@ -1,8 +1,9 @@
 //! What the machine itself must offer: an accelerator, memory, disk space.
 
 use super::{Finding, Need, Scope, Status, available_memory};
-use crate::error::Result;
+use crate::error::{IoContext, Kind, Result};
 use crate::vm::accel::{self, Accelerator, Answer, Question};
+use crate::vm::repeat;
 use std::path::{Path, PathBuf};
 
 const GIB: u64 = 1 << 30;
@@ -71,6 +72,32 @@ fn judge_accelerator(answer: Option<Answer>, has_qemu: bool) -> Finding {
     finding
 }
 
+/// Whether a seed makes the same run here, with the kernel of user-mode Linux in this directory.
+pub(super) fn virtual_time(kernel: Option<&Path>) -> Result<Finding> {
+    let Some(kernel) = kernel else { return Ok(judge_virtual_time(None)) };
+    let helper = std::env::current_exe().doing("find the path of", "this executable")?;
+    match repeat::twice(kernel, &helper) {
+        Err(error) if error.kind() == Kind::Interrupted => Err(error),
+        outcome => Ok(judge_virtual_time(Some(outcome))),
+    }
+}
+
+fn judge_virtual_time(outcome: Option<Result<Option<String>>>) -> Finding {
+    let finding = finding("virtual time", Need::Extra, "tests that run the same again");
+    let (status, note, remedy) = match outcome {
+        Some(Ok(None)) => (Status::Ok, "the same seed made the same run, twice".to_owned(), None),
+        Some(Ok(Some(difference))) => {
+            (Status::Warning, format!("the same seed made two runs that differ: {difference}"), None)
+        }
+        Some(Err(error)) => (Status::Warning, error.to_string(), error.remedy().map(str::to_owned)),
+        None => {
+            let note = "unknown until a kernel of user-mode Linux is built: vmptcp build --uml";
+            (Status::Warning, note.to_owned(), None)
+        }
+    };
+    Finding { status, note: Some(note), remedy, ..finding }
+}
+
 /// The memory, if the kernel tells it.
 pub(super) fn memory() -> Option<Finding> {
     available_memory().map(judge_memory)
@@ -137,6 +164,7 @@ fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
 
     #[test]
     fn memory_is_judged_by_what_is_available() {
@@ -163,6 +191,27 @@ mod tests {
     fn one_file_system_is_reported_once() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(disk(dir.path(), Some(&dir.path().join("work"))).len(), 1);
+    }
+
+    #[test]
+    fn virtual_time_is_ok_only_where_it_was_proved() {
+        let judged = |outcome| {
+            let finding = judge_virtual_time(outcome);
+            (finding.status, finding.note.unwrap_or_default(), finding.remedy)
+        };
+        let same = "the same seed made the same run, twice".to_owned();
+        assert_eq!(judged(Some(Ok(None))), (Status::Ok, same, None));
+        let (status, note, _) = judged(Some(Ok(Some("console, line 3".to_owned()))));
+        assert_eq!(status, Status::Warning);
+        assert_eq!(note, "the same seed made two runs that differ: console, line 3");
+        let refused = Error::cannot_run("no namespaces").hint("run as root");
+        let (status, note, remedy) = judged(Some(Err(refused)));
+        assert_eq!(
+            (status, &note[..], remedy.as_deref()),
+            (Status::Warning, "no namespaces", Some("run as root"))
+        );
+        let (status, note, _) = judged(None);
+        assert!(status == Status::Warning && note.ends_with("vmptcp build --uml"), "{note}");
     }
 
     #[test]

@@ -93,6 +93,8 @@ pub struct Scope<'a> {
     pub work: Option<&'a Path>,
     /// A kernel that was built, for the accelerator's probe.
     pub image: Option<&'a Path>,
+    /// The build directory of a kernel of user-mode Linux, to prove virtual time with.
+    pub uml: Option<&'a Path>,
     /// Probe the accelerator even though its answer is remembered.
     pub reprobe: bool,
     /// Tools that are for one feature only, and wanted.
@@ -114,7 +116,7 @@ pub struct Diagnosis {
     pub findings: Vec<Finding>,
 }
 
-/// Checks every tool and the machine. Takes about a second, some more the first time a kernel is booted, and up to two minutes
+/// Checks every tool and the machine. Takes about a second, two more where virtual time can be proved, some more the first time a kernel is booted, and up to two minutes
 /// where none comes up.
 pub fn examine(scope: &Scope) -> Result<Diagnosis> {
     let mut catalogue = Catalogue::embedded()?;
@@ -125,6 +127,7 @@ pub fn examine(scope: &Scope) -> Result<Diagnosis> {
     let qemu = findings.iter().find(|finding| finding.name == "QEMU" && finding.status.is_usable());
     let accelerator = machine::accelerator(qemu, scope)?;
     findings.push(accelerator);
+    findings.push(machine::virtual_time(scope.uml)?);
     findings.extend(machine::memory());
     findings.extend(machine::disk(scope.cache, scope.work));
     let mut diagnosis = Diagnosis {

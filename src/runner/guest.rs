@@ -26,6 +26,7 @@ fn accelerator(image: &Path, host: &Host, journal: &mut Journal) -> Result<Accel
         venv: &host.venv,
         work: None,
         image: Some(image),
+        uml: None,
         reprobe: false,
         with: &[],
     };

@@ -12,6 +12,7 @@ pub mod machine;
 mod message;
 pub mod registry;
 mod remote;
+pub mod repeat;
 pub mod root;
 pub mod segment;
 mod session;
