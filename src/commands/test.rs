@@ -182,9 +182,25 @@ fn give(selections: &mut [Selection], arguments: &[String]) -> Result<()> {
 
 /// Carries the plan out, shows the verdict, and returns the exit code.
 pub fn carry_out(context: &Context, target: &Target, plan: &Plan, as_json: bool) -> Result<u8> {
+    refuse_to_repeat_seeds(plan)?;
     let ended = target.carry_out(plan, &target.runs(), context)?;
     show(context, &ended, as_json)?;
     ended.into_result()
+}
+
+/// Fails where tests are repeated until one fails, and every round would be the one before.
+fn refuse_to_repeat_seeds(plan: &Plan) -> Result<()> {
+    let repeats = |step: &Step| match step {
+        Step::Test(tests) => {
+            tests.fleet.until_fail && matches!(tests.guest.backend, BackendPlan::Uml(Time::Virtual))
+        }
+        _ => false,
+    };
+    if !plan.steps.iter().any(repeats) {
+        return Ok(());
+    }
+    Err(Error::usage("in virtual time the same seed makes the same run: --until-fail would go on for ever")
+        .hint("try one seed after the other: vmptcp hunt TEST; or let time pass as on the host: --time real"))
 }
 
 /// Shows the verdict.

@@ -332,3 +332,15 @@ fn a_hunt_is_for_one_test_in_virtual_time() {
     assert_eq!(run.code, 2);
     assert!(run.stderr.contains("give a number above 0 and its unit: 90s, 30m or 2h"), "{}", run.stderr);
 }
+
+#[test]
+fn repeating_one_seed_until_it_fails_is_refused() {
+    let sandbox = Sandbox::new();
+    let run = sandbox.run(["test", "diag", "--uml", "--until-fail"]);
+    assert_eq!(run.code, 2, "{}", run.all());
+    assert!(
+        run.stderr.contains("the same seed makes the same run") && run.stderr.contains("vmptcp hunt"),
+        "{}",
+        run.stderr
+    );
+}
