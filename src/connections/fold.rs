@@ -162,7 +162,34 @@ impl Watch {
                 connections.push((seen.token.as_deref(), connection));
             }
         }
-        connections.into_iter().map(|(_, connection)| connection).collect()
+        self.with_strays(connections)
+    }
+
+    /// Puts a further subflow that was seen at its accepting end only into its connection, of which the other end is told.
+    fn with_strays(&self, connections: Vec<(Option<&str>, Connection)>) -> Vec<Connection> {
+        let is_stray = |(token, connection): &(Option<&str>, Connection)| {
+            let ends = (&connection.local, &connection.remote);
+            let mut own = self.sockets.iter().filter(|(host, _)| *host == connection.host);
+            let own = own.find(|(_, seen)| (&seen.local, &seen.remote) == ends);
+            token.is_some() && own.is_some_and(|(_, seen)| seen.joined && seen.accepted)
+        };
+        let (strays, connections): (Vec<_>, Vec<_>) = connections.into_iter().partition(is_stray);
+        let mut told: Vec<Connection> = connections.into_iter().map(|(_, connection)| connection).collect();
+        for (token, stray) in strays {
+            // The same connection's first subflow, as this host calls it.
+            let first = self
+                .sockets
+                .iter()
+                .find(|(host, seen)| *host == stray.host && seen.token.as_deref() == token && !seen.joined);
+            let home = first.and_then(|(_, first)| {
+                told.iter_mut().find(|known| known.local == first.remote && known.remote == first.local)
+            });
+            match home {
+                Some(home) => home.subflows.extend(stray.subflows.into_iter().map(turned)),
+                None => told.push(stray),
+            }
+        }
+        told
     }
 
     /// Whether the socket at the other end of a connection was seen too, and is the one to be told.
@@ -184,6 +211,12 @@ impl Watch {
             _ => false,
         }
     }
+}
+
+/// A subflow as its other end has it.
+fn turned(subflow: Subflow) -> Subflow {
+    let Subflow { local, remote, sent, received } = subflow;
+    Subflow { local: remote, remote: local, sent: received, received: sent }
 }
 
 fn port(seen: &Seen) -> u16 {
@@ -285,6 +318,31 @@ pub(super) mod tests {
         );
         assert_eq!(observed.fallbacks.len(), 1);
         assert_eq!(observed.counters["server"]["MPCapableACKRX"], 1);
+    }
+
+    #[test]
+    fn a_further_subflow_that_only_its_accepting_end_shows_is_no_connection_of_its_own() {
+        let ulp =
+            |flags: &str, token: &str| format!("tcp-ulp-mptcp flags:{flags} token:0000(id:0)/{token}(id:0)");
+        let mut watch = Watch::default();
+        watch.after("client", Counters::read("MPTcpExt: MPCapableSYNTX MPCapableSYNACKRX\nMPTcpExt: 1 1\n"));
+        watch.sockets(
+            "client",
+            read(&format!("ESTAB 0 0 10.0.1.1:4001 10.0.1.2:80\n\t {}\n", ulp("Mmec", "aa"))),
+        );
+        let server = format!(
+            "ESTAB 0 0 10.0.1.2:80 10.0.1.1:4001\n\t {}\nESTAB 0 0 10.0.1.2:80 10.0.2.1:4002\n\t bytes_sent:7 {}\n",
+            ulp("Mec", "cc"),
+            ulp("Jec", "cc")
+        );
+        watch.sockets("server", read(&server));
+        let observed = watch.finish();
+        assert_eq!(observed.connections.len(), 1, "{observed:#?}");
+        let further = &observed.connections[0].subflows[1];
+        assert_eq!(
+            (&further.local[..], &further.remote[..], further.received),
+            ("10.0.2.1:4002", "10.0.1.2:80", 7)
+        );
     }
 
     /// A test on one host, whose counters moved from nothing to these, and whose sockets were these.
