@@ -1,16 +1,18 @@
 //! A search for seeds with which a test fails. It goes on where others of the same test, kernel and files were: what came of
 //! their seeds is read in their journals, so that not even one that was killed lost anything.
 
+use super::Host;
+use super::digests::Digests;
 use super::fleet;
 use super::job::{Job, Setup};
 use super::journal::Journal;
 use super::worker;
-use crate::error::{IoContext, Result};
+use crate::error::{Error, Result};
 use crate::event::{Event, Outcome, TestId};
 use crate::kernel::build::Built;
 use crate::results::{Attempt, Summary};
 use crate::store;
-use crate::text::hash::{self, Digest, Key};
+use crate::text::hash::{Digest, Key};
 use crate::vm::{Hub, Spec};
 use std::collections::BTreeMap;
 use std::fs;
@@ -29,11 +31,12 @@ pub(super) fn run(
     jobs: Vec<Job>,
     setup: &Setup,
     built: &Built,
+    host: &Host,
     hub: &mut dyn Hub,
     journal: &mut Journal,
 ) -> Result<()> {
     let Some(first) = jobs.first() else { return Ok(()) };
-    let key = determined_by(first, setup, built, journal)?;
+    let key = determined_by(first, setup, built, host, journal)?;
     let facts = BTreeMap::from([(DETERMINED_BY.to_owned(), key.to_string())]);
     journal.add(Event::Provenance { step: None, facts })?;
     let known = known(key, journal);
@@ -116,39 +119,33 @@ fn remember(test: TestId, attempt: Attempt, journal: &mut Journal) -> Result<()>
 
 /// The value of all that determines what a seed does: what the guest is asked, its machine, its kernel, the selftests, this
 /// program, and the programs of its root, of which the times of their directories must do.
-fn determined_by(job: &Job, setup: &Setup, built: &Built, journal: &mut Journal) -> Result<Digest> {
+fn determined_by(
+    job: &Job,
+    setup: &Setup,
+    built: &Built,
+    host: &Host,
+    journal: &mut Journal,
+) -> Result<Digest> {
     let requests = worker::requests(job, setup, journal)?;
     let Spec { backend, machine, .. } = &setup.spec;
     let mut machine = machine.clone();
     // Only this run has it.
     machine.tmp = PathBuf::new();
+    let mut digests = Digests::read(&host.cache);
+    let mut content = |path: &Path| {
+        let digest = digests.of(path).map(|digest| digest.to_string());
+        digest.ok_or_else(|| Error::cannot_run(format!("cannot read {}", path.display())))
+    };
     let mut key = Key::new("seeded run")
         .field(serde_json::to_vec(&requests).unwrap_or_default())
         .field(backend.command(&machine, "").to_string())
         .field(content(&built.image)?)
         .field(content(&machine.root.agent)?);
-    for file in built.selftests.iter().flat_map(|dir| files(dir)) {
-        key = key.field(file.to_string_lossy().as_bytes()).field(content(&file)?);
+    if let Some(dir) = &built.selftests {
+        key = key.field(digests.of_dir(dir).to_string());
     }
+    digests.keep(&host.cache);
     Ok(key.list(changes(&machine.root.dir)).digest())
-}
-
-fn content(path: &Path) -> Result<Digest> {
-    Ok(hash::of(&fs::read(path).doing("read", path)?))
-}
-
-/// All regular files below a directory, in order.
-fn files(dir: &Path) -> Vec<PathBuf> {
-    let mut all = Vec::new();
-    for path in fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()) {
-        if path.is_dir() && !path.is_symlink() {
-            all.extend(files(&path));
-        } else if path.is_file() {
-            all.push(path);
-        }
-    }
-    all.sort();
-    all
 }
 
 /// When programs and libraries were last put below this root, or taken away.

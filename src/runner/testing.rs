@@ -67,7 +67,7 @@ pub(super) fn run(
         let load = if tests.fleet.stress { stress()? } else { Vec::new() };
         let outcome = match tests.hunt {
             None => fleet::run(jobs, &setup, hub, journal),
-            Some(_) => hunt::run(jobs, &setup, built, hub, journal),
+            Some(_) => hunt::run(jobs, &setup, built, host, hub, journal),
         };
         drop(load);
         if let Some(captures) = setup.alone.as_ref().and_then(|alone| alone.captures.as_ref()) {

@@ -13,6 +13,7 @@ use std::time::Duration;
 struct Place {
     dir: tempfile::TempDir,
     runs: tempfile::TempDir,
+    cache: tempfile::TempDir,
     setup: Setup,
     built: Built,
 }
@@ -55,7 +56,7 @@ impl Place {
             seconds: 1.0,
             up_to_date: true,
         };
-        Self { dir, runs: tempfile::tempdir().unwrap(), setup, built }
+        Self { dir, runs: tempfile::tempdir().unwrap(), cache: tempfile::tempdir().unwrap(), setup, built }
     }
 
     /// Hunts over these seeds; the test fails in those guests. Returns the seeds that were tried, and all failures that the run
@@ -73,7 +74,8 @@ impl Place {
         let guests = Simulation::new(|vm| guest(fails.contains(&vm)));
         let mut bench = Bench::below(self.runs.path());
         let jobs = (1..).zip(seeds).map(job).collect();
-        run(jobs, &self.setup, &self.built, &mut guests.clone(), &mut bench.journal).unwrap();
+        let host = Host { cache: self.cache.path().to_owned(), venv: self.cache.path().to_owned() };
+        run(jobs, &self.setup, &self.built, &host, &mut guests.clone(), &mut bench.journal).unwrap();
         assert!(guests.is_over());
         let tried = guests.log().started.iter().filter_map(|(_, spec)| spec.machine.seed).collect();
         let tests = &bench.journal.summary().tests;
