@@ -61,27 +61,12 @@ fn why(test: &Test) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::records;
+    use super::super::tests::{records, tried};
     use super::*;
-    use crate::event::{Event, Subtest, TestId};
 
     /// A hunt in which these seeds were tried, each with what failed.
-    fn summary(tried: &[(u64, Option<&str>)]) -> Summary {
-        let mut events = Vec::new();
-        for (attempt, (seed, failed)) in (1..).zip(tried) {
-            let test = TestId::new("selftests", "simult_flows", attempt);
-            events.push(Event::TestsPlanned { tests: vec![test.clone()] });
-            events.push(Event::Seed { test: test.clone(), seed: *seed });
-            if let Some(name) = failed {
-                let (number, outcome, reason, ms) = (None, Outcome::Fail, None, None);
-                let result = Subtest { number, name: (*name).to_owned(), outcome, reason, ms, flaky: false };
-                events.push(Event::Subtest { test: test.clone(), result });
-            }
-            let outcome = if failed.is_some() { Outcome::Fail } else { Outcome::Pass };
-            let (reason, exit_code, seconds) = (None, Some(0), 1.0);
-            events.push(Event::TestEnded { test, outcome, reason, exit_code, seconds });
-        }
-        Summary::of(&records(events))
+    fn summary(seeds: &[(u64, Option<&str>)]) -> Summary {
+        Summary::of(&records(tried(seeds)))
     }
 
     fn shown(tried: &[(u64, Option<&str>)], first: u64, last: u64) -> String {

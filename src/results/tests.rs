@@ -3,8 +3,8 @@
 use super::*;
 use crate::error::ExitCode;
 use crate::event::{
-    CheckId, CheckOn, CheckResult, Event, Outcome, Record, SCHEMA, SeriesInfo, Status, StepStatus, Subtest,
-    TestId,
+    CheckId, CheckOn, CheckResult, Event, Outcome, Progress, Record, SCHEMA, SeriesInfo, Status, StepStatus,
+    Subtest, TestId,
 };
 use std::collections::BTreeMap;
 
@@ -87,6 +87,35 @@ pub(crate) fn splat(test: Option<TestId>, fingerprint: &str, title: &str) -> Eve
         title: title.to_owned(),
         lines: vec![format!("[    5.0] {title}")],
     }
+}
+
+/// Nobody watches.
+pub(crate) struct Nobody;
+
+impl Observer for Nobody {
+    fn record(&mut self, _: &Record, _: &Summary) {}
+    fn activity(&mut self, _: u32, _: &str) {}
+    fn hide(&mut self) {}
+    fn progress(&mut self, _: &Progress) {}
+}
+
+/// The events of a hunt in which these seeds were tried, each with the subtest that failed.
+pub(crate) fn tried(seeds: &[(u64, Option<&str>)]) -> Vec<Event> {
+    let mut events = Vec::new();
+    for (attempt, (seed, failed)) in (1..).zip(seeds) {
+        let test = TestId::new("selftests", "simult_flows", attempt);
+        events.push(Event::TestsPlanned { tests: vec![test.clone()] });
+        events.push(Event::Seed { test: test.clone(), seed: *seed });
+        if let Some(name) = failed {
+            let (number, outcome, reason, ms) = (None, Outcome::Fail, None, None);
+            let result = Subtest { number, name: (*name).to_owned(), outcome, reason, ms, flaky: false };
+            events.push(Event::Subtest { test: test.clone(), result });
+        }
+        let outcome = if failed.is_some() { Outcome::Fail } else { Outcome::Pass };
+        let (reason, exit_code, seconds) = (None, Some(0), 1.0);
+        events.push(Event::TestEnded { test, outcome, reason, exit_code, seconds });
+    }
+    events
 }
 
 /// These events, a second apart.

@@ -2,12 +2,12 @@
 
 use super::{Host, Journal};
 use crate::error::{Error, Result};
-use crate::event::{Event, Progress, Record};
+use crate::event::{Event, Record};
 use crate::guest::protocol::ToGuest;
 use crate::kernel::build::Built;
 use crate::plan::{BackendPlan, GuestPlan, GuestRules, RootPlan, VirtmePlan};
 use crate::process::Cmd;
-use crate::results::{Observer, Summary};
+use crate::results::tests::Nobody;
 use crate::settings::Auto;
 use crate::store::RunDir;
 use crate::suite::selftests;
@@ -25,15 +25,6 @@ pub(super) struct Bench {
     pub journal: Journal,
     /// Removed with it, unless the run is below a directory of somebody else's.
     _dir: Option<tempfile::TempDir>,
-}
-
-struct Nobody;
-
-impl Observer for Nobody {
-    fn record(&mut self, _: &Record, _: &Summary) {}
-    fn activity(&mut self, _: u32, _: &str) {}
-    fn hide(&mut self) {}
-    fn progress(&mut self, _: &Progress) {}
 }
 
 impl Bench {

@@ -1,20 +1,9 @@
 use super::*;
-use crate::event::{Event, Record, Subtest, TestId};
+use crate::event::{Event, Record};
+use crate::results::tests::tried;
 
-fn summary(tried: &[(u64, Option<&str>)], exit_code: u8) -> Summary {
-    let mut events = Vec::new();
-    for (attempt, (seed, failed)) in (1..).zip(tried) {
-        let test = TestId::new("selftests", "simult_flows", attempt);
-        events.push(Event::TestsPlanned { tests: vec![test.clone()] });
-        events.push(Event::Seed { test: test.clone(), seed: *seed });
-        if let Some(name) = failed {
-            let (number, outcome, reason, ms) = (None, Outcome::Fail, None, None);
-            let result = Subtest { number, name: (*name).to_owned(), outcome, reason, ms, flaky: false };
-            events.push(Event::Subtest { test: test.clone(), result });
-        }
-        let outcome = if failed.is_some() { Outcome::Fail } else { Outcome::Pass };
-        events.push(Event::TestEnded { test, outcome, reason: None, exit_code: Some(0), seconds: 1.0 });
-    }
+fn summary(seeds: &[(u64, Option<&str>)], exit_code: u8) -> Summary {
+    let mut events = tried(seeds);
     events.push(Event::RunEnded { exit_code, error: None, hint: None });
     let record = |event| Record { time: jiff::Timestamp::UNIX_EPOCH, at_ms: 90_000, event };
     Summary::of(&events.into_iter().map(record).collect::<Vec<_>>())

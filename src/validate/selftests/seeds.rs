@@ -1,23 +1,14 @@
 //! The tests of a series with seeds, by one who only says what came of them.
 
 use super::*;
-use crate::event::{Progress, Record, Status, TestId};
-use crate::results::{Observer, tests::records};
+use crate::event::{Status, TestId};
+use crate::results::tests::{Nobody, records};
 use crate::series::git::tests::{commit, repository};
 use crate::series::{Workspace, input, load};
 use crate::settings::{self, Environment, Loaded as Settings};
 use crate::store::RunDir;
 use crate::validate::{Options, TestOptions, TestRun};
 use std::path::Path;
-
-struct Nobody;
-
-impl Observer for Nobody {
-    fn record(&mut self, _: &Record, _: &Summary) {}
-    fn activity(&mut self, _: u32, _: &str) {}
-    fn hide(&mut self) {}
-    fn progress(&mut self, _: &Progress) {}
-}
 
 /// Guests in virtual time, in which `diag` fails with the first seeds.
 struct Guests {

@@ -1,9 +1,9 @@
 //! The quick checks, on a repository of the test's own.
 
 use super::*;
-use crate::event::{Progress, Record};
 use crate::kernel::Variant;
-use crate::results::{Observer, Summary};
+use crate::results::Summary;
+use crate::results::tests::Nobody;
 use crate::runner::Journal;
 use crate::series::git::tests::{commit, repository};
 use crate::series::{input, load};
@@ -11,17 +11,10 @@ use crate::store::{self, RunDir};
 use crate::validate::TestRun;
 use std::path::Path;
 
-/// Nobody watches, and nothing boots.
-struct Nobody;
+/// Nothing boots.
+struct NoGuests;
 
-impl Observer for Nobody {
-    fn record(&mut self, _: &Record, _: &Summary) {}
-    fn activity(&mut self, _: u32, _: &str) {}
-    fn hide(&mut self) {}
-    fn progress(&mut self, _: &Progress) {}
-}
-
-impl TestRunner for Nobody {
+impl TestRunner for NoGuests {
     fn check_out(&mut self, _: &str, _: Variant) -> Result<Vec<String>> {
         panic!("nothing is tested here")
     }
@@ -52,7 +45,7 @@ fn quick_checks_are_done_without_checking_anything_out_and_only_what_was_asked_f
     let runs = tempfile::tempdir().unwrap();
     let validated = |options: Options| {
         let mut journal = Journal::new(RunDir::create(runs.path()).unwrap(), Box::new(Nobody));
-        run(&workspace, &loaded, &options, &mut Nobody, &mut journal).unwrap();
+        run(&workspace, &loaded, &options, &mut NoGuests, &mut journal).unwrap();
         let summary = journal.close();
         // What is read back says the same.
         let replay = Summary::of(&store::replay(runs.path(), store::LATEST).unwrap().records);
