@@ -53,11 +53,12 @@ fn ctrl_c_keeps_what_a_test_said_so_far() {
     // An interrupt is one of the whole process.
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("told");
-    let this = "ctrl_c_keeps_what_a_test_said_so_far";
+    let this = "stopped::ctrl_c_keeps_what_a_test_said_so_far";
     let mut command = Command::new(std::env::current_exe().expect("this program"));
     let mut child =
         command.args(["--ignored", "--exact", this]).env(CHILD, &path).spawn().expect("it starts");
     wait_for(Duration::from_secs(180), || {
+        assert_eq!(child.try_wait().expect("it is a child"), None, "the run ended before it was interrupted");
         let run = fs::read_to_string(&path).unwrap_or_default();
         let log = fs::read_to_string(Path::new(&run).join("runs/latest/tests/talks.1.log"));
         log.is_ok_and(|log| log.ends_with("ok 3 - th"))
