@@ -4,13 +4,39 @@
 //! to spread the failures over the sets is as likely as the hypergeometric distribution says. Nothing is approximated, so it
 //! holds for few runs too.
 
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A difference that chance makes less often than this is none of chance's.
+pub const SIGNIFICANT: f64 = 0.05;
+
 /// How many of how many runs failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failures {
     /// How many failed; at most `ran`.
     pub failed: u32,
     /// How many there were.
     pub ran: u32,
+}
+
+impl Failures {
+    /// These runs and those.
+    #[must_use]
+    pub fn and(self, more: Self) -> Self {
+        Self { failed: self.failed + more.failed, ran: self.ran + more.ran }
+    }
+}
+
+/// `7 of 50`
+impl fmt::Display for Failures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.failed, self.ran)
+    }
+}
+
+/// A probability, with two digits that count.
+pub fn short(p: f64) -> String {
+    if p >= 0.01 { format!("{p:.2}") } else { format!("{p:.1e}") }
 }
 
 /// Two ways to spread the failures count as equally likely if their probabilities differ by less than this, relatively: only

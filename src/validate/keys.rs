@@ -40,7 +40,7 @@ fn libc_of_32_bits() -> &'static str {
 }
 
 /// What the outcomes of all scripts depend on: the content of the tree, the settings with the files that they name, the
-/// compilers.
+/// compilers, and the programs of the network that scripts use.
 pub(super) fn tests(tree: &str, variant: Variant, loaded: &Settings) -> Key {
     let matters = |key: &str| ["kernel.", "vm.", "test."].iter().any(|section| key.starts_with(section));
     let settings = loaded.leaves().iter().filter(|leaf| matters(&leaf.key));
@@ -54,7 +54,12 @@ pub(super) fn tests(tree: &str, variant: Variant, loaded: &Settings) -> Key {
         .list([tree.to_owned(), variant.to_string()])
         .list(settings.flat_map(|leaf| [leaf.key.clone(), leaf.value.to_string()]))
         .list(files.map(|file| std::fs::read(file).unwrap_or_default()))
-        .list(["gcc", "clang"].map(identity_of))
+        .list(["gcc", "clang", "ip", "ss", "tc", "nft"].map(identity_of))
+}
+
+/// What it depends on how often they fail with so many seeds, or those of the settings.
+pub(super) fn seeded(tests: &Key, seeds: Option<u32>) -> Key {
+    tests.clone().field("seeds").field(seeds.map_or_else(String::new, |count| count.to_string()))
 }
 
 /// What the outcomes of one of them depend on.

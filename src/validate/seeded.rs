@@ -3,23 +3,43 @@
 use super::compare::is_bad;
 use super::outcomes::{KERNEL_LOG, of_attempt};
 use crate::event::{Finding, Outcome};
-use crate::results::fisher::{Failures, more_often};
+use crate::results::fisher::{Failures, SIGNIFICANT, more_often, short};
 use crate::results::{Attempt, Summary};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How often tests and subtests failed: `diag`, `diag/no token`.
 pub(super) type Failed = BTreeMap<String, Failures>;
 
-/// A difference that chance makes less often than this is none of chance's.
-const SIGNIFICANT: f64 = 0.05;
-
 /// How often each test of a run failed, of how many seeds.
 pub(super) fn failures(summary: &Summary) -> Failed {
+    count_of(summary, |_| true)
+}
+
+/// The same of one script: what others did is not in it.
+pub(super) fn failures_of(summary: &Summary, script: &str) -> Failed {
+    count_of(summary, |label| label == script)
+}
+
+/// Whether this script ran with each of its seeds to its end.
+pub(super) fn is_whole(summary: &Summary, script: &str) -> bool {
+    let mut of_it = summary.tests.iter().filter(|test| test.label() == script).peekable();
+    of_it.peek().is_some()
+        && of_it.all(|test| !matches!(test.result.outcome, Outcome::NotRun | Outcome::Error))
+}
+
+/// Adds what other runs did.
+pub(super) fn add(all: &mut Failed, more: Failed) {
+    for (name, failures) in more {
+        all.entry(name).and_modify(|known| *known = known.and(failures)).or_insert(failures);
+    }
+}
+
+fn count_of(summary: &Summary, counts: impl Fn(&str) -> bool) -> Failed {
     let mut all = Failed::new();
-    let ended = summary.tests.iter().filter(|test| test.result.ended());
+    let ended = summary.tests.iter().filter(|test| test.result.ended() && counts(&test.label()));
     let mut count = |name: String, failed: bool| {
-        let known = all.entry(name).or_insert(Failures { failed: 0, ran: 0 });
-        (known.ran, known.failed) = (known.ran + 1, known.failed + u32::from(failed));
+        let once = Failures { failed: u32::from(failed), ran: 1 };
+        add(&mut all, Failed::from([(name, once)]));
     };
     let splatted: BTreeSet<_> = summary.splats.iter().flat_map(|splat| &splat.tests).collect();
     for test in ended {
@@ -42,8 +62,7 @@ pub(super) fn count(summary: &Summary) -> usize {
 /// none if it could not be run.
 pub(super) fn compare(tip: &Failed, base: Option<&Failed>) -> Vec<Finding> {
     let finding = |(name, here): (&String, &Failures)| {
-        let Failures { failed, ran } = here;
-        let with = format!("fails with {failed} of {ran} seeds");
+        let with = format!("fails with {here} seeds");
         let Some(base) = base else {
             return Finding::warning(format!(
                 "{name}: {with}, and could not be run without the series to compare"
@@ -53,8 +72,7 @@ pub(super) fn compare(tip: &Failed, base: Option<&Failed>) -> Vec<Finding> {
             return Finding::error(format!("regression: {name}: {with}; there is none without the series"));
         };
         let p = more_often(*here, *there);
-        let numbers =
-            format!("{with}, without the series with {} of {}, p = {}", there.failed, there.ran, short(p));
+        let numbers = format!("{with}, without the series with {there}, p = {}", short(p));
         match there.failed {
             _ if p < SIGNIFICANT => Finding::error(format!("regression: {name}: {numbers}")),
             0 => {
@@ -64,11 +82,6 @@ pub(super) fn compare(tip: &Failed, base: Option<&Failed>) -> Vec<Finding> {
         }
     };
     tip.iter().filter(|(_, here)| here.failed > 0).map(finding).collect()
-}
-
-/// Two digits that count.
-fn short(p: f64) -> String {
-    if p >= 0.01 { format!("{p:.2}") } else { format!("{p:.1e}") }
 }
 
 #[cfg(test)]
@@ -129,6 +142,16 @@ mod tests {
         Warning: diag: fails with 2 of 20 seeds, and could not be run without the series to compare
         Warning: diag/in use: fails with 2 of 20 seeds, and could not be run without the series to compare
         ");
+    }
+
+    #[test]
+    fn what_is_known_of_single_scripts_adds_up() {
+        let mut all = run(7, 20, true);
+        add(&mut all, run(0, 20, false));
+        assert_eq!(
+            (all["diag"], all[KERNEL_LOG]),
+            (Failures { failed: 7, ran: 40 }, Failures { failed: 1, ran: 40 })
+        );
     }
 
     #[test]

@@ -123,22 +123,46 @@ impl KernelTests<'_, '_> {
             Some(_) => seeded::failures(&self.run(&failed, seeds, "with the series, with more seeds")?),
             None => seeded::failures(first),
         };
-        let there = self.runner.check_out(&self.validator.loaded.series.base, self.variant)?;
-        let filters: Vec<String> = failed.iter().filter(|name| there.contains(name)).cloned().collect();
-        // Without filters it would be the profile.
-        let base = if filters.is_empty() {
-            Failed::new()
-        } else {
-            match self.run(&filters, seeds, "without the series, with the same seeds") {
-                Err(error) if error.kind() == Kind::Build => {
-                    self.validator
-                        .note("the base does not build: its tests cannot be compared".to_owned())?;
-                    return Ok(Judgement::Done(seeded::compare(&tip, None)));
-                }
-                summary => seeded::failures(&summary?),
+        let base = match self.base_with_seeds(&failed, seeds) {
+            Err(error) if error.kind() == Kind::Build => {
+                self.validator.note("the base does not build: its tests cannot be compared".to_owned())?;
+                return Ok(Judgement::Done(seeded::compare(&tip, None)));
             }
+            base => base?,
         };
         Ok(Judgement::Done(seeded::compare(&tip, Some(&base))))
+    }
+
+    /// How often these scripts fail without the series, with as many seeds or those of the settings: known, or found out now.
+    fn base_with_seeds(&mut self, scripts: &[String], seeds: Option<u32>) -> Result<Failed> {
+        let key = keys::seeded(&self.key()?, seeds);
+        let (mut all, mut unknown) = (Failed::new(), Vec::new());
+        for name in scripts {
+            match self.validator.cache.get::<Failed>(&keys::script(&key, name)) {
+                Some(known) => seeded::add(&mut all, known),
+                None => unknown.push(name.clone()),
+            }
+        }
+        if unknown.is_empty() {
+            self.validator.note("the base was tested with these seeds before".to_owned())?;
+            return Ok(all);
+        }
+        let there = self.runner.check_out(&self.validator.loaded.series.base, self.variant)?;
+        unknown.retain(|name| there.contains(name));
+        // Without filters it would be the profile.
+        if unknown.is_empty() {
+            return Ok(all);
+        }
+        let summary = self.run(&unknown, seeds, "without the series, with the same seeds")?;
+        for name in &unknown {
+            let of_it = seeded::failures_of(&summary, name);
+            // A guest that did not come up says nothing of the test.
+            if seeded::is_whole(&summary, name) {
+                self.validator.remember(&keys::script(&key, name), &of_it)?;
+            }
+            seeded::add(&mut all, of_it);
+        }
+        Ok(all)
     }
 
     /// Runs these tests of what is checked out, as a run of its own in the directory of the validation.

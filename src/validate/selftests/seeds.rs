@@ -48,7 +48,14 @@ impl TestRunner for Guests {
 }
 
 /// What the check of the tests says, and what ran for it.
-fn judged(fails: [u32; 2]) -> (Status, Vec<String>, Vec<(bool, u32)>) {
+type Judged = (Status, Vec<String>, Vec<(bool, u32)>);
+
+fn judged(fails: [u32; 2]) -> Judged {
+    judged_again(fails, 1).remove(0)
+}
+
+/// The same so many times, one after the other, with the same base.
+fn judged_again(fails: [u32; 2], times: usize) -> Vec<Judged> {
     let dir = tempfile::tempdir().unwrap();
     let source = repository(dir.path(), &[("net/mptcp/diag.c", "a\n")]);
     commit(dir.path(), "mptcp: one\n\nWhy.", &[("net/mptcp/diag.c", "b\n")]);
@@ -69,12 +76,15 @@ fn judged(fails: [u32; 2]) -> (Status, Vec<String>, Vec<(bool, u32)>) {
         ..Options::default()
     };
     let runs = tempfile::tempdir().unwrap();
-    let mut journal = crate::runner::Journal::new(RunDir::create(runs.path()).unwrap(), Box::new(Nobody));
-    crate::validate::run(&workspace, &loaded, &options, &mut guests, &mut journal).unwrap();
-    let validation = journal.close().validation.unwrap();
-    let result = validation.results.iter().find(|result| result.on == ON).unwrap();
-    let texts = result.findings.iter().map(|finding| finding.text.clone()).collect();
-    (result.status, texts, guests.runs)
+    let once = |_| {
+        let mut journal = crate::runner::Journal::new(RunDir::create(runs.path()).unwrap(), Box::new(Nobody));
+        crate::validate::run(&workspace, &loaded, &options, &mut guests, &mut journal).unwrap();
+        let validation = journal.close().validation.unwrap();
+        let result = validation.results.iter().find(|result| result.on == ON).unwrap();
+        let texts = result.findings.iter().map(|finding| finding.text.clone()).collect();
+        (result.status, texts, std::mem::take(&mut guests.runs))
+    };
+    (0..times).map(once).collect()
 }
 
 #[test]
@@ -88,4 +98,12 @@ fn what_fails_runs_with_more_seeds_and_with_the_same_without_the_series() {
     let flaky = "flaky: diag: fails with 7 of 20 seeds, without the series with 6 of 20, p = 0.50".to_owned();
     assert_eq!((status, found), (Status::Warn, vec![flaky]));
     assert_eq!(judged([0, 9]), (Status::Pass, Vec::new(), vec![(true, 1)]));
+}
+
+#[test]
+fn the_seeds_of_a_base_run_once() {
+    let again = judged_again([7, 0], 2);
+    assert_eq!(again[0].2, [(true, 1), (true, 20), (false, 20)]);
+    assert_eq!(again[1].2, [(true, 1), (true, 20)]);
+    assert_eq!(again[0].1, again[1].1, "the same is found");
 }
