@@ -1,26 +1,38 @@
 //! `vmptcp bisect`: the commit that broke a test.
 
+mod seeds;
+
 use super::context::Context;
 use super::flags::RunFlags;
+use super::pipeline::Target;
+use super::test;
 use super::workspace::{LockedWorkspace, run_tests};
 use crate::error::{Error, ExitCode, Kind, Result};
 use crate::event::Outcome;
+use crate::plan::Seeds;
 use crate::report::{clean, console};
 use crate::results::Summary;
+use crate::results::fisher::Failures;
 use crate::series::bisect::{Bisection, Question, Standing, Term};
+use crate::settings::GuestTime;
 use crate::text::{Shown, file};
+use seeds::BySeeds;
+use std::cell::RefCell;
 use std::fmt::Write as _;
+use std::path::Path;
 
 /// Find the commit that broke a test
 ///
 /// Builds and boots commits between GOOD and BAD until the first bad one is found. A commit is good only if all tests pass,
-/// in every boot. One that does not build, does not boot, or has no such test is skipped. The same command again goes on
-/// where an interrupted one was.
+/// in every boot. One that does not build, does not boot, or has no such test is skipped. On user-mode Linux, commits and
+/// the two ends are compared by how often they fail with the same seeds. The same command again goes on where an interrupted
+/// one was.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
 Examples:
   vmptcp bisect v6.12 HEAD -- diag
   vmptcp bisect v6.12 HEAD --boots 5 -- mptcp_join   a flaky one: good only if it passes five times
+  vmptcp bisect v6.12 HEAD --uml --seeds 1..50 -- simult_flows    bad if it fails with more seeds than chance allows
   vmptcp bisect --reset                              give up what was begun
 
 Exit codes: 0 found, 5 only commits that cannot be tried are left.")]
@@ -54,41 +66,97 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
         return Ok(ExitCode::Passed as u8);
     };
     place.require_buildable()?;
-    let question =
-        Question { good: place.git.commit(good)?, bad: place.git.commit(bad)?, tests: args.tests.clone() };
-    let (mut bisection, goes_on) = Bisection::open(&place.workspace, &question)?;
+    let seeds = seeds_of(args, &place)?;
+    let question = Question {
+        good: place.git.commit(good)?,
+        bad: place.git.commit(bad)?,
+        tests: args.tests.clone(),
+        seeds: seeds.map_or_else(String::new, |seeds| seeds.to_string()),
+    };
+    let (bisection, goes_on) = Bisection::open(&place.workspace, &question)?;
     if goes_on {
         console::note("going on with the bisection that was begun");
     }
-    let log = place.workspace.dir("state")?.join("bisect.log");
-    loop {
-        file::replace(&log, bisection.log()?.as_bytes())?;
-        let suspects = match bisection.standing()? {
+    let trial = Trial { args, context, place: &place };
+    let state = place.workspace.dir("state")?;
+    let log = state.join("bisect.log");
+    let Some(seeds) = seeds else {
+        return search(bisection, &place, &log, &mut |commit| trial.boots(commit), &|_| None);
+    };
+    let by_seeds = RefCell::new(BySeeds::open(state.join("failures.json"), seeds, goes_on));
+    let mut try_seeds = |commit: &str, seeds| trial.seeds(commit, seeds);
+    let ends = match by_seeds.borrow_mut().ends(&question, &mut try_seeds) {
+        Err(error) if error.kind() == Kind::Usage => {
+            bisection.end()?;
+            return Err(error);
+        }
+        ends => ends?,
+    };
+    let mut judge = |commit: &str| by_seeds.borrow_mut().judge(ends, commit, &mut try_seeds);
+    search(bisection, &place, &log, &mut judge, &|commit| by_seeds.borrow().told(commit))
+}
+
+/// The seeds that commits are compared by: on user-mode Linux in virtual time, if they are several.
+fn seeds_of(args: &Args, place: &LockedWorkspace) -> Result<Option<Seeds>> {
+    let settings = &place.target.loaded.settings;
+    if !place.target.variant.uml || settings.vm.time == GuestTime::Real {
+        return Ok(None);
+    }
+    let seeds = if test::seeds_chosen(&place.target) {
+        test::seeds(&settings.test.seeds)?
+    } else {
+        test::seeds(&format!("1..{}", settings.test.confirm_seeds))?
+    };
+    if args.boots > 1 {
+        return Err(Error::usage(
+            "in virtual time every boot with a seed is the same: --boots tells nothing",
+        )
+        .hint("try more seeds: --seeds 1..50; or let time pass as on the host: --time real"));
+    }
+    Ok((seeds.count() > 1).then_some(seeds))
+}
+
+/// Tries commits until it is known which is the first bad one, and shows it, with what is known of it and of its parent.
+fn search(
+    mut bisection: Bisection<'_>,
+    place: &LockedWorkspace,
+    log: &Path,
+    judge: &mut dyn FnMut(&str) -> Result<Term>,
+    known: &dyn Fn(&str) -> Option<String>,
+) -> Result<u8> {
+    let suspects = loop {
+        file::replace(log, bisection.log()?.as_bytes())?;
+        match bisection.standing()? {
             Standing::Try(commit, left) => {
                 let subject = place.git.read(["show", "-s", "--format=%s", &commit])?;
                 console::note(&format!("{left} {commit:.12} {}", Shown::line(&subject)));
-                let verdict = try_out(args, context, &place, &commit)?;
+                let verdict = judge(&commit)?;
                 console::note(&format!("{commit:.12} is {}", word(verdict)));
                 bisection.tell(&commit, verdict)?;
-                continue;
             }
-            Standing::Found(commit) => vec![commit],
-            Standing::OneOf(commits) => commits,
-        };
-        bisection.end()?;
-        let mut said = String::new();
-        if suspects.len() > 1 {
-            let _ = writeln!(said, "one of these is the first bad commit, and no other could be tried:");
+            Standing::Found(commit) => break vec![commit],
+            Standing::OneOf(commits) => break commits,
         }
-        for commit in &suspects {
-            let shown = place.git.read(["show", "-s", "--format=%h %s (%an, %as)", "--abbrev=12", commit])?;
-            let _ = writeln!(said, "{}", clean(&shown));
-        }
-        let _ = writeln!(said, "log, for git bisect replay: {}", clean(&log.display().to_string()));
-        console::out(&said)?;
-        let code = if suspects.len() == 1 { ExitCode::Passed } else { ExitCode::CannotRun };
-        return Ok(code as u8);
+    };
+    bisection.end()?;
+    let mut said = String::new();
+    if suspects.len() > 1 {
+        let _ = writeln!(said, "one of these is the first bad commit, and no other could be tried:");
     }
+    for commit in &suspects {
+        let shown = place.git.read(["show", "-s", "--format=%h %s (%an, %as)", "--abbrev=12", commit])?;
+        let _ = writeln!(said, "{}", clean(&shown));
+        let parent = place.git.commit(&format!("{commit}~1")).ok().and_then(|parent| known(&parent));
+        for (who, of_it) in [("it", known(commit)), ("its parent", parent)] {
+            if let Some(of_it) = of_it {
+                let _ = writeln!(said, "  {who} {of_it}");
+            }
+        }
+    }
+    let _ = writeln!(said, "log, for git bisect replay: {}", clean(&log.display().to_string()));
+    console::out(&said)?;
+    let code = if suspects.len() == 1 { ExitCode::Passed } else { ExitCode::CannotRun };
+    Ok(code as u8)
 }
 
 fn word(verdict: Term) -> &'static str {
@@ -99,33 +167,56 @@ fn word(verdict: Term) -> &'static str {
     }
 }
 
-/// Builds a commit, and boots it as often as it has to be.
-fn try_out(args: &Args, context: &Context, place: &LockedWorkspace, commit: &str) -> Result<Term> {
-    let skip = |error: Error| match error.kind() {
-        Kind::Build | Kind::Usage => {
-            console::note(&format!(
-                "it cannot be tried: {}",
-                error.to_string().lines().next().unwrap_or_default()
-            ));
-            Ok(Term::Skip)
+/// What it takes to try commits.
+struct Trial<'t> {
+    args: &'t Args,
+    context: &'t Context,
+    place: &'t LockedWorkspace,
+}
+
+impl Trial<'_> {
+    /// Builds a commit, and boots it as often as it has to be.
+    fn boots(&self, commit: &str) -> Result<Term> {
+        let Some(target) = self.check_out(commit)? else { return Ok(Term::Skip) };
+        for _ in 0..self.args.boots {
+            match self.run(&target)?.as_ref().map(verdict) {
+                Some(Term::Good) => {}
+                Some(other) => return Ok(other),
+                None => return Ok(Term::Skip),
+            }
         }
-        Kind::CannotRun | Kind::Interrupted => Err(error),
-    };
-    let target = match place.check_out(context, commit, place.target.variant) {
-        Ok(target) => target,
-        Err(error) => return skip(error),
-    };
-    let runs = target.work.root().join("runs");
-    for _ in 0..args.boots {
-        match run_tests(context, &target, &args.tests, &runs) {
-            Ok(run) => match verdict(&run.summary) {
-                Term::Good => {}
-                other => return Ok(other),
-            },
-            Err(error) => return skip(error),
-        }
+        Ok(Term::Good)
     }
-    Ok(Term::Good)
+
+    /// Builds a commit, and runs the tests with these seeds.
+    fn seeds(&self, commit: &str, seeds: Seeds) -> Result<Option<Failures>> {
+        let Some(mut target) = self.check_out(commit)? else { return Ok(None) };
+        target.loaded.settings.test.seeds = seeds.to_string();
+        Ok(self.run(&target)?.map(|summary| summary.failing_seeds()))
+    }
+
+    fn check_out(&self, commit: &str) -> Result<Option<Target>> {
+        triable(self.place.check_out(self.context, commit, self.place.target.variant))
+    }
+
+    fn run(&self, target: &Target) -> Result<Option<Summary>> {
+        let runs = target.work.root().join("runs");
+        let run = triable(run_tests(self.context, target, &self.args.tests, &runs))?;
+        Ok(run.map(|run| run.summary))
+    }
+}
+
+/// None, after a note of why, where a commit cannot be tried.
+fn triable<T>(outcome: Result<T>) -> Result<Option<T>> {
+    match outcome {
+        Ok(done) => Ok(Some(done)),
+        Err(error) if matches!(error.kind(), Kind::Build | Kind::Usage) => {
+            let why = error.to_string();
+            console::note(&format!("it cannot be tried: {}", why.lines().next().unwrap_or_default()));
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// What a run says of its commit. A guest that did not come up says nothing of the tests.

@@ -7,7 +7,7 @@ use super::suites;
 use crate::error::{Error, ExitCode, Result};
 use crate::event::DEFAULT_SUITE;
 use crate::kernel::kconfig::Source;
-use crate::plan::{BackendPlan, FleetPlan, GuestPlan, Plan, Step, TestPlan};
+use crate::plan::{BackendPlan, FleetPlan, GuestPlan, Plan, Seeds, Step, TestPlan};
 use crate::report::{self, Ending, Exporter, Json, console};
 use crate::runner::remembered;
 use crate::settings::{Auto, GuestTime, Layer, Slow};
@@ -115,14 +115,8 @@ pub(super) fn tests(
         choice,
         timeouts: Timeouts::of_suite(CAP).or_explicit(explicit)?,
         repeat: settings.repeat.get(),
-        seeds: settings.seeds.parse().map_err(|wrong: String| {
-            Error::usage(wrong)
-                .hint("give one, as in --seed 4, or the first and the last of several: --seeds 1..50")
-        })?,
-        seeds_chosen: target
-            .loaded
-            .origin("test.seeds")
-            .is_some_and(|origin| origin.layer() != Layer::BuiltIn),
+        seeds: seeds(&settings.seeds)?,
+        seeds_chosen: seeds_chosen(target),
         fail_fast: settings.fail_fast,
         hunt: None,
         conditions,
@@ -137,6 +131,19 @@ pub(super) fn tests(
         history: target.work.root().join("durations.json"),
         known,
     })
+}
+
+/// Seeds, as a user names them.
+pub(super) fn seeds(text: &str) -> Result<Seeds> {
+    text.parse().map_err(|wrong: String| {
+        Error::usage(wrong)
+            .hint("give one, as in --seed 4, or the first and the last of several: --seeds 1..50")
+    })
+}
+
+/// Whether a user named the seeds.
+pub(super) fn seeds_chosen(target: &Target) -> bool {
+    target.loaded.origin("test.seeds").is_some_and(|origin| origin.layer() != Layer::BuiltIn)
 }
 
 /// The guests, with time that passes as the settings say.

@@ -24,6 +24,12 @@ impl Seeds {
         u32::try_from(self.last - self.first + 1).unwrap_or(u32::MAX)
     }
 
+    /// As many, which follow these; none if there are none.
+    pub fn following(self) -> Option<Self> {
+        let last = self.last.checked_add(self.last - self.first + 1)?;
+        Some(Self { first: self.last + 1, last })
+    }
+
     /// The seed of an attempt, counted from 1: all of them in turn, again and again.
     pub fn of_attempt(self, attempt: u32) -> u64 {
         self.first + u64::from(attempt.saturating_sub(1) % self.count())
@@ -75,5 +81,7 @@ mod tests {
         let of: Vec<u64> = (1..=5).map(|attempt| seeds.of_attempt(attempt)).collect();
         assert_eq!((seeds.count(), of), (3, vec![4, 5, 6, 4, 5]));
         assert_eq!("9".parse::<Seeds>().unwrap().of_attempt(3), 9);
+        assert_eq!(seeds.following().unwrap().to_string(), "7..9");
+        assert_eq!(u64::MAX.to_string().parse::<Seeds>().unwrap().following(), None);
     }
 }

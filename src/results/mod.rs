@@ -3,6 +3,7 @@
 //! Runner, report and commands read the same state, which the journal keeps: nobody folds a second time.
 
 mod attempt;
+pub mod ends;
 pub mod fisher;
 mod fold;
 mod hunt;

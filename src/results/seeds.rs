@@ -1,6 +1,8 @@
 //! Which seeds a test failed with.
 
+use super::fisher::Failures;
 use super::{Summary, Test};
+use std::collections::BTreeMap;
 
 /// What came of one test with its seeds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,19 +19,37 @@ impl Summary {
     /// What came of each test that ran with seeds, in order.
     pub fn seeded(&self) -> Vec<Seeded> {
         let mut all: Vec<Seeded> = Vec::new();
-        let ended = self.tests.iter().filter(|test| test.result.ended());
-        for (test, seed) in ended.filter_map(|test| Some((test, test.result.seed?))) {
+        for (test, seed) in self.with_seeds() {
             let name = test.label();
             let at = all.iter().position(|known| known.test == name).unwrap_or_else(|| {
                 all.push(Seeded { test: name, failed: Vec::new(), ran: 0 });
                 all.len() - 1
             });
             all[at].ran += 1;
-            let flaked = test.result.subtests.iter().any(|subtest| subtest.flaky);
-            all[at].failed.extend((Test::failed(test) || flaked).then_some(seed));
+            all[at].failed.extend(fails(test).then_some(seed));
         }
         all
     }
+
+    /// With how many of the seeds that were tried some test failed: also by a splat of the kernel's.
+    pub fn failing_seeds(&self) -> Failures {
+        let mut seeds: BTreeMap<u64, bool> = BTreeMap::new();
+        for (test, seed) in self.with_seeds() {
+            *seeds.entry(seed).or_default() |= fails(test);
+        }
+        let count = |seeds: usize| u32::try_from(seeds).unwrap_or(u32::MAX);
+        Failures { failed: count(seeds.values().filter(|failed| **failed).count()), ran: count(seeds.len()) }
+    }
+
+    fn with_seeds(&self) -> impl Iterator<Item = (&Test, u64)> {
+        let ended = self.tests.iter().filter(|test| test.result.ended());
+        ended.filter_map(|test| Some((test, test.result.seed?)))
+    }
+}
+
+/// Whether it failed, or a subtest did that it asks to ignore.
+fn fails(test: &Test) -> bool {
+    test.failed() || test.result.subtests.iter().any(|subtest| subtest.flaky)
 }
 
 impl Seeded {
@@ -46,7 +66,7 @@ impl Seeded {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::records;
+    use super::super::tests::{records, splat};
     use super::*;
     use crate::event::{Event, Outcome, Subtest, TestId};
 
@@ -74,7 +94,11 @@ mod tests {
                 events.push(Event::TestEnded { test, outcome, reason, exit_code, seconds });
             }
         }
-        let seeded = Summary::of(&records(events)).seeded();
+        let summary = Summary::of(&records(events.clone()));
+        assert_eq!(summary.failing_seeds(), Failures { failed: 3, ran: 29 });
+        events.push(splat(Some(TestId::new("selftests", "simult_flows", 2)), "a", "WARNING"));
+        assert_eq!(Summary::of(&records(events)).failing_seeds(), Failures { failed: 4, ran: 29 });
+        let seeded = summary.seeded();
         let verdicts: Vec<_> = seeded.iter().map(Seeded::verdict).collect();
         assert_eq!(
             verdicts,

@@ -17,6 +17,9 @@ pub struct Question {
     pub bad: String,
     /// The tests that tell.
     pub tests: Vec<String>,
+    /// The seeds that a commit is compared with the two ends by; empty where a failure tells.
+    #[serde(default)]
+    pub seeds: String,
 }
 
 /// What a commit turned out to be.
@@ -69,9 +72,10 @@ impl<'a> Bisection<'a> {
         let mut bisection = Self { workspace, question: file, said: String::new() };
         if let Some(begun) = bisection.begun() {
             if begun != *question {
-                let Question { good, bad, tests } = &begun;
+                let Question { good, bad, tests, seeds } = &begun;
+                let seeds = if seeds.is_empty() { String::new() } else { format!(" and seeds {seeds}") };
                 return Err(Error::usage(format!(
-                    "another bisection was begun: from {good:.12} to {bad:.12}, with {}",
+                    "another bisection was begun: from {good:.12} to {bad:.12}, with {}{seeds}",
                     tests.join(" ")
                 ))
                 .hint("go on with it by the same arguments, or give it up: vmptcp bisect --reset"));
@@ -177,7 +181,8 @@ mod tests {
             .collect();
         let place = tempfile::tempdir().unwrap();
         let workspace = Workspace::open(place.path(), &git).unwrap();
-        let question = Question { good, bad: commits[7].clone(), tests: vec!["diag".to_owned()] };
+        let question =
+            Question { good, bad: commits[7].clone(), tests: vec!["diag".to_owned()], seeds: String::new() };
         let (mut resumed, mut tried) = (0, 0);
         loop {
             // Every step is one of an invocation of its own.
@@ -197,13 +202,13 @@ mod tests {
                 standing => {
                     assert_eq!(resumed, tried);
                     let log = bisection.log().unwrap();
-                    let other = Question { tests: vec!["join".to_owned()], ..question.clone() };
-                    assert!(
-                        Bisection::open(&workspace, &other)
-                            .unwrap_err()
-                            .to_string()
-                            .contains("another bisection")
-                    );
+                    for other in [
+                        Question { tests: vec!["join".to_owned()], ..question.clone() },
+                        Question { seeds: "1..50".to_owned(), ..question.clone() },
+                    ] {
+                        let error = Bisection::open(&workspace, &other).unwrap_err().to_string();
+                        assert!(error.contains("another bisection"), "{error}");
+                    }
                     // What git takes in a repository of its own.
                     let file = place.path().join("log");
                     std::fs::write(&file, &log).unwrap();
