@@ -74,6 +74,12 @@ pub enum Command {
     Hook(commands::hook::Args),
     /// Find the seeds with which a test fails
     Hunt(commands::hunt::Args),
+    /// List what fails at times: how often, since when
+    Flakes(commands::flakes::Args),
+    /// Compare two runs
+    Compare(commands::compare::Args),
+    /// Add the public CI's results to the history, or rebuild it
+    History(commands::history::Args),
     /// Find the commit that broke a test
     Bisect(commands::bisect::Args),
     /// Run a command in a guest
@@ -139,6 +145,9 @@ impl Command {
             Self::Validate(args) => commands::validate::run(&args, context),
             Self::Hook(args) => commands::hook::run(&args, context),
             Self::Hunt(args) => commands::hunt::run(&args, context),
+            Self::Flakes(args) => commands::flakes::run(&args, context),
+            Self::Compare(args) => commands::compare::run(&args, context),
+            Self::History(args) => commands::history::run(&args, context),
             Self::Bisect(args) => commands::bisect::run(&args, context),
             Self::Exec(args) => commands::exec::run(&args, context),
             Self::Shell(args) => commands::shell::run(&args, context),

@@ -364,6 +364,8 @@ pub enum Unit {
     Bytes,
     /// Steps of a build: compiled, linked or generated files.
     Steps,
+    /// Runs that are read.
+    Runs,
 }
 
 #[cfg(test)]

@@ -51,6 +51,9 @@ pub mod store;
 // What a run means: a fold over its events; pure.
 pub mod results;
 
+// Runs over time: an index of all of them.
+pub mod history;
+
 // Layers of settings; the only room that reads the environment.
 pub mod settings;
 

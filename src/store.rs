@@ -20,7 +20,7 @@ use tempfile::TempDir;
 
 mod retention;
 
-pub use retention::{Keep, kind, prune};
+pub use retention::{Keep, kind, logs, prune};
 
 /// The link that points to the newest run.
 pub const LATEST: &str = "latest";

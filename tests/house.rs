@@ -41,6 +41,9 @@ const PURE: &[&str] = &[
     "vm::backend::virtme::command",
     "vm::console",
     "results",
+    "history::entry",
+    "history::flakes",
+    "history::public",
     "series::judgement",
     "series::model",
     "series::diff",
@@ -113,7 +116,8 @@ const FEW: &[(&str, &[&str])] = &[
     ("store", &["error", "text", "event"]),
     ("results", &["error", "event"]),
     // What of a splat tells most is known where splats are read.
-    ("report", &["error", "text", "event", "vm::console", "results"]),
+    ("report", &["error", "text", "event", "vm::console", "results", "history"]),
+    ("history", &["error", "text", "event", "process", "store", "results"]),
     ("settings", &["error", "text", "topology", "suite::sample"]),
     // A value that is left open means the same wherever it is.
     ("plan", &["text", "process", "arch", "topology", "suite", "kernel", "vm", "settings::Auto"]),

@@ -3,13 +3,16 @@
 pub mod attach;
 pub mod bisect;
 pub mod build;
+pub mod compare;
 pub mod config;
 mod context;
 pub mod doctor;
 pub mod exec;
 mod flags;
+pub mod flakes;
 mod format;
 mod fragments;
+pub mod history;
 pub mod hook;
 pub mod hunt;
 mod inputs;

@@ -1,11 +1,13 @@
 //! What the verbs that work on a kernel share: a target, a lock, a journal, and the verdict.
 
 use super::context::Context;
+use super::history;
 use super::inputs;
 use super::overrides::Overrides;
 use crate::doctor;
 use crate::error::{Error, ExitCode, IoContext, Kind, Result};
 use crate::event::{Event, SCHEMA};
+use crate::history::Places;
 use crate::kernel::lock::{Busy, Holder, Lock};
 use crate::kernel::{Tree, Variant, WorkDir};
 use crate::plan::{
@@ -235,6 +237,9 @@ impl Target {
     ) -> Result<FinishedRun> {
         self.work.create()?;
         let dir = RunDir::create(runs)?;
+        if runs != self.sessions() {
+            Places::of(&context.cache()?).add(runs)?;
+        }
         let path = dir.path().to_owned();
         let mut journal = Journal::new(dir, observer);
         let version = env!("CARGO_PKG_VERSION").to_owned();
@@ -244,6 +249,7 @@ impl Target {
             // The new one counts as well, and now says of what kind it is.
             .inspect(|()| store::prune(runs, self.kept()))
             .and_then(|()| work(&mut journal));
+        note_history(&mut journal, context)?;
         let so_far = journal.summary().exit_code_so_far();
         let (exit_code, error) = match outcome {
             Ok(()) => (so_far, None),
@@ -267,6 +273,13 @@ impl Target {
         written?;
         Ok(FinishedRun { summary, path, error })
     }
+}
+
+/// Notes what is known of the failures from the public CI. A history that cannot be read is no reason to fail.
+fn note_history(journal: &mut Journal, context: &Context) -> Result<()> {
+    let lines = history::of_failures(journal.summary(), context);
+    let lines = lines.unwrap_or_else(|error| vec![error.to_string()]);
+    lines.into_iter().try_for_each(|line| journal.note(line))
 }
 
 impl FinishedRun {

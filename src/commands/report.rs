@@ -1,9 +1,11 @@
 //! `vmptcp report`: an earlier run again.
 
 use super::context::Context;
+use super::flakes::days_ago;
+use super::history;
 use super::overrides::Overrides;
-use crate::error::{ExitCode, Result};
-use crate::process::Cmd;
+use crate::error::{Error, ExitCode, Result};
+use crate::history::{Filter, Listed, Origin};
 use crate::report::{self, Exporter, Format, Text, clean, console};
 use crate::results::Summary;
 use crate::store::{self, LATEST, Replay};
@@ -20,7 +22,8 @@ Examples:
   vmptcp report                        the newest run
   vmptcp report 20261122-131500-4711 --format junit
   vmptcp report path/to/a/run --write  make its files again
-  vmptcp report --list")]
+  vmptcp report --list
+  vmptcp report --list --all-trees --commit v6.12 --verdict failed")]
 pub struct Args {
     /// The run: its name, a unique beginning of it, or its directory
     #[arg(value_name = "RUN", default_value = LATEST)]
@@ -28,25 +31,43 @@ pub struct Args {
     /// In which form
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
-    /// The same as --format json
+    /// For a program: the same as --format json
     #[arg(long, conflicts_with = "format")]
     json: bool,
     /// Write results.json, junit.xml, summary.md and summary.txt into the run's directory again
     #[arg(long)]
     write: bool,
+    #[command(flatten)]
+    listing: Listing,
+}
+
+/// Which runs are listed.
+#[derive(Debug, Clone, clap::Args)]
+struct Listing {
     /// List the runs that there are
     #[arg(long)]
     list: bool,
+    /// List runs of all trees
+    #[arg(long, requires = "list")]
+    all_trees: bool,
+    /// List runs of kernels whose commit, or its description, contains this
+    #[arg(long, value_name = "COMMIT", requires = "list")]
+    commit: Option<String>,
+    /// List runs with this verdict: passed, failed, crashed, kernel splat, build failed, could not run, interrupted, unfinished
+    #[arg(long, value_name = "VERDICT", requires = "list")]
+    verdict: Option<String>,
+    /// List runs of the last days, as in 30d
+    #[arg(long, value_name = "DAYS", requires = "list", value_parser = super::flakes::days)]
+    since: Option<i32>,
 }
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<u8> {
-    if args.list {
-        console::out(&list(&runs(context)?))?;
+    if args.listing.list {
+        console::out(&list(&args.listing, args.json, context)?)?;
         return Ok(ExitCode::Passed as u8);
     }
-    let runs = if args.run.contains('/') { PathBuf::new() } else { runs(context)? };
-    let replay = store::replay(&runs, &args.run)?;
+    let replay = find(context, &args.run)?;
     let summary = Summary::of(&replay.records);
     if args.write {
         report::write_files(&summary, &replay.path)?;
@@ -74,29 +95,57 @@ fn text(summary: &Summary, replay: &Replay, colour: bool) -> String {
     text
 }
 
-fn list(runs: &Path) -> String {
-    let mut text = String::new();
-    for name in store::list(runs) {
-        let (verdict, what) = match store::replay(runs, &name) {
-            Ok(replay) => {
-                let summary = Summary::of(&replay.records);
-                (report::verdict(&summary, false), what_ran(&summary))
-            }
-            Err(error) => (clean(&error.to_string()), String::new()),
-        };
-        let _ = writeln!(text, "{}  {verdict}{}", clean(&name), clean(&what));
+/// The runs of the tree, or of all trees. Those whose directory is gone are in the history only.
+fn list(args: &Listing, json: bool, context: &Context) -> Result<String> {
+    let runs = if args.all_trees { None } else { Some(runs(context)?) };
+    let filter = Filter {
+        commit: args.commit.clone(),
+        verdict: args.verdict.clone(),
+        since_ms: args.since.map(days_ago),
+        ..Filter::default()
+    };
+    let mut listed = history::open(context)?.runs(&filter)?;
+    // The index knows the real path only.
+    let place = runs.as_ref().map(|runs| runs.canonicalize().unwrap_or_else(|_| runs.clone()));
+    listed.retain(|run| match &run.origin {
+        Origin::Local(path) => {
+            place.as_ref().is_none_or(|place| path.parent() == Some(place)) && path.is_dir()
+        }
+        Origin::Public(_) => false,
+    });
+    if json {
+        return report::json_of(&listed);
     }
-    if text.is_empty() {
-        let _ = writeln!(text, "there is no run in {} yet", clean(&runs.display().to_string()));
-    }
-    text
+    Ok(match (listed.is_empty(), runs) {
+        (false, runs) => report::history::runs(&listed, runs.is_none()),
+        (true, Some(runs)) if !runs.is_dir() => {
+            format!("there is no run in {} yet\n", clean(&runs.display().to_string()))
+        }
+        (true, _) => "there is no such run\n".to_owned(),
+    })
 }
 
-/// The kind of a run, and its command line, for the end of a line.
-fn what_ran(summary: &Summary) -> String {
-    let Some((program, args)) = summary.argv.split_first() else { return String::new() };
-    let program = Path::new(program).file_name().unwrap_or_default();
-    let command = Cmd::new(program).args(args);
-    let kind = if summary.kind.is_empty() { String::new() } else { format!("{}: ", summary.kind) };
-    format!("  ({kind}{command})")
+/// A run by its name, a unique beginning of it, or its directory: one of the tree, or else one that the history knows.
+pub fn find(context: &Context, wanted: &str) -> Result<Replay> {
+    if wanted.contains('/') {
+        return store::replay(Path::new(""), wanted);
+    }
+    let Some(tree) = context.find_tree()? else { return elsewhere(context, wanted) };
+    let loaded = context.settings(Some(&tree), Overrides::default())?;
+    let here = store::replay(&Context::runs_dir(&context.work_dir(&tree, &loaded)?, &loaded), wanted);
+    match here {
+        Err(error) if wanted != LATEST => elsewhere(context, wanted).map_err(|_| error),
+        here => here,
+    }
+}
+
+/// A run of another tree.
+fn elsewhere(context: &Context, wanted: &str) -> Result<Replay> {
+    let mut runs = history::open(context)?.runs(&Filter::default())?;
+    runs.retain(|run| run.name.starts_with(wanted));
+    match runs.as_slice() {
+        [Listed { origin: Origin::Local(path), .. }] => store::replay(path, &path.display().to_string()),
+        found => Err(Error::usage(format!("{} runs begin with {wanted}", found.len()))
+            .hint("list the runs that there are: vmptcp report --list --all-trees")),
+    }
 }

@@ -4,6 +4,7 @@
 mod connections;
 pub mod console;
 mod findings;
+pub mod history;
 mod hunt;
 mod json;
 mod junit;
@@ -18,10 +19,10 @@ pub use json::Json;
 pub use junit::Junit;
 pub use lines::Lines;
 pub use markdown::Markdown;
-pub use style::{clean, duration};
+pub use style::{clean, duration, plural};
 pub use text::{Ending, Text, verdict};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::results::Summary;
 use crate::text::file;
 use std::fmt::Write as _;
@@ -76,6 +77,12 @@ pub fn write_files(summary: &Summary, run: &Path) -> Result<()> {
     files
         .iter()
         .try_for_each(|(name, exporter)| file::replace(&run.join(name), exporter.render(summary).as_bytes()))
+}
+
+/// Something as JSON, for a program.
+pub fn json_of(value: &impl serde::Serialize) -> Result<String> {
+    let text = serde_json::to_string_pretty(value);
+    text.map(|text| text + "\n").map_err(|error| Error::cannot_run(format!("cannot write JSON: {error}")))
 }
 
 /// Prints the results of the run in this directory; to a person also where they are.

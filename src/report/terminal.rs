@@ -299,6 +299,7 @@ impl Observer for Terminal {
         let unit = match progress.unit {
             Unit::Bytes => "bytes",
             Unit::Steps => "steps",
+            Unit::Runs => "runs",
         };
         let text = format!("{} {}{of} {unit}", self.step, progress.done);
         self.sign_of_life(text.trim_start());
@@ -310,8 +311,10 @@ impl Observer for Terminal {
                         "{spinner} {elapsed:>4} {wide_bar} {bytes}/{total_bytes} {eta:>4} left"
                     }
                     (Unit::Bytes, true) => "{spinner} {percent}% of {total_bytes} {wide_msg}",
-                    (Unit::Steps, false) => "{spinner} {elapsed:>4} {wide_bar} {pos}/{len} {eta:>4} left",
-                    (Unit::Steps, true) => "{spinner} {pos}/{len} {wide_msg}",
+                    (Unit::Steps | Unit::Runs, false) => {
+                        "{spinner} {elapsed:>4} {wide_bar} {pos}/{len} {eta:>4} left"
+                    }
+                    (Unit::Steps | Unit::Runs, true) => "{spinner} {pos}/{len} {wide_msg}",
                 }));
             }
             self.bar.set_length(total.max(progress.done));

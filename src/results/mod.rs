@@ -3,6 +3,8 @@
 //! Runner, report and commands read the same state, which the journal keeps: nobody folds a second time.
 
 mod attempt;
+mod case;
+mod compare;
 pub mod ends;
 pub mod fisher;
 mod fold;
@@ -16,6 +18,8 @@ mod test;
 mod validation;
 
 pub use attempt::Attempt;
+pub use case::{Case, CaseResult, cases};
+pub use compare::{Change, Comparison, Difference, Tally, compare};
 pub use hunt::{Stretch, stretches};
 pub use items::{Evidence, Splat, Step, Vm, Warning};
 pub use keyed::Keyed;

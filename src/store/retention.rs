@@ -5,7 +5,7 @@ use crate::event::{Event, Record};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// The longest first line of a log that is read, in bytes: it holds a command line.
@@ -39,6 +39,16 @@ pub fn prune(runs: &Path, keep: Keep) {
         }
     }
     sweep(runs);
+}
+
+/// The runs below `runs`, with the size of their log in bytes: it grows as long as a run goes on.
+pub fn logs(runs: &Path) -> Vec<(PathBuf, u64)> {
+    let size = |name: String| {
+        let run = runs.join(&name);
+        let log = fs::metadata(run.join(EVENTS)).ok().filter(|_| is_run(&run, &name))?;
+        Some((run, log.len()))
+    };
+    list(runs).into_iter().filter_map(size).collect()
 }
 
 /// Removes what an invocation left that was killed while it made the directory of a run.

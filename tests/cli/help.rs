@@ -32,6 +32,9 @@ fn the_help_names_the_commands_and_the_exit_codes() {
       validate  Validate a series of patches before it is sent
       hook      Validate what git send-email and b4 are about to send
       hunt      Find the seeds with which a test fails
+      flakes    List what fails at times: how often, since when
+      compare   Compare two runs
+      history   Add the public CI's results to the history, or rebuild it
       bisect    Find the commit that broke a test
       exec      Run a command in a guest
       shell     Open a terminal in a guest

@@ -7,6 +7,7 @@
 
 mod examples;
 mod help;
+mod history;
 mod input;
 mod plan;
 mod report;
