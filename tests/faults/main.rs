@@ -14,6 +14,7 @@ mod lab;
 mod scripts;
 mod stopped;
 mod traces;
+mod uml;
 
 use lab::{VMPTCP, lab, ran};
 use scripts::Scripts;

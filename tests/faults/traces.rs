@@ -1,29 +1,36 @@
 //! What vmptcp has on this machine: processes, sockets, mounts; and how long something may take.
 
-use crate::lab::lab;
+use crate::lab::place;
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-/// What there is of ours on this machine: processes, sockets and mounts, each as a line that names it.
+/// What there is of ours on this machine: processes, kernels among them, sockets, mounts, and files for the time being; each as
+/// a line that names it.
 #[derive(Debug)]
 pub struct Traces(BTreeSet<String>);
 
 impl Traces {
     fn now() -> Self {
-        let out = lab().out().display().to_string();
+        let out = place().out().display().to_string();
         let ours = |line: &String| line.contains(&out) || line.contains("vmptcp.agent");
         let processes = processes_with("").into_iter().map(|pid| (pid, command_line(pid)));
-        let processes = processes.filter(|(_, line)| ours(line));
+        let processes = processes.filter(|(pid, line)| ours(line) || is_user_mode_kernel(*pid));
         let processes = processes.map(|(pid, line)| format!("process {pid} {line}"));
         let sockets = fs::read_to_string("/proc/net/unix").expect("procfs");
-        let sockets =
-            sockets.lines().filter_map(|line| Some(format!("socket {}", line.split_once("@vmptcp-")?.1)));
+        // Others may run guests meanwhile: the name of a socket begins with the process that has it.
+        let is_left = |name: &&str| {
+            let owner = name.split('-').next().unwrap_or_default();
+            !Path::new("/proc").join(owner).exists()
+        };
+        let sockets = sockets.lines().filter_map(|line| Some(line.split_once("@vmptcp-")?.1));
+        let sockets = sockets.filter(is_left).map(|name| format!("socket {name}"));
         let mounts = fs::read_to_string("/proc/self/mounts").expect("procfs");
         let mounts = mounts.lines().map(|line| format!("mount {line}"));
-        Self(processes.chain(sockets).chain(mounts).collect())
+        let files = ["/dev/shm".into(), std::env::temp_dir()].into_iter().flat_map(of_guests);
+        Self(processes.chain(sockets).chain(mounts).chain(files).collect())
     }
 
     /// What is there now and was not then.
@@ -32,8 +39,34 @@ impl Traces {
     }
 }
 
+/// The files in a directory that guests have for the time being, or whoever starts them.
+fn of_guests(dir: PathBuf) -> impl Iterator<Item = String> {
+    let names = fs::read_dir(&dir).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    let ours =
+        |name: &str| ["uml", "vm_file-", "vmptcp", "virtme"].iter().any(|begin| name.starts_with(begin));
+    let names = names.filter_map(move |name| name.into_string().ok().filter(|name| ours(name)));
+    names.map(move |name| format!("file {}", dir.join(name).display()))
+}
+
+/// Whether a process is a kernel of user-mode Linux that vmptcp built in this tree, or one that such a kernel runs programs in:
+/// whatever these call themselves, they are that file, or one that it made.
+fn is_user_mode_kernel(pid: i32) -> bool {
+    let Ok(exe) = fs::read_link(format!("/proc/{pid}/exe")) else { return false };
+    exe.starts_with(place().uml_out()) || exe.to_string_lossy().contains("memfd:uml-userspace")
+}
+
+/// The kernels of user-mode Linux of this tree that run.
+pub fn user_mode_kernels() -> Vec<i32> {
+    processes_with("").into_iter().filter(|pid| is_user_mode_kernel(*pid)).collect()
+}
+
 /// Does something to vmptcp, and sees to it that nothing is left and the next invocation works.
 pub fn leaves_nothing(fault: impl FnOnce()) {
+    leaves_nothing_of(&["build"], fault);
+}
+
+/// The same where the next invocation is this one.
+pub fn leaves_nothing_of(next: &[&str], fault: impl FnOnce()) {
     let before = Traces::now();
     fault();
     let mut left = Vec::new();
@@ -43,7 +76,7 @@ pub fn leaves_nothing(fault: impl FnOnce()) {
     });
     assert_eq!(left, [""; 0], "these were left");
     // The lock is free: else this would wait.
-    let next = lab().run(&["build"]);
+    let next = place().run(next);
     assert_eq!(next.code, 0, "{}", next.stderr);
     assert!(!next.stderr.contains("waiting for"), "{}", next.stderr);
 }

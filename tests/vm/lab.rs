@@ -21,6 +21,26 @@ pub struct Ran {
 
 /// The tree, with its kernel built.
 pub fn lab() -> &'static Lab {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| build(&["build"]));
+    place()
+}
+
+/// The tree, with its kernel built for user-mode Linux.
+pub fn uml_lab() -> &'static Lab {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| build(&["build", "--uml"]));
+    place()
+}
+
+fn build(args: &[&str]) {
+    // What builds for minutes shall be seen.
+    let ran = ran(place().command(args).stderr(Stdio::inherit()));
+    assert_eq!(ran.code, 0, "the kernel does not build");
+}
+
+/// The tree, whatever is built of it.
+pub fn place() -> &'static Lab {
     static LAB: OnceLock<Lab> = OnceLock::new();
     LAB.get_or_init(|| {
         let tree = std::env::var_os("VM_TEST_TREE").map_or_else(
@@ -31,11 +51,7 @@ pub fn lab() -> &'static Lab {
             },
             |tree| PathBuf::from(tree).canonicalize().expect("VM_TEST_TREE is there"),
         );
-        let lab = Lab { tree };
-        // What builds for minutes shall be seen.
-        let ran = ran(lab.command(&["build"]).stderr(Stdio::inherit()));
-        assert_eq!(ran.code, 0, "the kernel does not build");
-        lab
+        Lab { tree }
     })
 }
 
@@ -55,6 +71,11 @@ impl Lab {
     /// The build directory of the normal variant.
     pub fn out(&self) -> PathBuf {
         self.work().join("build/normal")
+    }
+
+    /// The build directory of the normal variant for user-mode Linux.
+    pub fn uml_out(&self) -> PathBuf {
+        self.work().join("build/normal-uml")
     }
 
     /// The directory of the newest run.

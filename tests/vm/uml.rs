@@ -1,27 +1,20 @@
 //! Guests of user-mode Linux: what they may touch, what their seed makes of them, and that nothing is left of them.
 
-use crate::lab::{Ran, VMPTCP, lab};
+use crate::lab::{Ran, VMPTCP, uml_lab};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// The kernel, built once.
-fn kernel() -> &'static Path {
-    static KERNEL: OnceLock<PathBuf> = OnceLock::new();
-    KERNEL.get_or_init(|| {
-        let built = lab().run(&["build", "--uml"]);
-        assert_eq!(built.code, 0, "the kernel does not build: {}", built.stderr);
-        lab().out().with_file_name("normal-uml").join("linux")
-    })
+fn kernel() -> PathBuf {
+    uml_lab().uml_out().join("linux")
 }
 
 fn exec(script: &str) -> Ran {
-    kernel();
-    lab().run(&["exec", "--uml", "--", "sh", "-c", script])
+    uml_lab().run(&["exec", "--uml", "--", "sh", "-c", script])
 }
 
 /// Processes that run the kernel.
@@ -81,11 +74,10 @@ fn uml_a_guest_that_is_root_cannot_touch_the_host() {
 #[test]
 #[ignore = "builds and boots a kernel of user-mode Linux"]
 fn uml_the_same_seed_makes_the_same_run() {
-    kernel();
     let run = || {
-        let ran = lab().run(&["test", "mptcp_sockopt", "--uml", "--seeds", "3..4"]);
+        let ran = uml_lab().run(&["test", "mptcp_sockopt", "--uml", "--seeds", "3..4"]);
         assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
-        let dir = lab().latest();
+        let dir = uml_lab().latest();
         let mut files = ["console-1.log", "console-2.log"].map(|name| dir.join(name)).to_vec();
         files.extend((1..=2).map(|attempt| dir.join(format!("tests/mptcp_sockopt.{attempt}.log"))));
         let read =
@@ -106,14 +98,13 @@ fn uml_the_same_seed_makes_the_same_run() {
 #[test]
 #[ignore = "builds and boots a kernel of user-mode Linux"]
 fn uml_sigkill_and_ctrl_c_leave_no_process_behind() {
-    kernel();
     let commands: [&[&str]; 2] =
         [&["exec", "--uml", "--", "sleep", "600"], &["test", "simult_flows", "--uml"]];
     for (command, signal) in commands.into_iter().zip([Signal::SIGKILL, Signal::SIGINT]) {
         let mut child = Command::new(VMPTCP);
         child
             .args(command)
-            .current_dir(&lab().tree)
+            .current_dir(&uml_lab().tree)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
