@@ -4,10 +4,11 @@ use super::{Host, Journal, links};
 use crate::doctor::{self, Scope};
 use crate::error::{Error, Result};
 use crate::plan::{BackendPlan, Engine, GuestPlan, VirtmeFacts, VirtmePlan, usual_parameters};
-use crate::process::{Identity, guest_namespace, mount_namespace};
+use crate::process::{Identity, mount_namespace};
 use crate::settings::Auto;
 use crate::vm::Spec;
 use crate::vm::accel::Accelerator;
+use crate::vm::backend::uml;
 use crate::vm::backend::virtme::{BOOT_PROGRAMS, Filesystem, Hiding, virtiofs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -48,10 +49,7 @@ pub fn spec(guest: &GuestPlan, engine: Engine, tmp: &Path, host: &Host) -> Resul
             virtme_spec(guest, virtme, accelerator, tmp, host)
         }
         BackendPlan::Uml(time) => {
-            let namespace = guest_namespace()?.ok_or_else(|| {
-                Error::cannot_run("this system lets nobody confine a guest of user-mode Linux, which could write to your files")
-                    .hint("allow user namespaces (sysctl kernel.unprivileged_userns_clone=1), run as root, or leave --uml out")
-            })?;
+            let namespace = uml::namespace()?;
             let backend = Arc::new(guest.uml(*time, namespace));
             Ok(guest.spec(backend, checkers(&guest.kernel), tmp, Path::to_owned))
         }

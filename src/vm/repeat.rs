@@ -1,13 +1,13 @@
 //! Proves that a seed makes the same run here: two guests of user-mode Linux in virtual time do the same, and what they say is
 //! compared to the byte.
 
-use super::backend::uml::{Time, Uml};
+use super::backend::uml::{self, Time, Uml};
 use super::backend::{Backend, Started};
 use super::machine::Machine;
 use super::root::{Root, Share, is_hidden};
 use crate::error::{Error, IoContext, Result};
 use crate::guest::protocol::{Decoder, Exit, FromGuest, Io, Job, JobId, ToGuest};
-use crate::process::{Child, guest_namespace, interrupt};
+use crate::process::{Child, interrupt};
 use crate::text::{Shown, decode};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -38,10 +38,7 @@ struct Said {
 /// What differs between two runs of the kernel in this build directory with one seed; none if they are the same to the byte.
 /// `helper` is this executable. An error if such a guest cannot run here.
 pub fn twice(kernel: &Path, helper: &Path) -> Result<Option<String>> {
-    let namespace = guest_namespace()?.ok_or_else(|| {
-        Error::cannot_run("this system lets nobody confine a guest of user-mode Linux")
-            .hint("allow user namespaces (sysctl kernel.unprivileged_userns_clone=1), or run as root")
-    })?;
+    let namespace = uml::namespace()?;
     let tmp = tempfile::tempdir().doing("create a directory in", Path::new("the temporary directory"))?;
     let uml = Uml { namespace, helper: helper.to_owned(), time: Time::Virtual };
     let machine = machine(kernel, helper, tmp.path());

@@ -8,8 +8,8 @@ use super::{Backend, Capabilities, Channel, Ends, Requests, Started};
 use crate::error::{Error, IoContext, Result};
 use crate::guest::protocol::boot::{self, Boot, Mount};
 use crate::guest::protocol::{ToGuest, encode};
-use crate::process::{Cmd, Pipes, Stdio, quote};
-use crate::text::file;
+use crate::process::{Cmd, Pipes, Stdio, guest_namespace, quote};
+use crate::text::{decode, file};
 use crate::vm::machine::Machine;
 use std::fmt;
 use std::fs;
@@ -18,6 +18,10 @@ use std::path::{Path, PathBuf};
 
 /// What guests take for the time at which they start, in virtual time: the beginning of 2026, in nanoseconds.
 const START: &str = "1767225600000000000";
+
+/// What to do where a kernel may not trace the processes that it runs programs in.
+const FORBIDDEN_PTRACE: &str = "this system forbids ptrace(2), by which user-mode Linux runs programs: allow it (in a container: \
+    --cap-add SYS_PTRACE, or --security-opt seccomp=unconfined), or leave --uml out";
 
 /// How a guest's time passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,9 +109,25 @@ impl Backend for Uml {
     }
 
     fn remedy(&self, log: &Path) -> String {
+        let console = fs::read(log).unwrap_or_default();
+        if decode(&console).contains("ptrace: Operation not permitted") {
+            return FORBIDDEN_PTRACE.to_owned();
+        }
         let log = quote(log);
         format!("see why: less -R {log}")
     }
+}
+
+/// The command that runs another one where nothing of the host is its own. Fails where the host grants no such place, and says
+/// what to do about it.
+pub fn namespace() -> Result<Cmd> {
+    guest_namespace()?.ok_or_else(|| {
+        Error::cannot_run("this system lets nobody confine a guest of user-mode Linux, which could write to your files")
+            .hint(
+                "allow user namespaces, and mounts in them (sysctl kernel.unprivileged_userns_clone=1; in a container: \
+                 --security-opt seccomp=unconfined --security-opt apparmor=unconfined), run as root, or leave --uml out",
+            )
+    })
 }
 
 impl Uml {
@@ -254,6 +274,20 @@ mod tests {
         );
         assert_eq!(boot.requests.as_deref(), Some(&[ToGuest::Ping][..]));
         assert_eq!(told(Time::Real).requests, None);
+    }
+
+    #[test]
+    fn a_host_that_forbids_to_trace_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("console-1.log");
+        let said = |console: &str| {
+            fs::write(&log, console).unwrap();
+            uml(Time::Virtual).remedy(&log)
+        };
+        let forbidden = "Checking that ptrace can change system call numbers...ptrace: Operation not permitted\n\
+            check_ptrace : expected SIGSTOP, got status = 9\n";
+        assert_eq!(said(forbidden), FORBIDDEN_PTRACE);
+        assert!(said("Kernel panic - not syncing: no init found\n").starts_with("see why: less -R "));
     }
 
     #[test]
