@@ -4,7 +4,7 @@
 //! runs/
 //!   latest -> 20261122-131500-4711
 //!   20261122-131500-4711/
-//!     events.jsonl  results.json  junit.xml  summary.txt  summary.md  .config
+//!     events.jsonl  results.json  junit.xml  summary.txt  summary.md  report.html  .config
 //!     console-1.log …
 //!     tests/pm_netlink.1.log  tests/pm_netlink.1.tap
 //! ```

@@ -15,6 +15,7 @@ impl ValueEnum for Format {
             Self::Json => ("json", "For a program"),
             Self::Junit => ("junit", "For CI systems"),
             Self::Markdown => ("markdown", "To paste into a mail"),
+            Self::Html => ("html", "One page, for a browser"),
             Self::Lines => ("lines", "A finding a line, as compilers write them: for editors"),
         };
         Some(PossibleValue::new(name).help(help))

@@ -185,6 +185,15 @@ impl Target {
         })
     }
 
+    /// Lets the history find the runs below `runs`. Where that cannot be, they are runs all the same.
+    fn place_in_history(&self, runs: &Path, context: &Context, journal: &mut Journal) -> Result<()> {
+        if runs == self.sessions() {
+            return Ok(());
+        }
+        let placed = context.cache().and_then(|cache| Places::of(&cache).add(runs));
+        placed.or_else(|error| journal.note(format!("the history does not know of this run: {error}")))
+    }
+
     /// Which runs are kept.
     fn kept(&self) -> Keep {
         let results = &self.loaded.settings.results;
@@ -237,9 +246,6 @@ impl Target {
     ) -> Result<FinishedRun> {
         self.work.create()?;
         let dir = RunDir::create(runs)?;
-        if runs != self.sessions() {
-            Places::of(&context.cache()?).add(runs)?;
-        }
         let path = dir.path().to_owned();
         let mut journal = Journal::new(dir, observer);
         let version = env!("CARGO_PKG_VERSION").to_owned();
@@ -248,6 +254,7 @@ impl Target {
             .and_then(|()| journal.add(Event::Provenance { step: None, facts: self.facts() }))
             // The new one counts as well, and now says of what kind it is.
             .inspect(|()| store::prune(runs, self.kept()))
+            .and_then(|()| self.place_in_history(runs, context, &mut journal))
             .and_then(|()| work(&mut journal));
         note_history(&mut journal, context)?;
         let so_far = journal.summary().exit_code_so_far();

@@ -6,9 +6,11 @@ use super::history;
 use super::overrides::Overrides;
 use crate::error::{Error, ExitCode, Result};
 use crate::history::{Filter, Listed, Origin};
-use crate::report::{self, Exporter, Format, Text, clean, console};
-use crate::results::Summary;
+use crate::process::Cmd;
+use crate::report::{self, Excerpts, Exporter, Format, Html, Text, clean, console};
+use crate::results::{Summary, cases, compare};
 use crate::store::{self, LATEST, Replay};
+use crate::text::file;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +24,8 @@ Examples:
   vmptcp report                        the newest run
   vmptcp report 20261122-131500-4711 --format junit
   vmptcp report path/to/a/run --write  make its files again
+  vmptcp report --open                 its page, in a browser
+  vmptcp report --format html --compare 20261121-09 > report.html
   vmptcp report --list
   vmptcp report --list --all-trees --commit v6.12 --verdict failed")]
 pub struct Args {
@@ -34,9 +38,15 @@ pub struct Args {
     /// For a program: the same as --format json
     #[arg(long, conflicts_with = "format")]
     json: bool,
-    /// Write results.json, junit.xml, summary.md and summary.txt into the run's directory again
+    /// Write results.json, junit.xml, summary.md, summary.txt and report.html into the run's directory again
     #[arg(long)]
     write: bool,
+    /// Write report.html into the run's directory, and open it in a browser
+    #[arg(long, conflicts_with = "list")]
+    open: bool,
+    /// Show in the page what differs from this run
+    #[arg(long, value_name = "RUN", conflicts_with = "list")]
+    compare: Option<String>,
     #[command(flatten)]
     listing: Listing,
 }
@@ -73,11 +83,44 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
         report::write_files(&summary, &replay.path)?;
     }
     let format = if args.json { Format::Json } else { args.format };
+    if args.compare.is_some() && format != Format::Html && !args.open {
+        return Err(Error::usage("--compare is for the page")
+            .hint("add --open or --format html; else: vmptcp compare"));
+    }
+    if args.open {
+        open(&page(args, context, &summary, &replay)?, &replay.path)?;
+        return Ok(ExitCode::Passed as u8);
+    }
     console::out(&match format {
         Format::Text => text(&summary, &replay, context.colour_on_stdout()),
+        Format::Html => page(args, context, &summary, &replay)?,
         format => format.exporter(false).render(&summary),
     })?;
     Ok(summary.exit_code.unwrap_or(ExitCode::Interrupted as u8))
+}
+
+/// The page of a run, with what differs from another where that was asked for.
+fn page(args: &Args, context: &Context, summary: &Summary, replay: &Replay) -> Result<String> {
+    let comparison = args.compare.as_ref().map(|name| -> Result<_> {
+        let before = Summary::of(&find(context, name)?.records);
+        Ok((name.clone(), compare(&cases(&before), &cases(summary), None)))
+    });
+    let page = Html { excerpts: Excerpts::read(summary, &replay.path), comparison: comparison.transpose()? };
+    Ok(page.render(summary))
+}
+
+/// Writes the page into the directory of its run, and hands it to the desktop.
+fn open(page: &str, run: &Path) -> Result<()> {
+    let path = run.join(report::PAGE);
+    file::replace(&path, page.as_bytes())?;
+    console::out(&format!("{}\n", path.display()))?;
+    let failed = |why: &str| {
+        Error::cannot_run(format!("cannot open a browser: {why}"))
+            .hint(format!("open the page yourself: {}", path.display()))
+    };
+    let opener = which::which("xdg-open").map_err(|_| failed("there is no xdg-open"))?;
+    let output = Cmd::new(opener).arg(&path).output().map_err(|error| failed(&error.to_string()))?;
+    if output.status.success() { Ok(()) } else { Err(failed("xdg-open could not")) }
 }
 
 fn runs(context: &Context) -> Result<PathBuf> {

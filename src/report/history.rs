@@ -92,6 +92,15 @@ fn sightings(flake: &Flake) -> String {
     if flake.failed == 1 { first } else { format!("{first} … {last}") }
 }
 
+/// The rows of a comparison, the worst first: the change, the case, and both outcomes.
+pub(super) fn comparison_rows(comparison: &Comparison) -> Vec<[String; 3]> {
+    let row = |difference: &Difference| {
+        let Difference { case, change, before, after } = difference;
+        [change.as_str().to_owned(), name(case), was_and_is(*change, before.as_ref(), after.as_ref(), false)]
+    };
+    comparison.differences.iter().map(row).collect()
+}
+
 /// What differs between two runs: a line a case, the worst first, and a count of each kind.
 pub fn comparison(comparison: &Comparison, colour: bool) -> String {
     let width = Change::ALL.iter().map(|change| change.as_str().len()).max().unwrap_or_default();

@@ -5,6 +5,7 @@ mod connections;
 pub mod console;
 mod findings;
 pub mod history;
+mod html;
 mod hunt;
 mod json;
 mod junit;
@@ -14,6 +15,7 @@ mod style;
 pub mod terminal;
 mod text;
 
+pub use html::{Excerpts, Html};
 pub use hunt::ByOutcome;
 pub use json::Json;
 pub use junit::Junit;
@@ -48,11 +50,13 @@ pub enum Format {
     Markdown,
     /// A finding a line, for editors.
     Lines,
+    /// One page, for a browser.
+    Html,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Text, Self::Json, Self::Junit, Self::Markdown, Self::Lines];
+    pub const ALL: [Self; 6] = [Self::Text, Self::Json, Self::Junit, Self::Markdown, Self::Lines, Self::Html];
 
     /// What makes it. Only text has colours.
     pub fn exporter(self, colour: bool) -> Box<dyn Exporter> {
@@ -62,17 +66,23 @@ impl Format {
             Self::Junit => Box::new(Junit),
             Self::Markdown => Box::new(Markdown),
             Self::Lines => Box::new(Lines),
+            Self::Html => Box::new(Html::default()),
         }
     }
 }
 
+/// The name of the page in the directory of a run.
+pub const PAGE: &str = "report.html";
+
 /// Writes all files that are made of a summary into the run's directory.
 pub fn write_files(summary: &Summary, run: &Path) -> Result<()> {
-    let files: [(&str, &dyn Exporter); 4] = [
+    let page = Html { excerpts: Excerpts::read(summary, run), comparison: None };
+    let files: [(&str, &dyn Exporter); 5] = [
         ("results.json", &Json),
         ("junit.xml", &Junit),
         ("summary.md", &Markdown),
         ("summary.txt", &Text { colour: false }),
+        (PAGE, &page),
     ];
     files
         .iter()

@@ -15,6 +15,9 @@ pub struct Attempt {
     pub exit_code: Option<i32>,
     /// How long it took, in seconds; of a test in parts, how long they took together.
     pub seconds: f64,
+    /// When it was started, in seconds since the run began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub began: Option<f64>,
     /// How long it took by its guest's clock, in seconds, where that is not the host's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub virtual_seconds: Option<f64>,
@@ -44,6 +47,7 @@ impl Default for Attempt {
             reason: None,
             exit_code: None,
             seconds: 0.0,
+            began: None,
             virtual_seconds: None,
             seed: None,
             vm: None,

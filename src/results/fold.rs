@@ -92,8 +92,10 @@ impl Summary {
                 test.shards = shards.into_iter().map(Shard::new).collect();
             }
             Event::TestStarted { test, vm, output, .. } => {
+                let began = Some(self.seconds);
                 let attempt = self.attempt_mut(&test);
-                (attempt.started, attempt.vm, attempt.output) = (true, Some(vm), Some(output));
+                (attempt.started, attempt.began) = (true, began);
+                (attempt.vm, attempt.output) = (Some(vm), Some(output));
             }
             Event::Seed { test, seed } => {
                 let known = self.test_mut(&test);

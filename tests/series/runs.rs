@@ -26,6 +26,7 @@ fn a_validation_is_replayed_in_every_form() {
         ("json", "results.json"),
         ("junit", "junit.xml"),
         ("markdown", "summary.md"),
+        ("html", "report.html"),
     ];
     for (form, file) in forms {
         let written = fs::read_to_string(run.join(file)).unwrap();
@@ -40,7 +41,7 @@ fn a_validation_is_replayed_in_every_form() {
     let lines = lab.vmptcp(&["report", "--format", "lines"]).stdout;
     assert!(lines.starts_with("patch 2: ERROR: ") && lines.contains("[signed-off-by]"), "{lines}");
     let listed = lab.vmptcp(&["report", "--list"]).stdout;
-    assert!(listed.contains("not ready to be sent") && listed.contains("(validation in part: "), "{listed}");
+    assert!(listed.contains("  failed  ") && listed.contains("(validation in part: "), "{listed}");
 }
 
 #[test]

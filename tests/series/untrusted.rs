@@ -40,6 +40,8 @@ fn nothing_is_written_out_of_the_tree() {
     let list = || {
         let mut found = Vec::new();
         files(&around, &mut found);
+        // Where vmptcp keeps what it knows of runs.
+        found.retain(|path| !Path::new(path).starts_with(around.join("home")));
         found.sort();
         found
     };
