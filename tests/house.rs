@@ -118,7 +118,7 @@ const FEW: &[(&str, &[&str])] = &[
     // What of a splat tells most is known where splats are read.
     ("report", &["error", "text", "event", "vm::console", "results", "history"]),
     ("history", &["error", "text", "event", "process", "store", "results"]),
-    ("settings", &["error", "text", "topology", "suite::sample"]),
+    ("settings", &["error", "text", "topology", "suite::sample", "suite::KnownFlake"]),
     // A value that is left open means the same wherever it is.
     ("plan", &["text", "process", "arch", "topology", "suite", "kernel", "vm", "settings::Auto"]),
     (

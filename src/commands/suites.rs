@@ -5,10 +5,11 @@ use crate::error::{Error, IoContext, Result};
 use crate::event::DEFAULT_SUITE;
 use crate::plan::KnownSubtests;
 use crate::suite::{
-    Conditions, Files, Listing, Profile, Selection, Suite, Tests, Words, chosen, find, select,
+    Conditions, Files, KnownFlake, Listing, Profile, Selection, Suite, Tests, Words, chosen, find, select,
 };
 use crate::text::decode;
 use crate::text::hash::Key;
+use jiff::civil::Date;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -43,9 +44,14 @@ pub fn of_default(target: &Target) -> Result<Listing> {
 
 /// The tests that `words` ask for, or the profile where there are none, and what the user should know about that.
 pub fn selections(target: &Target, words: &[String]) -> Result<(Vec<Selection>, Vec<String>)> {
-    if words.is_empty() {
-        return of_profile(target);
-    }
+    let (mut selections, mut notes) =
+        if words.is_empty() { of_profile(target)? } else { named(target, words)? };
+    notes.extend(waive(&mut selections, target, jiff::Zoned::now().date()));
+    Ok((selections, notes))
+}
+
+/// The tests that `words` ask for.
+fn named(target: &Target, words: &[String]) -> Result<(Vec<Selection>, Vec<String>)> {
     let (mut selections, mut notes) = (Vec::new(), Vec::new());
     for Words { suite, filters } in chosen(words)? {
         let listing = listing(target, suite)?;
@@ -83,6 +89,25 @@ fn of_profile(target: &Target) -> Result<(Vec<Selection>, Vec<String>)> {
             .hint("name the tests instead: vmptcp test TEST…"));
     }
     Ok((selections, notes))
+}
+
+/// Gives the tests their known flakes of today, and returns a note for each that is over.
+fn waive(selections: &mut [Selection], target: &Target, today: Date) -> Vec<String> {
+    let settings = &target.loaded.settings.test;
+    let known = settings.known_flakes.iter().filter(|_| settings.ignore_flaky);
+    let mut notes = Vec::new();
+    // The settings hold no other than such as can be read.
+    for (text, flake) in known.filter_map(|text| Some((text, text.parse::<KnownFlake>().ok()?))) {
+        let theirs = selections.iter_mut().filter(|selection| flake.is_of(&selection.test.name));
+        if flake.is_over(today) {
+            if theirs.count() > 0 {
+                notes.push(format!("a known flake is over, its failures count: {text}"));
+            }
+            continue;
+        }
+        theirs.for_each(|selection| selection.known_flakes.push(flake.clone()));
+    }
+    notes
 }
 
 /// Where the subtests of the suites that are chosen, as the tree's files are now, are remembered.

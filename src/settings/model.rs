@@ -5,8 +5,8 @@
 use super::declare::Group::{Guest, Kernel as Build, Tests};
 use super::declare::{Setting, section};
 use super::shape::Shape::{
-    Argument, AutoMemory, AutoSeconds, Base as ABase, Bool, Number, OptionalPath, Path, Paths, Symbols,
-    Texts, Variables, Word,
+    Argument, AutoMemory, AutoSeconds, Base as ABase, Bool, KnownFlakes, Number, OptionalPath, Path, Paths,
+    Symbols, Texts, Variables, Word,
 };
 use super::values::{
     Accelerator, AfterSplat, Auto, Base, BootSplat, Ccache, Filesystem, GuestTime, Size, Slow, Variant,
@@ -204,6 +204,9 @@ section! {
         /// Environment variables of the tests: { NAME = "value" }. Those of all layers are put together, name by
         /// name.
         env: BTreeMap<String, String> = Variables, "{}", Tests.pairs("env", "A variable for the tests");
+        /// Failures that do not count until a day: "TEST/SUBTEST until YYYY-MM-DD: reason", both names as globs or
+        /// parts, and without /SUBTEST for all of a test. The test is flaky then. After that day they count again.
+        known_flakes: Vec<String> = KnownFlakes, "[]";
         /// A failure that the test itself marks as flaky does not count.
         ignore_flaky: bool = Bool, "true",
             Tests.off("count-flaky", "Count failures that the test itself marks as flaky");

@@ -1,6 +1,7 @@
 //! What a value must look like, how it is read from a variable's text, and how it is said when it is wrong.
 
 use super::values::{self, Size};
+use crate::suite::KnownFlake;
 use crate::suite::sample::Declared;
 use crate::text::is_hidden;
 use crate::topology::Topology;
@@ -30,6 +31,8 @@ pub(super) enum Shape {
     Tests,
     /// `NAME=value` each.
     Symbols,
+    /// `TEST/SUBTEST until YYYY-MM-DD: reason` each.
+    KnownFlakes,
     Path,
     /// A path or nothing.
     OptionalPath,
@@ -85,6 +88,10 @@ impl Shape {
             Self::Texts => "a list of texts, none of them empty".to_owned(),
             Self::Tests => "a list of tests, at least one".to_owned(),
             Self::Symbols => "a list of symbols with their values, such as \"FOO=y\"".to_owned(),
+            Self::KnownFlakes => {
+                "a list of known flakes, such as \"simult_flows/unbalanced* until 2027-03-01: reason\""
+                    .to_owned()
+            }
             Self::Path => "a path".to_owned(),
             Self::OptionalPath => "a path, or \"\"".to_owned(),
             Self::Paths => "a list of paths".to_owned(),
@@ -108,7 +115,7 @@ impl Shape {
             },
             Self::Number { .. } => text.parse().ok().map(Value::Integer),
             Self::AutoSeconds if text != "auto" => text.parse().ok().map(Value::Integer),
-            Self::Texts | Self::Tests | Self::Symbols | Self::Paths => {
+            Self::Texts | Self::Tests | Self::Symbols | Self::KnownFlakes | Self::Paths => {
                 if text.starts_with('[') {
                     return inline_toml(text);
                 }
@@ -186,6 +193,9 @@ impl Shape {
             (Self::Texts, Value::Array(items)) => all_text(items, |text| plain(text) && !text.is_empty()),
             (Self::Tests, Value::Array(items)) => !items.is_empty() && all_text(items, is_argument),
             (Self::Symbols, Value::Array(items)) => all_text(items, is_symbol),
+            (Self::KnownFlakes, Value::Array(items)) => {
+                all_text(items, |text| plain(text) && text.parse::<KnownFlake>().is_ok())
+            }
             (Self::Variables, Value::Table(table)) => table.iter().all(|(name, value)| {
                 is_identifier(name) && value.as_str().is_some_and(|value| !value.contains('\0'))
             }),

@@ -262,6 +262,7 @@ fn the_listing_shows_every_value_and_its_origin() {
     test.until-fail = false                               built-in
     test.stress = false                                   built-in
     test.env.A = "x\u001B[31m"                            ~/.config/vmptcp/config.toml:3
+    test.known-flakes = []                                built-in
     test.ignore-flaky = true                              built-in
     test.all-features = false                             built-in
     results.dir = ""                                      built-in

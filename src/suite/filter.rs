@@ -1,6 +1,6 @@
 //! Which tests were asked for: the FILTERs of a command line.
 
-use super::{Group, Pattern, Suite, TestCase};
+use super::{Group, KnownFlake, Pattern, Suite, TestCase};
 use crate::error::{Error, Result};
 
 /// A test to run, and which of its subtests count.
@@ -10,12 +10,19 @@ pub struct Selection {
     pub test: TestCase,
     /// Which subtests count; `None` for all. A script runs them all anyway: the others are left out of the results.
     pub subtests: Option<Subtests>,
+    /// Its failures that do not count now.
+    pub known_flakes: Vec<KnownFlake>,
 }
 
 impl Selection {
     /// All of a test.
     pub fn whole(test: TestCase) -> Self {
-        Self { test, subtests: None }
+        Self { test, subtests: None, known_flakes: Vec::new() }
+    }
+
+    /// The known flake that a failure of this subtest is; of the test itself, with `None`.
+    pub fn known_flake(&self, subtest: Option<&str>) -> Option<&KnownFlake> {
+        self.known_flakes.iter().find(|flake| flake.is_about(&self.test.name, subtest))
     }
 
     /// Whether the subtest of this name, see [`Output::subtest`](super::Output), counts.
@@ -102,7 +109,7 @@ pub fn select(filters: &[impl AsRef<str>], tests: &[TestCase]) -> Result<Vec<Sel
             } else {
                 let subtests = subtest.map(|wanted| Subtests { patterns: vec![wanted] });
                 let test = TestCase { args: flags, ..tests[at].clone() };
-                chosen[at] = Some(Selection { test, subtests });
+                chosen[at] = Some(Selection { subtests, ..Selection::whole(test) });
             }
         }
     }

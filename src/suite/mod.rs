@@ -6,6 +6,7 @@
 //! reads what a test says beside its results. [`kselftest`] is what all collections of the kernel's selftests share.
 
 pub mod filter;
+mod flake;
 pub mod known;
 pub mod kselftest;
 pub mod kunit;
@@ -25,6 +26,7 @@ mod pattern;
 
 pub use case::{Listing, TestCase};
 pub use filter::{Selection, Subtests, select};
+pub use flake::KnownFlake;
 pub use pattern::Pattern;
 pub use profile::Profile;
 pub use remarks::{Marks, Remarks, not_allowed};
