@@ -129,15 +129,15 @@ impl GuestPlan {
                 (Arc::new(virtme.backend(accelerator, facts)), usual_parameters(accelerator))
             }
             BackendPlan::Uml(time) => {
-                (Arc::new(self.uml(*time, Cmd::new("unshare").arg("--mount"))), Vec::new())
+                (Arc::new(self.uml(*time, Cmd::new("unshare").arg("--mount"), false)), Vec::new())
             }
         };
         self.spec(backend, usual, Path::new("RUN/tmp"), Path::to_owned)
     }
 
     /// User-mode Linux, where `namespace` runs a command in namespaces of its own.
-    pub fn uml(&self, time: Time, namespace: Cmd) -> Uml {
-        Uml { namespace, helper: self.root.agent.clone(), time }
+    pub fn uml(&self, time: Time, namespace: Cmd, seccomp: bool) -> Uml {
+        Uml { namespace, helper: self.root.agent.clone(), time, seccomp }
     }
 
     /// The guest, once all is known. The kernel gets the `usual` parameters before those of the user. `link` gives a path that

@@ -50,7 +50,7 @@ pub fn spec(guest: &GuestPlan, engine: Engine, tmp: &Path, host: &Host) -> Resul
         }
         BackendPlan::Uml(time) => {
             let namespace = uml::namespace()?;
-            let backend = Arc::new(guest.uml(*time, namespace));
+            let backend = Arc::new(guest.uml(*time, namespace, uml::has_seccomp(&guest.kernel)));
             Ok(guest.spec(backend, checkers(&guest.kernel), tmp, Path::to_owned))
         }
     }

@@ -40,7 +40,8 @@ struct Said {
 pub fn twice(kernel: &Path, helper: &Path) -> Result<Option<String>> {
     let namespace = uml::namespace()?;
     let tmp = tempfile::tempdir().doing("create a directory in", Path::new("the temporary directory"))?;
-    let uml = Uml { namespace, helper: helper.to_owned(), time: Time::Virtual };
+    let seccomp = uml::has_seccomp(kernel);
+    let uml = Uml { namespace, helper: helper.to_owned(), time: Time::Virtual, seccomp };
     let machine = machine(kernel, helper, tmp.path());
     let deadline = Instant::now() + LIMIT;
     // Side by side: they differ in all that the host does meanwhile.

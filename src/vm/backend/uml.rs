@@ -51,6 +51,8 @@ pub struct Uml {
     pub helper: PathBuf,
     /// How its time passes.
     pub time: Time,
+    /// Its kernel can run programs without tracing them: see [`has_seccomp`].
+    pub seccomp: bool,
 }
 
 impl Backend for Uml {
@@ -118,6 +120,14 @@ impl Backend for Uml {
     }
 }
 
+/// Whether the kernel in this build directory can catch what programs ask of it by seccomp, which is faster than ptrace.
+pub fn has_seccomp(kernel: &Path) -> bool {
+    let release = fs::read_to_string(kernel.join("include/config/kernel.release")).unwrap_or_default();
+    let mut numbers =
+        release.split(|char: char| !char.is_ascii_digit()).map(|number| number.parse::<u32>().ok());
+    (numbers.next().flatten(), numbers.next().flatten()) >= (Some(6), Some(16))
+}
+
 /// The command that runs another one where nothing of the host is its own. Fails where the host grants no such place, and says
 /// what to do about it.
 pub fn namespace() -> Result<Cmd> {
@@ -145,6 +155,10 @@ impl Uml {
             Time::Real => words.push("ssl0=fd:0,fd:1"),
             // What comes from the host would come at a time of the host's.
             Time::Virtual => words.extend(["ssl0=null,fd:1", "time-travel=inf-cpu", &start]),
+        }
+        if self.seccomp {
+            // Where the host does not let it, it traces them.
+            words.push("seccomp=auto");
         }
         let seed = machine.seed.map(|seed| format!("vmptcp.seed={seed}"));
         let own = words.into_iter().map(str::to_owned).chain(seed).chain(machine.append.iter().cloned());
@@ -221,7 +235,12 @@ mod tests {
     }
 
     fn uml(time: Time) -> Uml {
-        Uml { namespace: Cmd::new("unshare").arg("--mount"), helper: "/my tools/vmptcp".into(), time }
+        Uml {
+            namespace: Cmd::new("unshare").arg("--mount"),
+            helper: "/my tools/vmptcp".into(),
+            time,
+            seccomp: false,
+        }
     }
 
     #[test]
@@ -274,6 +293,22 @@ mod tests {
         );
         assert_eq!(boot.requests.as_deref(), Some(&[ToGuest::Ping][..]));
         assert_eq!(told(Time::Real).requests, None);
+    }
+
+    #[test]
+    fn programs_are_traced_only_where_a_kernel_can_do_no_better() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = dir.path().join("include/config");
+        fs::create_dir_all(&config).unwrap();
+        assert!(!has_seccomp(dir.path()), "it is not built");
+        let of = |release: &str| {
+            fs::write(config.join("kernel.release"), format!("{release}\n")).unwrap();
+            has_seccomp(dir.path())
+        };
+        let releases = ["6.1.192", "6.12.117+", "6.15.0-rc7", "6.16.0-rc1-g0123", "6.18.2", "7.3.0-rc7"];
+        assert_eq!(releases.map(of), [false, false, false, true, true, true]);
+        let told = |seccomp| Uml { seccomp, ..uml(Time::Virtual) }.parameters(&machine(None)).join(" ");
+        assert!(told(true).contains(" seccomp=auto ") && !told(false).contains("seccomp"));
     }
 
     #[test]
