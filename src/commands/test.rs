@@ -1,5 +1,7 @@
 //! `vmptcp test`: builds what changed, then runs tests in guests.
 
+mod also;
+
 use super::context::Context;
 use super::flags::{Asked, RunFlags};
 use super::pipeline::{FinishedRun, Target};
@@ -37,6 +39,7 @@ Examples:
   vmptcp test diag --until-fail --stress    hunt what fails now and then
   vmptcp test --profile full --repeat 10 --fail-fast
   vmptcp test simult_flows --uml --seeds 1..50    in virtual time: what fails now and then, fails again
+  vmptcp test --uml --profile full --also virtme    and what user-mode Linux cannot show, with virtme-ng
   vmptcp test --all-features           what is skipped fails: is anything missing?")]
 pub struct Args {
     /// Which tests: the name of a suite, a glob or a part of a name, of `test`, `test/subtest` or `test:group` [default: the profile]
@@ -48,10 +51,20 @@ pub struct Args {
     /// List the tests, and run none
     #[arg(long)]
     list: bool,
+    /// After a run on user-mode Linux, run with virtme-ng what was skipped there
+    #[arg(long, value_name = "BACKEND", conflicts_with = "json")]
+    also: Option<Also>,
     #[command(flatten)]
     flags: RunFlags,
     #[command(flatten)]
     asked: Asked,
+}
+
+/// What else runs tests.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Also {
+    /// Guests of virtme-ng.
+    Virtme,
 }
 
 /// Runs the command.
@@ -62,8 +75,14 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
         console::out(&list(&target, args)?)?;
         return Ok(ExitCode::Passed as u8);
     }
+    if args.also.is_some() && !target.variant.uml {
+        return Err(Error::usage("--also virtme is for a run on user-mode Linux").hint("add --uml"));
+    }
     let plan = plan(context, &target, &args.filters, &args.arguments, args.asked.sources()?)?;
-    carry_out(context, &target, &plan, args.flags.tests.json)
+    match args.also {
+        None => carry_out(context, &target, &plan, args.flags.tests.json),
+        Some(Also::Virtme) => also::run(args, context, &target, &plan),
+    }
 }
 
 /// The plan: configure, build, test.
@@ -77,6 +96,17 @@ pub fn plan(
     let (mut selections, notes) = suites::selections(target, words)?;
     give(&mut selections, arguments)?;
     let choice = if words.is_empty() { None } else { Some("tests") };
+    plan_of(context, target, (selections, notes), choice, asked)
+}
+
+/// The same for these tests, with notes on their choice. `choice` is what chose them; none for the profile.
+fn plan_of(
+    context: &Context,
+    target: &Target,
+    (selections, notes): (Vec<Selection>, Vec<String>),
+    choice: Option<&str>,
+    asked: Vec<Source>,
+) -> Result<Plan> {
     let tests = tests(context, target, selections, choice)?;
     let suites: Vec<&'static Suite> = tests.suites().collect();
     let mut plan = super::build::plan(context, target, &suites, asked)?;

@@ -4,7 +4,7 @@ use super::{Evidence, Keyed, Splat, Step, Test, Validation, Vm, Warning};
 use crate::error::ExitCode;
 use crate::event::{Outcome, TestId};
 use serde::Serialize;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// All that is known of a run. It is also the content of `results.json`, see `docs/results.md`.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -110,6 +110,15 @@ impl Summary {
     /// True if a kernel printed a splat that stands against the run, or one and then came up in no guest.
     pub fn kernel_failed(&self) -> bool {
         self.has_splat() || (!self.splats.is_empty() && self.vms.iter().all(|vm| vm.crashed))
+    }
+
+    /// The names, for a person, of the tests that were skipped as a whole or in part.
+    pub fn skipped(&self) -> BTreeSet<String> {
+        let skipped = |test: &&Test| {
+            let mut parts = test.result.subtests.iter().map(|subtest| subtest.outcome);
+            test.result.outcome == Outcome::Skip || parts.any(|outcome| outcome == Outcome::Skip)
+        };
+        self.tests.iter().filter(skipped).map(Test::label).collect()
     }
 
     /// The exit code that the tests, splats and checks so far call for.

@@ -131,6 +131,11 @@ fn end(exit_code: ExitCode) -> Record {
 }
 
 #[test]
+fn a_test_that_skips_a_part_of_it_is_skipped_in_part() {
+    assert_eq!(Summary::of(&eventful_run()).skipped().into_iter().collect::<Vec<_>>(), ["good"]);
+}
+
+#[test]
 fn a_run_without_an_end_is_unfinished_and_what_was_not_reached_not_run() {
     let summary = Summary::of(&eventful_run());
     assert_eq!(summary.verdict, Verdict::Unfinished);
