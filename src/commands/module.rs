@@ -35,6 +35,7 @@ Examples:
   vmptcp module DIR --param kernel-socket-server.server_port=5555
   vmptcp module DIR --guests --param client.peer={server}
   vmptcp module DIR --time 10 --expect tcp
+  vmptcp module DIR --uml                    built for user-mode Linux, and loaded there: no KVM, no QEMU
   vmptcp module ./hello.ko                   built elsewhere, for this kernel")]
 pub struct Args {
     /// Directories with a Makefile, or built modules

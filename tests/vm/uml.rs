@@ -97,6 +97,20 @@ fn uml_the_same_seed_makes_the_same_run() {
 
 #[test]
 #[ignore = "builds and boots a kernel of user-mode Linux"]
+fn uml_kernel_modules_are_built_for_it_loaded_and_unloaded() {
+    let ran = uml_lab().run(&["module", "--uml"]);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    for said in
+        ["listening on port 5000, by mptcp", "listening on port 5000, by tcp", "kernel_echo_server: gone"]
+    {
+        assert!(ran.stdout.contains(said), "{said}: {}", ran.stdout);
+    }
+    let events = fs::read_to_string(uml_lab().latest().join("events.jsonl")).expect("a journal");
+    assert!(events.contains("\"accelerator\":\"uml\""), "not in user-mode Linux: {events}");
+}
+
+#[test]
+#[ignore = "builds and boots a kernel of user-mode Linux"]
 fn uml_sigkill_and_ctrl_c_leave_no_process_behind() {
     let commands: [&[&str]; 2] =
         [&["exec", "--uml", "--", "sleep", "600"], &["test", "simult_flows", "--uml"]];
