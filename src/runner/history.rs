@@ -47,6 +47,16 @@ impl History {
         times.cloned().unwrap_or_default()
     }
 
+    /// How long a test took when it last ran whole, without arguments, in seconds of the host.
+    pub fn whole(&self, label: &str) -> Option<f64> {
+        self.all.get(&self.key)?.tests.get(label).copied()
+    }
+
+    /// The times of another kind of kernels and machines.
+    pub fn of(&self, key: &str) -> Self {
+        Self { path: self.path.clone(), key: key.to_owned(), all: self.all.clone(), slowdown: self.slowdown }
+    }
+
     /// How long a group of unknown length may take.
     pub fn unknown_group(&self) -> Duration {
         GROUP_GUESS * self.slowdown
@@ -63,9 +73,8 @@ impl History {
     pub fn test(&self, selection: &Selection) -> Duration {
         let TestCase { guess, groups, args, .. } = &selection.test;
         let label = selection.test.label();
-        let known = self.all.get(&self.key).and_then(|times| times.tests.get(&label));
-        let known =
-            known.filter(|_| args.is_empty()).and_then(|secs| Duration::try_from_secs_f64(*secs).ok());
+        let known = self.whole(&label).filter(|_| args.is_empty());
+        let known = known.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         let group = |group: &Group| {
             let times = self.group(&label, &group.name);
             if times.is_empty() { self.unknown_group() } else { Duration::from_millis(times.iter().sum()) }
@@ -127,7 +136,7 @@ fn learn_groups(times: &mut Times, test: &Test) {
 }
 
 /// A test that was cut off, or did nothing, says nothing about its time.
-fn is_telling(attempt: &Attempt) -> bool {
+pub(super) fn is_telling(attempt: &Attempt) -> bool {
     matches!(attempt.outcome, Outcome::Pass | Outcome::Fail | Outcome::Flaky)
 }
 

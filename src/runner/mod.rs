@@ -31,6 +31,7 @@ mod start;
 pub mod steps;
 mod testing;
 mod watch;
+mod without_kvm;
 mod worker;
 
 pub use journal::Journal;

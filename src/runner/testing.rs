@@ -1,9 +1,10 @@
 //! The step in which tests run that are commands: how large the fleet is, what each guest gets, and in which parts.
 
 use super::fleet;
-use super::history::History;
+use super::history::{History, is_telling};
 use super::hunt;
 use super::job::{Alone, Job, Setup};
+use super::without_kvm::{self, Emulated};
 use super::{Host, Journal, determinants, guest, programs, provenance, remembered, replay};
 use crate::doctor;
 use crate::error::{Error, IoContext, Result};
@@ -13,8 +14,13 @@ use crate::plan::{Capacity, Engine, GuestPlan, TestPlan, share_of_cores};
 use crate::process::{Child, Cmd, Stdio};
 use crate::suite::{Selection, Shard, Timeouts};
 use crate::vm::Hub;
+use crate::vm::accel::Accelerator;
+use crate::vm::backend::uml::Time;
 use crate::vm::root::has_program;
 use std::time::Duration;
+
+/// What runs tests with `--uml`, unless the user says otherwise.
+const UML: Engine = Engine::Uml(Time::Virtual);
 
 /// Carries out the test step, in guests of `hub`. Outcomes are in the journal; an error means that not all tests could be run.
 pub(super) fn run(
@@ -35,7 +41,8 @@ pub(super) fn run(
         let engine = guest::engine(&tests.guest, &built.image, host, journal)?;
         let pace = tests.guest.pace(engine);
         let slowdown = pace.of_tests();
-        let kind = format!("{} {engine}", built.out_dir.file_name().unwrap_or_default().display());
+        let variant = built.out_dir.file_name().unwrap_or_default().display();
+        let kind = format!("{variant} {engine}");
         let history = History::read(&tests.history, &kind, slowdown);
         let mut wanted = tests.guest.clone();
         // What can be split counts as many.
@@ -76,6 +83,7 @@ pub(super) fn run(
         }
         learn(tests, &history, journal)?;
         outcome?;
+        suggest_uml(engine, tests, &history.of(&format!("{variant}-uml {UML}")), journal)?;
         let summary = journal.summary();
         let passed = summary.tests.iter().filter(|test| test.result.outcome.is_ok()).count();
         Ok(((), StepStatus::Done, format!("{passed} of {} passed", summary.tests.len())))
@@ -84,17 +92,33 @@ pub(super) fn run(
 
 /// Remembers what the next run can use of this one.
 fn learn(tests: &TestPlan, history: &History, journal: &mut Journal) -> Result<()> {
-    let plain = |name: &str| {
-        let mut tests = tests.selections.iter().map(|selection| &selection.test);
-        tests.any(|test| test.label() == name && test.args.is_empty())
-    };
-    if let Err(error) = history.learn(journal.summary(), plain) {
+    if let Err(error) = history.learn(journal.summary(), |name| is_whole(tests, name)) {
         journal.warn(format!("cannot remember how long the tests took: {error}"), None)?;
     }
     if let Err(error) = remembered::learn(&tests.known, &tests.selections, journal.summary()) {
         journal.warn(format!("cannot remember which subtests there are: {error}"), None)?;
     }
     Ok(())
+}
+
+/// True if this test runs without arguments, which could leave out parts of it.
+fn is_whole(tests: &TestPlan, name: &str) -> bool {
+    let mut tests = tests.selections.iter().map(|selection| &selection.test);
+    tests.any(|test| test.label() == name && test.args.is_empty())
+}
+
+/// Says after a long run under emulation what its tests took in user-mode Linux, by the times of that.
+fn suggest_uml(engine: Engine, tests: &TestPlan, uml: &History, journal: &mut Journal) -> Result<()> {
+    if engine != Engine::Virtme(Accelerator::Tcg) {
+        return Ok(());
+    }
+    let ended = journal.summary().tests.iter().filter(|test| is_telling(&test.result));
+    let emulated = ended.map(|test| Emulated {
+        uml_seconds: uml.whole(&test.label()).filter(|_| is_whole(tests, &test.label())),
+        label: test.label(),
+        seconds: test.result.seconds,
+    });
+    without_kvm::note(&emulated.collect::<Vec<_>>()).map_or(Ok(()), |note| journal.note(note))
 }
 
 /// Fails unless all collections that the suites need are installed.

@@ -93,6 +93,34 @@ fn a_step_says_what_its_results_depend_on_and_learns_from_them() {
 }
 
 #[test]
+fn a_long_run_under_emulation_says_what_user_mode_linux_took() {
+    let slow = |_: &protocol::Job| JobScript::of([after(70_000, Action::Exit(0))]);
+    let notes = |accelerator, args: &[&str]| {
+        let (bench, ..) = carried_out(
+            |tests| {
+                let BackendPlan::Virtme(virtme) = &mut tests.guest.backend else { panic!("virtme-ng") };
+                virtme.accelerator = Auto::Given(accelerator);
+                tests.selections[1].test.args = args.iter().map(|arg| (*arg).to_owned()).collect();
+                let variant = tests.history.parent().unwrap().file_name().unwrap().display().to_string();
+                let times = "{\"tests\": {\"pm_netlink\": 23.0, \"diag\": 49.0}}";
+                let content = format!("{{\"{variant}-uml uml, virtual time\": {times}}}");
+                fs::write(&tests.history, content).unwrap();
+            },
+            slow,
+        );
+        bench.journal.summary().notes.join("\n")
+    };
+    let both = notes(Accelerator::Tcg, &[]);
+    assert!(
+        both.contains("these tests took 72 s when they last ran with --uml") && both.contains("140 s now"),
+        "{both}"
+    );
+    let part = notes(Accelerator::Tcg, &["-f"]);
+    assert!(part.contains("1 of these 2 tests took 23 s") && part.contains("(not known: diag)"), "{part}");
+    assert!(!notes(Accelerator::Kvm, &[]).contains("--uml"));
+}
+
+#[test]
 fn each_test_is_repeated_and_may_take_the_longer_the_slower_the_machine_is() {
     let (bench, guests, ..) = carried_out(|tests| tests.repeat = 3, passes);
     let numbers: Vec<u32> = bench.events().iter().filter_map(attempt).collect();
