@@ -23,7 +23,7 @@ Examples:
   vmptcp test mptcp_join:subflows      only these groups of its subtests
   vmptcp hunt simult_flows             a test that fails now and then: the seed with which it does
   vmptcp validate                      the patches on top of the tree, before they are sent
-  vmptcp config -e NET_SCH_CAKE        configure, and say of each symbol whether it took
+  vmptcp config -e NET_SCH_CAKE        configure, and report whether each symbol is set
   vmptcp sample c-echo                 a sample program, and the protocol that it used
   vmptcp module ~/src/my-modules       kernel modules: built, loaded, watched, unloaded
   vmptcp exec -- ip mptcp limits       one command in a guest
@@ -56,7 +56,7 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Go from a tree to a verdict: source, configure, build, boot, test
+    /// Build the kernel, boot it and run the tests
     Run(commands::run::Args),
     /// Run tests in a guest; builds first what changed
     Test(commands::test::Args),
@@ -66,7 +66,7 @@ pub enum Command {
     Module(commands::module::Args),
     /// List the networks that programs can run in, or draw one
     Topology(commands::topology::Args),
-    /// Show what MPTCP is told on a guest, or on a network's hosts
+    /// Show MPTCP sysctls, limits and endpoints of a guest, or of a network's hosts
     Mptcp(commands::mptcp::Args),
     /// Validate a series of patches before it is sent
     Validate(commands::validate::Args),
@@ -94,7 +94,7 @@ pub enum Command {
     Stop(commands::stop::Args),
     /// Build the kernel, its modules, headers and the MPTCP selftests
     Build(commands::build::Args),
-    /// Configure the kernel, and prove that each symbol took
+    /// Configure the kernel, and prove that each symbol is set
     Config(commands::config::Args),
     /// Obtain a kernel tree
     Source(commands::source::Args),

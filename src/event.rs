@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// The version of the format of `events.jsonl` and `results.json`.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// The name of the step in which a command runs in a guest, with our streams as its own.
 pub const GUEST_STEP: &str = "guest";

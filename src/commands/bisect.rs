@@ -60,8 +60,11 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<u8> {
     let place = LockedWorkspace::named(context, &args.flags, "bisect")?;
     let (Some(good), Some(bad), false) = (&args.good, &args.bad, args.reset) else {
-        let said =
-            if Bisection::reset(&place.workspace)? { "it is given up" } else { "no bisection was begun" };
+        let said = if Bisection::reset(&place.workspace)? {
+            "bisection abandoned"
+        } else {
+            "no bisection was begun"
+        };
         console::note(said);
         return Ok(ExitCode::Passed as u8);
     };

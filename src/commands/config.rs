@@ -1,4 +1,4 @@
-//! `vmptcp config`: configures, and says of each symbol whether it took.
+//! `vmptcp config`: configures, and reports whether each symbol is set.
 
 use super::context::Context;
 use super::flags::BuildFlags;
@@ -11,7 +11,7 @@ use crate::report::clean;
 use crate::report::console;
 use std::fmt::Write as _;
 
-/// Configure the kernel, and prove that each symbol took
+/// Configure the kernel, and prove that each symbol is set
 ///
 /// Merges, in this order and the last one wins: what virtme-ng needs, what the tree's MPTCP selftests need, vmptcp's own
 /// fragments, those of the settings, and those of the command line; lets the tree's own kconfig resolve them; and compares
@@ -22,9 +22,9 @@ Examples:
   vmptcp config                        what did not take, and why
   vmptcp config -e NET_SCH_CAKE -m TCP_CONG_BBR --set LOG_BUF_SHIFT=20
   vmptcp config --base defconfig --fragment my.config --strict
-  vmptcp config --all                  also what was settled otherwise on purpose")]
+  vmptcp config --all                  also what differs as expected")]
 pub struct Args {
-    /// Show also what was overridden, or settled otherwise on purpose
+    /// Show also what was overridden or differs as expected
     #[arg(long)]
     all: bool,
     /// Print the proof as JSON
@@ -49,7 +49,8 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
             let _lock = target.lock(journal)?;
             journal.step("configure", |_| {
                 let outcome = kconfig::configure(&request, &mut |_| ())?;
-                let detail = format!("{} of {} symbols took", outcome.proof.granted, outcome.proof.requested);
+                let detail =
+                    format!("{} of {} requested symbols set", outcome.proof.granted, outcome.proof.requested);
                 let status = if outcome.changed { StepStatus::Done } else { StepStatus::UpToDate };
                 proved = Some(outcome);
                 Ok(((), status, detail))
@@ -77,12 +78,9 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
         if !text.is_empty() {
             text.push('\n');
         }
-        let _ = write!(text, "{} of {} symbols took", proof.granted, proof.requested);
+        let _ = write!(text, "{} of {} requested symbols set", proof.granted, proof.requested);
         if notes > 0 && !args.all {
-            let _ = write!(
-                text,
-                "; {notes} were overridden or settled otherwise on purpose (vmptcp config --all)"
-            );
+            let _ = write!(text, "; {notes} overridden or differ as expected (vmptcp config --all)");
         }
         let state = if outcome.changed { "written" } else { "unchanged" };
         let _ = writeln!(text, "\n{}: {state}", clean(&outcome.config.display().to_string()));

@@ -127,7 +127,7 @@ fn own_names(variant: Variant, tree: &Tree, base: &Base) -> Vec<&'static str> {
 fn not_waived(fragment: &Fragment) -> Result<Vec<kconfig::Request>> {
     let parsed = fragment.parse().map_err(kconfig::malformed)?;
     let waived = |request: &kconfig::Request| {
-        request.value == Value::No || parsed.excuses.iter().any(|excuse| excuse.symbol == request.symbol)
+        request.value == Value::No || parsed.waivers.iter().any(|waiver| waiver.symbol == request.symbol)
     };
     Ok(parsed.requests.iter().filter(|request| !waived(request)).cloned().collect())
 }

@@ -24,7 +24,7 @@ const KNOWN: [(&str, &str); 6] = [
     ("checksum_enabled", "data have a checksum"),
 ];
 
-/// Show what MPTCP is told on a guest, or on a network's hosts
+/// Show MPTCP sysctls, limits and endpoints of a guest, or of a network's hosts
 ///
 /// Boots the kernel that was built last, and builds one if there is none: its sysctls, endpoints and limits, as the kernel
 /// itself says.

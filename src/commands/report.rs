@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 /// Show an earlier run again
 ///
-/// Made anew from what the run wrote while it went on, so that also one that was killed half-way can be shown. Exits with
+/// Made again from what the run wrote while it went on, so that also one that was killed half-way can be shown. Exits with
 /// the exit code of that run; with 130 if it did not end.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\

@@ -12,7 +12,7 @@ use crate::report::console;
 use crate::settings;
 use crate::suite::{Lab, SUITES, Selection, Suite, Tests, find};
 
-/// Go from a tree to a verdict
+/// Build the kernel, boot it and run the tests
 ///
 /// Obtains a kernel tree if there is none, configures and builds it, boots it, runs the tests of the profile, and runs the
 /// samples and the kernel modules of the project.

@@ -8,7 +8,7 @@ use crate::process::{self, Cmd, interrupt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// Lists of packages older than this are fetched anew before anything is installed: old ones name files that are gone.
+/// Lists of packages older than this are fetched again before anything is installed: old ones name files that are gone.
 const LISTS_GOOD_FOR: Duration = Duration::from_secs(24 * 3600);
 
 /// What there is to install.
@@ -135,7 +135,7 @@ fn command(family: &Family, words: &[String], packages: &[String], power: &Power
 }
 
 /// Installs what `diagnosis` lacks into the system and into `venv`, after `confirm` said yes to a sentence that says
-/// what. Output of the tools goes to `say`, line by line. `None` if it said no. The caller examines anew afterwards.
+/// what. Output of the tools goes to `say`, line by line. `None` if it said no. The caller examines again afterwards.
 pub fn fix(
     diagnosis: &Diagnosis,
     venv: &Path,

@@ -40,7 +40,7 @@ pub struct Family {
     pub base: Option<String>,
     /// The command that installs the packages that are appended to it.
     pub install: Vec<String>,
-    /// The command that fetches the lists of packages anew.
+    /// The command that fetches the lists of packages again.
     pub refresh: Vec<String>,
     /// The directory of the fetched lists, where the package manager does not fetch them by itself.
     pub lists: Option<String>,

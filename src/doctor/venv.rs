@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-/// Written last. Virtual environments cannot be moved, so they are made in place, and one without it is made anew.
+/// Written last. Virtual environments cannot be moved, so they are made in place, and one without it is made again.
 const COMPLETE: &str = ".complete";
 
 /// How many lines of a command's output are looked at when it failed: pip tries five times, and explains in many words.

@@ -138,7 +138,7 @@ pub enum Status {
     /// Nothing to say against it.
     Pass,
     /// It has nothing to say here: the note says why.
-    #[serde(rename = "moot")]
+    #[serde(rename = "n/a", alias = "moot")]
     NotApplicable,
     /// What it needs is missing: the note says what.
     Skip,

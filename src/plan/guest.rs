@@ -211,7 +211,7 @@ pub fn usual_parameters(accelerator: Accelerator) -> Vec<String> {
         parameters.extend(arch::host().emulated);
         // How long a processor may be away.
         parameters.extend(["watchdog_thresh=60", "rcupdate.rcu_cpu_stall_timeout=120"]);
-        // QEMU translates a library anew wherever it is: at the same address each time, a program starts twice as fast.
+        // QEMU translates a library again wherever it is: at the same address each time, a program starts twice as fast.
         parameters.push("norandmaps");
     }
     parameters.into_iter().map(str::to_owned).collect()

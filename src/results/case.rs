@@ -71,8 +71,8 @@ fn subtests(test: &Test) -> IndexMap<&str, CaseResult> {
     // A failure that a rerun disproved is a flake of the test and of what failed in it.
     let disproved = test.result.outcome == Outcome::Flaky;
     for subtest in &test.result.subtests {
-        let forgiven = !subtest.outcome.is_ok() && (subtest.flaky || disproved);
-        let outcome = if forgiven { Outcome::Flaky } else { subtest.outcome };
+        let ignored = !subtest.outcome.is_ok() && (subtest.flaky || disproved);
+        let outcome = if ignored { Outcome::Flaky } else { subtest.outcome };
         #[allow(clippy::cast_precision_loss, reason = "milliseconds of a test are few")]
         let seconds = subtest.ms.map(|ms| ms as f64 / 1000.0);
         let known = named.entry(&subtest.name).or_insert(CaseResult { outcome, seconds });

@@ -77,7 +77,8 @@ fn proved(outcome: &kconfig::Outcome, journal: &mut Journal) -> Result<((), Step
         return Err(Error::build(format!("{error}\n{}", reasons.trim_end())).hint(hint));
     }
     let notes = proof.of(Severity::Note).count();
-    let detail = format!("{} of {} symbols took, {notes} settled otherwise", proof.granted, proof.requested);
+    let detail =
+        format!("{} of {} requested symbols set, {notes} differ as expected", proof.granted, proof.requested);
     let status = if outcome.changed { StepStatus::Done } else { StepStatus::UpToDate };
     Ok(((), status, detail))
 }

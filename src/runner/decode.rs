@@ -11,7 +11,7 @@ use crate::suite::module::in_kernel;
 use std::path::{Path, PathBuf};
 
 /// How long that may take for one splat, in seconds: each line of it is a look into the whole kernel.
-const PATIENCE: &str = "120";
+const DECODE_TIMEOUT: &str = "120";
 
 /// The script reads its standard input. All that this handles are its arguments.
 const FEED: &str = r#"exec "$1" "$2" "$3" "$4" < "$5""#;
@@ -31,7 +31,7 @@ pub(super) fn splats(tree: &Path, built: &Built, journal: &mut Journal) -> Resul
         std::fs::write(&raw, splat.lines.join("\n") + "\n").doing("write", &raw)?;
         let vmlinux = built.out_dir.join("vmlinux");
         let decode = Cmd::new("timeout")
-            .args([PATIENCE, "sh", "-c", FEED, "sh"])
+            .args([DECODE_TIMEOUT, "sh", "-c", FEED, "sh"])
             .arg(&script)
             .arg(vmlinux)
             // Paths as in the tree, and not as from the build directory.

@@ -24,7 +24,7 @@ struct Times {
     groups: BTreeMap<String, Vec<u64>>,
 }
 
-/// What earlier runs told. It is only a hint: what cannot be read is begun anew.
+/// What earlier runs told. It is only a hint: what cannot be read is replaced.
 #[derive(Debug)]
 pub(super) struct History {
     path: PathBuf,
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_begun_anew() {
+    fn what_cannot_be_read_is_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("durations.json");
         std::fs::write(&path, "{\"normal kvm\": 3").unwrap();

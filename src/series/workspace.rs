@@ -74,7 +74,7 @@ impl Workspace {
             tree.display(),
             said.join("\n  ")
         ))
-        .hint(format!("if it is damaged, remove it, and it is made anew: rm -rf {}", self.root.display())))
+        .hint(format!("if it is damaged, remove it, and it is made again: rm -rf {}", self.root.display())))
     }
 
     /// Removes what is no part of the commit from the work tree: left by an interrupted run.

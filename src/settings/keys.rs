@@ -101,7 +101,7 @@ pub(super) fn nearest_section(section: &str) -> &'static str {
 
 /// The candidate that is most like `word`; empty if there is none.
 pub(super) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> &'a str {
-    // Of the measures this one forgives a word that is cut short.
+    // Of the measures this one accepts a word that is cut short.
     let likeness = |candidate: &&str| strsim::jaro_winkler(word, candidate);
     candidates.max_by(|a, b| likeness(a).total_cmp(&likeness(b))).unwrap_or_default()
 }

@@ -57,7 +57,7 @@ impl Subtests {
     }
 
     /// The patterns that match none of these names although they were given for this test alone: after the run, what the
-    /// user asked for in vain.
+    /// user asked for and no subtest has.
     pub fn missing(&self, subtests: &[impl AsRef<str>]) -> Vec<&str> {
         let wanted = self.in_vain(subtests).filter(|wanted| wanted.alone);
         wanted.map(|wanted| wanted.pattern.as_str()).collect()

@@ -1,4 +1,4 @@
-//! The subtests that earlier runs had: a filter in vain is refused before anything is built or booted.
+//! The subtests that earlier runs had: a filter that matches nothing is refused before anything is built or booted.
 
 use super::{Selection, Suite, TestCase};
 use crate::error::{Error, Result};

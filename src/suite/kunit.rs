@@ -13,7 +13,7 @@ const SOURCES: &str = "net/mptcp";
 const SYMBOLS: [&str; 2] = ["MPTCP_KUNIT_TEST", "MPTCP_KUNIT_TESTS"];
 
 /// Loads a module, and prints the results that the kernel has of one of its suites. A module that is loaded already is loaded
-/// anew; one that is built in ran when the kernel booted, and runs again where the kernel can do that (6.8).
+/// again; one that is built in ran when the kernel booted, and runs again where the kernel can do that (6.8).
 const SCRIPT: &str = r#"
 module=$1 suite=/sys/kernel/debug/kunit/$2
 shift 2

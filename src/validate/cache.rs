@@ -38,7 +38,7 @@ impl Cache {
     pub fn get<T: DeserializeOwned>(&self, key: &Key) -> Option<T> {
         let file = self.file(key);
         let value = serde_json::from_slice(&fs::read(&file).ok()?).ok()?;
-        // It is in use: its time begins anew.
+        // It is in use: its time begins again.
         let _ = fs::File::options()
             .append(true)
             .open(&file)

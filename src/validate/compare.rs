@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_failed_anew_and_every_time_is_a_regression() {
+    fn only_what_failed_newly_and_every_time_is_a_regression() {
         use Outcome::{Crash, Fail, NotRun, Pass, Skip};
         let base = outcomes(&[("a", Pass), ("b", Fail), ("c", Fail), ("d", Pass)]);
         let first = outcomes(&[

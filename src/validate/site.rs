@@ -124,7 +124,7 @@ impl Validator<'_> {
         }
     }
 
-    /// Checks a commit out. Where it has other options, everything is configured anew.
+    /// Checks a commit out. Where it has other options, everything is configured again.
     pub(super) fn go_to(&mut self, commit: &str, site: &mut Site<'_>) -> Result<()> {
         interrupt::check()?;
         if site.at.as_deref() == Some(commit) {

@@ -23,12 +23,12 @@ fn the_help_names_the_commands_and_the_exit_codes() {
     Usage: vmptcp [OPTIONS] <COMMAND>
 
     Commands:
-      run       Go from a tree to a verdict: source, configure, build, boot, test
+      run       Build the kernel, boot it and run the tests
       test      Run tests in a guest; builds first what changed
       sample    Build and run sample programs in a network, and show which protocol they used
       module    Build kernel modules, load them, watch them, and unload them
       topology  List the networks that programs can run in, or draw one
-      mptcp     Show what MPTCP is told on a guest, or on a network's hosts
+      mptcp     Show MPTCP sysctls, limits and endpoints of a guest, or of a network's hosts
       validate  Validate a series of patches before it is sent
       hook      Validate what git send-email and b4 are about to send
       hunt      Find the seeds with which a test fails
@@ -42,7 +42,7 @@ fn the_help_names_the_commands_and_the_exit_codes() {
       attach    Open a terminal, or run a command, in a guest that is running
       stop      Stop a guest, and the invocation that it runs for
       build     Build the kernel, its modules, headers and the MPTCP selftests
-      config    Configure the kernel, and prove that each symbol took
+      config    Configure the kernel, and prove that each symbol is set
       source    Obtain a kernel tree
       doctor    Check every tool and the machine, and say what is missing
       settings  Show every setting, and where its value comes from
@@ -84,7 +84,7 @@ fn the_help_names_the_commands_and_the_exit_codes() {
       vmptcp test mptcp_join:subflows      only these groups of its subtests
       vmptcp hunt simult_flows             a test that fails now and then: the seed with which it does
       vmptcp validate                      the patches on top of the tree, before they are sent
-      vmptcp config -e NET_SCH_CAKE        configure, and say of each symbol whether it took
+      vmptcp config -e NET_SCH_CAKE        configure, and report whether each symbol is set
       vmptcp sample c-echo                 a sample program, and the protocol that it used
       vmptcp module ~/src/my-modules       kernel modules: built, loaded, watched, unloaded
       vmptcp exec -- ip mptcp limits       one command in a guest

@@ -60,7 +60,7 @@ fn a_symbol_that_the_tree_does_not_have() {
     insta::assert_snapshot!(warned[at..].join("\n"), @"
     warning: CONFIG_MPTCP_NO_SUCH is n, y was asked for (-e on the command line)
       why     this tree has no such symbol for this architecture
-      remedy  drop the request, or excuse it in a fragment: #? CONFIG_MPTCP_NO_SUCH: why it may be missing
+      remedy  drop the request, or waive it in a fragment: #? CONFIG_MPTCP_NO_SUCH: why it may be missing
     ");
     let strict = sandbox.run(["config", "-e", "MPTCP_NO_SUCH", "--strict"]);
     assert_eq!(strict.code, 4);

@@ -128,7 +128,7 @@ fn a_run_of_format_1_is_understood_and_written_in_this_one() {
     all.push(ended);
     let run = with(events(&all)).run(["report", "--json"]);
     let read: Value = serde_json::from_str(&run.stdout).unwrap();
-    assert_eq!(read["schema"], 2);
+    assert_eq!(read["schema"], 3);
     let of = |at: usize| (read["tests"][at]["suite"].as_str(), read["tests"][at]["name"].as_str());
     assert_eq!((of(0), of(3)), ((Some("selftests"), Some("pm_netlink")), (Some("samples"), Some("c-echo"))));
 }

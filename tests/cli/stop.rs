@@ -16,7 +16,7 @@ fn wait_for<T>(name: &str, mut what: impl FnMut() -> Option<T>) -> T {
         if let Some(found) = what() {
             return found;
         }
-        assert!(Instant::now() < deadline, "waited in vain for {name}");
+        assert!(Instant::now() < deadline, "timed out waiting for {name}");
         sleep(Duration::from_millis(10));
     }
 }

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long the device may take to appear, and the host to open its end.
-const PATIENCE: Duration = Duration::from_secs(20);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The writing side, shared by all threads of the agent. One message is one write.
 #[derive(Clone)]
@@ -104,7 +104,7 @@ impl<Line: Read> Read for Letters<Line> {
 
 /// Opens the port: the reading side, and the writing one.
 pub(super) fn open() -> Result<(File, Voice)> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + CONNECT_TIMEOUT;
     let path = loop {
         if let Some(path) = find(Path::new("/sys/class/virtio-ports")) {
             break path;

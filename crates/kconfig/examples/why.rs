@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let merged = merge(parsed.requests);
     let kconfig = read(Path::new(&tree), &Architecture::of_build([]));
     let resolved = DotConfig::parse(&std::fs::read_to_string(config)?);
-    let expect = Expectations { excuses: &parsed.excuses, ..Expectations::default() };
+    let expect = Expectations { waivers: &parsed.waivers, ..Expectations::default() };
     let proof = verify(&merged, &resolved, &kconfig, &expect);
     print!("{}", render(&proof.mismatches));
     println!("{} of {} requested symbols set", proof.granted, proof.requested);

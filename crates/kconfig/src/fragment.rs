@@ -174,7 +174,7 @@ pub struct Request {
 
 /// "If this symbol does not take, that does no harm": a `#?` comment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Excuse {
+pub struct Waiver {
     /// Without `CONFIG_`.
     pub symbol: String,
     /// Why it does no harm.
@@ -189,7 +189,7 @@ pub struct Parsed {
     /// Every symbol that it sets or unsets.
     pub requests: Vec<Request>,
     /// Every symbol that may fail.
-    pub excuses: Vec<Excuse>,
+    pub waivers: Vec<Waiver>,
 }
 
 /// A line of a fragment, or a flag, that asks for nothing.
@@ -233,9 +233,9 @@ impl Fragment {
                     .filter(|(symbol, reason)| is_symbol(symbol) && !reason.is_empty())
                     .ok_or_else(|| {
                         let remedy = "write #? CONFIG_NAME: why it does no harm if it does not take";
-                        Malformed { remedy: remedy.to_owned(), ..malformed("not an excuse") }
+                        Malformed { remedy: remedy.to_owned(), ..malformed("not a waiver") }
                     })?;
-                parsed.excuses.push(Excuse {
+                parsed.waivers.push(Waiver {
                     symbol: symbol.to_owned(),
                     reason: reason.to_owned(),
                     origin: origin(),
@@ -397,7 +397,7 @@ mod tests {
         my.config:1: not a value: CONFIG_A="open
         my.config:1: not a value: CONFIG_A=y # why
         my.config:1: not the name of a symbol: CONFIG_A B=y
-        my.config:1: not an excuse: #? CONFIG_X
+        my.config:1: not a waiver: #? CONFIG_X
         "#);
         assert_eq!(parse("CONFIG_A").unwrap_err().remedy, EXPECTED);
     }
@@ -407,8 +407,8 @@ mod tests {
         let parsed = parse("#? CONFIG_X: gone: since 6.17").unwrap();
         let origin = Origin { by: Asker::User, label: "my.config".into(), line: Some(1) };
         assert_eq!(
-            parsed.excuses,
-            [Excuse { symbol: "X".into(), reason: "gone: since 6.17".into(), origin }]
+            parsed.waivers,
+            [Waiver { symbol: "X".into(), reason: "gone: since 6.17".into(), origin }]
         );
         assert!(parsed.requests.is_empty());
     }

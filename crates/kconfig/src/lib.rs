@@ -35,7 +35,7 @@ pub mod solve;
 mod verify;
 
 pub use dotconfig::DotConfig;
-pub use fragment::{Asker, Excuse, Fragment, Malformed, Origin, Parsed, Request, Value};
+pub use fragment::{Asker, Fragment, Malformed, Origin, Parsed, Request, Value, Waiver};
 pub use merge::{Merged, Override, merge};
 pub use proof::{Mismatch, Proof, Reason, Remedy, Selector, Settable, Severity, SymbolState, Unmet};
 pub use render::render;

@@ -1,13 +1,13 @@
 //! What became of the requests.
 
-use crate::fragment::{Excuse, Origin, Request, Value};
+use crate::fragment::{Origin, Request, Value, Waiver};
 use serde::{Deserialize, Serialize};
 
 /// How much it matters that a request did not take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
-    /// More than was asked for, replaced or made impossible by a later request, or excused by a fragment.
+    /// More than was asked for, replaced or made impossible by a later request, or waived by a fragment.
     Note,
     /// Less than was asked for.
     Warning,
@@ -30,7 +30,7 @@ pub struct Mismatch {
     /// Flags that help, tried with the tree's own kconfig. None if none were found, or none are needed.
     pub remedy: Option<Remedy>,
     /// Why that does no harm, if a fragment says so.
-    pub excuse: Option<Excuse>,
+    pub waiver: Option<Waiver>,
     /// True if it cannot take because a later request turned off what it needs.
     pub on_purpose: bool,
 }

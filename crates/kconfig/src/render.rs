@@ -42,8 +42,8 @@ fn one(text: &mut String, mismatch: &Mismatch) -> std::fmt::Result {
         labelled(text, "why", &why(&mismatch.reason, request))?;
         labelled(text, "remedy", &remedy(mismatch))?;
     }
-    match &mismatch.excuse {
-        Some(excuse) => labelled(text, "fine", &[format!("{} ({})", excuse.reason, excuse.origin)]),
+    match &mismatch.waiver {
+        Some(waiver) => labelled(text, "waived", &[format!("{} ({})", waiver.reason, waiver.origin)]),
         None if mismatch.on_purpose && mismatch.severity == Severity::Note => {
             labelled(text, "fine", &["a later request ruled it out".to_owned()])
         }
@@ -116,9 +116,9 @@ fn remedy(mismatch: &Mismatch) -> Vec<String> {
 }
 
 fn drop_or_excuse(request: &Request) -> String {
-    let excuse = format!("excuse it in a fragment: #? CONFIG_{}: why it may be missing", request.symbol);
+    let waiver = format!("waive it in a fragment: #? CONFIG_{}: why it may be missing", request.symbol);
     // The requests of others cannot be dropped.
-    if request.origin.by == Asker::User { format!("drop the request, or {excuse}") } else { excuse }
+    if request.origin.by == Asker::User { format!("drop the request, or {waiver}") } else { waiver }
 }
 
 fn unmet(unmet: &Unmet) -> Vec<String> {

@@ -2,7 +2,7 @@
 
 use crate::dotconfig::DotConfig;
 use crate::explain::Explainer;
-use crate::fragment::{Asker, Excuse, Request, Value};
+use crate::fragment::{Asker, Request, Value, Waiver};
 use crate::lang::Kconfig;
 use crate::merge::Merged;
 use crate::proof::{Mismatch, Proof, Reason, Severity};
@@ -13,7 +13,7 @@ pub struct Expectations<'a> {
     /// What must take: it is an error if one of these symbols ends up with less than is asked here, whatever others ask.
     pub required: &'a [Request],
     /// Symbols that may fail.
-    pub excuses: &'a [Excuse],
+    pub waivers: &'a [Waiver],
     /// Makes errors of warnings.
     pub strict: bool,
 }
@@ -89,12 +89,12 @@ struct Judge<'a> {
 
 impl Judge<'_> {
     fn mismatch(&self, request: &Request, reason: Reason, compared: Compared) -> Mismatch {
-        let excuse = self.expect.excuses.iter().find(|excuse| excuse.symbol == request.symbol);
+        let waiver = self.expect.waivers.iter().find(|waiver| waiver.symbol == request.symbol);
         let overridden = matches!(reason, Reason::Overridden { .. });
         let on_purpose =
             compared == Compared::Weaker && !overridden && self.explainer.off_on_purpose(request);
         let severity = match self.severity(request, &reason, on_purpose) {
-            _ if compared != Compared::Weaker || excuse.is_some() => Severity::Note,
+            _ if compared != Compared::Weaker || waiver.is_some() => Severity::Note,
             Severity::Warning if self.expect.strict => Severity::Error,
             severity => severity,
         };
@@ -104,7 +104,7 @@ impl Judge<'_> {
             severity,
             reason,
             remedy: None,
-            excuse: excuse.filter(|_| compared == Compared::Weaker).cloned(),
+            waiver: waiver.filter(|_| compared == Compared::Weaker).cloned(),
             on_purpose,
         }
     }

@@ -45,7 +45,7 @@ impl TryFrom<i64> for Pid {
 }
 
 /// A process: its id, and when it started. An id is used again after the end of a process; both together are not before
-/// the machine starts anew.
+/// the machine starts again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Process {
     /// Its id.

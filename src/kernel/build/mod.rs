@@ -422,7 +422,7 @@ fn config_fingerprint(request: &BuildRequest) -> Result<Digest> {
     Ok(hash::of(&fs::read(&path).doing("read", &path)?))
 }
 
-/// Over what the build of a kernel leaves for others: if any of it is gone or was made anew, make is asked again.
+/// Over what the build of a kernel leaves for others: if any of it is gone or was made again, make is asked again.
 fn products(request: &BuildRequest, image: &str) -> Digest {
     let out = &request.out;
     let mut files: Vec<PathBuf> = [image, "vmlinux", "Module.symvers", "modules.order", "modules.builtin"]

@@ -13,7 +13,7 @@ use crate::text::decode;
 use crate::text::file;
 use kconfig::dotconfig::assignment;
 use kconfig::lang::{Architecture, Kconfig, read};
-use kconfig::{Asker, DotConfig, Excuse, Expectations, Merged, Parsed, Proof, Request, Value, merge, verify};
+use kconfig::{Asker, DotConfig, Expectations, Merged, Parsed, Proof, Request, Value, Waiver, merge, verify};
 use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 
@@ -43,7 +43,7 @@ const ROUNDS: usize = 4;
 ///
 /// Errors: a malformed fragment (usage); a tree that was built inside itself, no base (cannot run); make failed (build).
 pub fn configure(request: &ConfigureRequest, log: &mut dyn FnMut(&str)) -> Result<Outcome> {
-    let (mut requests, excuses) = requests(&request.sources)?;
+    let (mut requests, waivers) = requests(&request.sources)?;
     let config = request.out.join(".config");
     check_tree(request)?;
     if let Some(outcome) = current(request)? {
@@ -63,7 +63,7 @@ pub fn configure(request: &ConfigureRequest, log: &mut dyn FnMut(&str)) -> Resul
     } else {
         std::fs::remove_file(&scratch).doing("remove", &scratch)?;
     }
-    let expect = Expectations { required: &request.required, excuses: &excuses, strict: request.strict };
+    let expect = Expectations { required: &request.required, waivers: &waivers, strict: request.strict };
     let dot_config = parsed(&resolved);
     let mut proof = verify(&merged, &dot_config, &kconfig, &expect);
     proof.added = added;
@@ -124,14 +124,14 @@ fn parsed(config: &[u8]) -> DotConfig {
     DotConfig::parse(&decode(config))
 }
 
-fn requests(sources: &[Source]) -> Result<(Vec<Request>, Vec<Excuse>)> {
+fn requests(sources: &[Source]) -> Result<(Vec<Request>, Vec<Waiver>)> {
     let mut all = Parsed::default();
     for source in sources {
         match source {
             Source::Fragment(fragment) => {
                 let parsed = fragment.parse().map_err(malformed)?;
                 all.requests.extend(parsed.requests);
-                all.excuses.extend(parsed.excuses);
+                all.waivers.extend(parsed.waivers);
             }
             Source::Symbol(symbol) => all.requests.push(symbol.clone()),
         }
@@ -146,7 +146,7 @@ fn requests(sources: &[Source]) -> Result<(Vec<Request>, Vec<Excuse>)> {
                 .hint("give it letters, digits, dots and dashes: --set LOCALVERSION=-mine.1")
         })?;
     }
-    Ok((all.requests, all.excuses))
+    Ok((all.requests, all.waivers))
 }
 
 /// Kbuild refuses to build elsewhere as long as a tree has its own build inside; say so before it does.

@@ -100,13 +100,13 @@ fn propose(at: usize, mismatch: &Mismatch, resolved: &Resolved) -> Option<Propos
             }
             (Value::Module, _) => {
                 let yes = Request { value: Value::Yes, ..request.clone() };
-                Some((solve_anew(&yes, resolved)?, true))
+                Some((solve_again(&yes, resolved)?, true))
             }
             _ => None,
         },
         Reason::Unknown { nearest } => {
             let meant = Request { symbol: nearest.clone()?, ..request.clone() };
-            Some((solve_anew(&meant, resolved)?, true))
+            Some((solve_again(&meant, resolved)?, true))
         }
         // It follows from others: to ask for it as well is of no use.
         Reason::NoPrompt { .. } => Some((solve(request, resolved)?, true)),
@@ -136,7 +136,7 @@ fn solve(request: &Request, resolved: &Resolved) -> Option<Asks> {
 }
 
 /// [`solve`] for what nobody has asked for yet: the asks have the symbol itself.
-fn solve_anew(request: &Request, resolved: &Resolved) -> Option<Asks> {
+fn solve_again(request: &Request, resolved: &Resolved) -> Option<Asks> {
     if resolved.config.get(&request.symbol).is_some_and(|value| value.meets(&request.value)) {
         return Some(vec![(request.symbol.clone(), request.value.clone())]);
     }

@@ -18,7 +18,7 @@ const CPU_LIMIT: Duration = Duration::from_secs(3600);
 /// How often it is looked at what it used.
 const METER_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Why a guest is given up whose test used more.
+/// Why a guest is stopped whose test used more.
 pub(super) const COMPUTES: &str =
     "the guest computes without an end: an hour of the host's processors is used up";
 

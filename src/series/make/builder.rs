@@ -174,7 +174,7 @@ impl Builder {
         Ok(Built { ok, remarks: said.compiler, other: said.other })
     }
 
-    /// What W=1 and, if it is installed and wanted, sparse say of these objects. They are compiled anew: make says nothing
+    /// What W=1 and, if it is installed and wanted, sparse say of these objects. They are compiled again: make says nothing
     /// of what is up to date.
     pub fn examine(
         &self,

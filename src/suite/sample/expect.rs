@@ -161,7 +161,7 @@ mod tests {
                 ..observed(0, 1, 0)
             }
         };
-        let doubtful = Connections { doubts: vec!["ss says so".to_owned()], ..observed(1, 0, 1) };
+        let uncertain = Connections { doubts: vec!["ss says so".to_owned()], ..observed(1, 0, 1) };
         let refused = Connections { attempts: 2, ..observed(0, 0, 0) };
         insta::assert_snapshot!(
             [
@@ -174,8 +174,8 @@ mod tests {
                 unmet("tcp", &observed(0, 0, 0)),
                 unmet("tcp", &observed(0, 3, 0)),
                 unmet("tcp", &Connections { unaccepted: 1, ..observed(1, 0, 0) }),
-                unmet("tcp", &doubtful),
-                unmet("subflows>=2", &doubtful),
+                unmet("tcp", &uncertain),
+                unmet("subflows>=2", &uncertain),
                 unmet("subflows>=2", &observed(1, 0, 1)),
                 unmet("subflows>=3", &observed(1, 0, 1)),
                 unmet("subflows=1", &observed(1, 0, 1)),

@@ -94,9 +94,9 @@ fn proof_from(first: char, fragments: &[&str], config: &str, expect: &Expectatio
         let parsed =
             Fragment { by: asker(name), label: name.to_string(), text: (*text).into() }.parse().unwrap();
         all.requests.extend(parsed.requests);
-        all.excuses.extend(parsed.excuses);
+        all.waivers.extend(parsed.waivers);
     }
-    let expect = Expectations { excuses: &all.excuses, ..*expect };
+    let expect = Expectations { waivers: &all.waivers, ..*expect };
     verify(&merge(all.requests), &DotConfig::parse(config), &kconfig, &expect)
 }
 
@@ -128,7 +128,7 @@ fn unmet_dependencies_come_with_every_symbol_and_its_value() {
                     KPROBES=n must be on
                     TINY=y must be off; asked for in a:2
                     the others: FTRACE=y X86=y ARM64=n
-          remedy  drop the request, or excuse it in a fragment: #? CONFIG_KPROBE_EVENTS: why it may be missing
+          remedy  drop the request, or waive it in a fragment: #? CONFIG_KPROBE_EVENTS: why it may be missing
         "#);
 }
 
@@ -141,11 +141,11 @@ fn what_has_no_prompt_or_hangs_on_a_macro_says_so() {
                   its dependencies are not met (Kconfig:9): FTRACE && KPROBE_EVENTS
                     KPROBE_EVENTS=n must be on; its own dependencies are not met
                     the others: FTRACE=y
-          remedy  drop the request, or excuse it in a fragment: #? CONFIG_BPF_EVENTS: why it may be missing
+          remedy  drop the request, or waive it in a fragment: #? CONFIG_BPF_EVENTS: why it may be missing
         warning: CONFIG_PROBED is n, y was asked for (a:2)
           why     its dependencies are not met (Kconfig:64): $(cc-option,-fodd)
                     what does not hold: $(cc-option,-fodd)
-          remedy  drop the request, or excuse it in a fragment: #? CONFIG_PROBED: why it may be missing
+          remedy  drop the request, or waive it in a fragment: #? CONFIG_PROBED: why it may be missing
         "#);
 }
 
@@ -155,7 +155,7 @@ fn a_dependency_that_is_a_module_makes_no_more_than_a_module() {
         warning: CONFIG_USER is m, y was asked for (a:1)
           why     its dependencies are not met (Kconfig:28): CRC
                     CRC=m must be y; asked for in a:2
-          remedy  drop the request, or excuse it in a fragment: #? CONFIG_USER: why it may be missing
+          remedy  drop the request, or waive it in a fragment: #? CONFIG_USER: why it may be missing
         "#);
 }
 
@@ -167,10 +167,10 @@ fn selected_chosen_defaulted_and_out_of_range() {
     insta::assert_snapshot!(shown(&[asked], config), @r#"
         warning: CONFIG_VOLUNTARY is n, y was asked for (a:2)
           why     only one member of the choice "Model" (Kconfig:31) can be on: CONFIG_NONE is, asked for in a:3
-          remedy  drop the request, or excuse it in a fragment: #? CONFIG_VOLUNTARY: why it may be missing
+          remedy  drop the request, or waive it in a fragment: #? CONFIG_VOLUNTARY: why it may be missing
         warning: CONFIG_CPUS is 2, 1 was asked for (a:4)
           why     its range is 2 to 64
-          remedy  drop the request, or excuse it in a fragment: #? CONFIG_CPUS: why it may be missing
+          remedy  drop the request, or waive it in a fragment: #? CONFIG_CPUS: why it may be missing
         note: CONFIG_NETLINK is y, m was asked for (a:1)
           why     selected by LOG=y if X86 (Kconfig:25)
         note: CONFIG_CONSOLE is y, n was asked for (a:5)
@@ -187,27 +187,27 @@ fn what_cannot_be_as_it_was_asked_for() {
         warning: CONFIG_KPROBE is n, y was asked for (a:1)
           why     this tree has no such symbol for this architecture
           remedy  did you mean CONFIG_KPROBES?
-                  drop the request, or excuse it in a fragment: #? CONFIG_KPROBE: why it may be missing
+                  drop the request, or waive it in a fragment: #? CONFIG_KPROBE: why it may be missing
         warning: CONFIG_NOWHERE_NEAR is n, y was asked for (a:2)
           why     this tree has no such symbol for this architecture
-          remedy  drop the request, or excuse it in a fragment: #? CONFIG_NOWHERE_NEAR: why it may be missing
+          remedy  drop the request, or waive it in a fragment: #? CONFIG_NOWHERE_NEAR: why it may be missing
         warning: CONFIG_FTRACE is n, m was asked for (a:3)
           why     it is of type bool, which cannot be m
-          remedy  drop the request, or excuse it in a fragment: #? CONFIG_FTRACE: why it may be missing
+          remedy  drop the request, or waive it in a fragment: #? CONFIG_FTRACE: why it may be missing
         warning: CONFIG_ODD is n, y was asked for (a:5)
           why     its dependencies seem to be met; see its definition (Kconfig:46)
-          remedy  drop the request, or excuse it in a fragment: #? CONFIG_ODD: why it may be missing
+          remedy  drop the request, or waive it in a fragment: #? CONFIG_ODD: why it may be missing
         warning: CONFIG_NETLINK is n, y was asked for (a:6)
           why     it has no prompt (Kconfig:21): it cannot be set, it follows from others
                     selected by: LOG=n if X86 (Kconfig:25)
-          remedy  drop the request, or excuse it in a fragment: #? CONFIG_NETLINK: why it may be missing
+          remedy  drop the request, or waive it in a fragment: #? CONFIG_NETLINK: why it may be missing
         note: CONFIG_CRC is y, m was asked for (a:4)
           why     this kernel has no modules
         "#);
 }
 
 #[test]
-fn overridden_excused_and_turned_off_on_purpose_are_notes_with_their_reason() {
+fn overridden_waived_and_turned_off_on_purpose_are_notes_with_their_reason() {
     let fragments = [
         "CONFIG_FTRACE=y\nCONFIG_KPROBE_EVENTS=y\nCONFIG_BPF_EVENTS=y\nCONFIG_GONE=y",
         "# CONFIG_FTRACE is not set\n#? CONFIG_GONE: gone since 6.17",
@@ -227,7 +227,7 @@ fn overridden_excused_and_turned_off_on_purpose_are_notes_with_their_reason() {
           fine    a later request ruled it out
         note: CONFIG_GONE is n, y was asked for (a:4)
           why     this tree has no such symbol for this architecture
-          fine    gone since 6.17 (b:2)
+          waived  gone since 6.17 (b:2)
         note: CONFIG_FTRACE=y (a:1) is overridden: n (b:1)
         "#);
 }
@@ -280,7 +280,7 @@ fn what_is_required_is_what_the_tree_asks_for_not_what_vmptcp_raised_it_to() {
     // Less than the tree wants is an error, also where the user wants more than both.
     let found = fragments("CONFIG_USER=y");
     assert_eq!(found[0], ("LOG".to_owned(), Severity::Error));
-    assert!(found.contains(&("USER".to_owned(), Severity::Warning)), "the user's own wish: {found:?}");
+    assert!(found.contains(&("USER".to_owned(), Severity::Warning)), "requested by the user: {found:?}");
 }
 
 #[test]

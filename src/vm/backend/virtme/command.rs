@@ -67,7 +67,7 @@ impl Filesystem {
     }
 }
 
-/// The flags of the root filesystem with a cache: virtme-ng's own, and the last. Without it every program is read anew each
+/// The flags of the root filesystem with a cache: virtme-ng's own, and the last. Without it every program is read again each
 /// time it starts.
 const CACHED: &str = "rootflags=version=9p2000.L,trans=virtio,access=any,msize=524288,cache=loose";
 
