@@ -6,7 +6,7 @@ use super::job::Job;
 use super::journal::Journal;
 use super::packets::Place;
 use crate::error::Result;
-use crate::event::{Event, Outcome};
+use crate::event::{Event, Outcome, TestId};
 use crate::guest::protocol::{Exit, JobId};
 use crate::vm::link::JobEnd;
 use std::time::{Duration, Instant};
@@ -133,10 +133,42 @@ impl Running {
 
 /// The line that says on the console that a test begins.
 pub(super) fn begin_mark(job: &Job) -> String {
-    format!("vmptcp: begin of {}", job.id.stem())
+    format!("vmptcp: begin of {}", marked(job))
 }
 
 /// The line that says on the console that a test is over.
 pub(super) fn end_mark(job: &Job) -> String {
-    format!("vmptcp: end of {}", job.id.stem())
+    format!("vmptcp: end of {}", marked(job))
+}
+
+/// What a mark calls a test. With a seed nothing that its guest sees may depend on which attempt or rerun it is: a line that is
+/// longer by a digit is another run.
+fn marked(job: &Job) -> String {
+    match job.seed {
+        Some(_) => TestId { attempt: 1, rerun: 0, ..job.id.clone() }.stem(),
+        None => job.id.stem(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite::{Selection, TestCase, selftests};
+
+    fn marks(id: TestId, seed: Option<u64>) -> [String; 2] {
+        let selection = Selection::whole(TestCase::new(&selftests::SUITE, "diag", "diag.sh"));
+        let (timeout, expected) = (Duration::from_secs(1), Duration::from_secs(1));
+        let job = Job { id, selection, shard: None, timeout, expected, seed };
+        [begin_mark(&job), end_mark(&job)]
+    }
+
+    #[test]
+    fn with_a_seed_no_mark_depends_on_the_attempt_or_rerun() {
+        let first = TestId::new("selftests", "diag", 1);
+        let rerun = TestId { rerun: 1, ..TestId::new("selftests", "diag", 22) };
+        let part = TestId { shard: Some(2), ..first.clone() };
+        assert_eq!(marks(rerun.clone(), Some(4)), marks(first.clone(), Some(4)));
+        assert_ne!(marks(part, Some(4)), marks(first.clone(), Some(4)));
+        assert_ne!(marks(rerun, None), marks(first, None));
+    }
 }
