@@ -5,7 +5,7 @@ use crate::fragment::{Request, Value, number};
 use crate::lang::{Definition, Expr, Kconfig, Symbol, SymbolType, Tristate, Values};
 use crate::merge::Merged;
 use crate::proof::{Reason, Selector, Settable, SymbolState, Unmet};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// How far a value is followed to the compiler's answer: in the trees it is two or three steps.
 const COMPUTED_DEPTH: usize = 5;
@@ -32,6 +32,15 @@ impl Values for Explainer<'_> {
             (None, None) => symbol.to_owned(),
         }
     }
+}
+
+/// All that the value of a symbol depends on: its dependencies, its defaults, and their conditions.
+fn values_and_conditions(symbol: &Symbol) -> impl Iterator<Item = &Expr> {
+    symbol.definitions.iter().flat_map(|definition| {
+        let defaults = definition.defaults.iter();
+        let defaults = defaults.flat_map(|default| default.condition.iter().chain([&default.value]));
+        definition.depends.iter().map(AsRef::as_ref).chain(defaults)
+    })
 }
 
 /// How much of a symbol a value is; `None` for a number or a string.
@@ -100,7 +109,7 @@ impl<'a> Explainer<'a> {
 
     fn why_weaker(&self, request: &Request, symbol: &Symbol, asked: Option<Tristate>) -> Reason {
         if has_no_prompt(symbol) {
-            if self.is_computed(&request.symbol, COMPUTED_DEPTH) {
+            if self.is_computed(&request.symbol) {
                 return Reason::Computed { place: first_place(symbol) };
             }
             return self.no_prompt(&request.symbol, symbol, asked);
@@ -143,23 +152,28 @@ impl<'a> Explainer<'a> {
     }
 
     /// True if nobody sets a symbol: it has no prompt, nothing selects it, and what it is hangs on what the compiler, the
-    /// other tools or the environment answer.
-    fn is_computed(&self, name: &str, depth: usize) -> bool {
-        let Some(symbol) = self.kconfig.symbol(name).filter(|symbol| has_no_prompt(symbol)) else {
-            return false;
-        };
-        let Some(depth) = depth.checked_sub(1).filter(|_| self.kconfig.selects_of(name).is_empty()) else {
-            return false;
-        };
-        symbol.definitions.iter().any(|definition| {
-            let defaults = definition.defaults.iter();
-            let defaults = defaults.flat_map(|default| default.condition.iter().chain([&default.value]));
-            definition.depends.iter().map(AsRef::as_ref).chain(defaults).any(|expr| {
-                let mut computed = expr.has_macro();
-                expr.for_each_symbol(&mut |name| computed = computed || self.is_computed(name, depth));
-                computed
-            })
-        })
+    /// other tools or the environment answer. Each symbol on the way is looked at once, however often it is named.
+    fn is_computed<'n>(&'n self, name: &'n str) -> bool {
+        let mut seen = HashSet::from([name]);
+        let mut level = vec![name];
+        for _ in 0..COMPUTED_DEPTH {
+            let unset = |name: &&str| self.kconfig.selects_of(name).is_empty();
+            let symbols =
+                level.iter().filter(|name| unset(name)).filter_map(|name| self.kconfig.symbol(name));
+            let mut next = Vec::new();
+            for expr in symbols.filter(|symbol| has_no_prompt(symbol)).flat_map(values_and_conditions) {
+                if expr.has_macro() {
+                    return true;
+                }
+                expr.for_each_symbol(&mut |name| {
+                    if seen.insert(name) {
+                        next.push(name);
+                    }
+                });
+            }
+            level = next;
+        }
+        false
     }
 
     fn choice(&self, symbol: &Symbol) -> Option<Reason> {

@@ -337,3 +337,18 @@ fn text_of_the_tree_cannot_command_a_terminal() {
     let text = render(&proof.mismatches);
     assert!(text.contains("\\u{1b}[2J") && !text.contains('\x1b'), "{text}");
 }
+
+#[test]
+fn symbols_that_all_depend_on_each_other_are_looked_at_once() {
+    let names: Vec<String> = (0..60).map(|number| format!("S{number}")).collect();
+    let all = names.join(" && ");
+    let entries: Vec<String> =
+        names.iter().map(|name| format!("config {name}\n\tbool\n\tdefault y if {all}\n")).collect();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("Kconfig"), entries.concat()).unwrap();
+    let kconfig = read(dir.path(), &Architecture::of_build([]));
+    let parsed =
+        Fragment { by: Asker::User, label: "a".into(), text: "CONFIG_S0=y\n".into() }.parse().unwrap();
+    let proof = verify(&merge(parsed.requests), &DotConfig::parse(""), &kconfig, &Expectations::default());
+    assert_eq!(proof.mismatches.len(), 1);
+}
