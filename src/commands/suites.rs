@@ -5,7 +5,8 @@ use crate::error::{Error, IoContext, Result};
 use crate::event::DEFAULT_SUITE;
 use crate::plan::KnownSubtests;
 use crate::suite::{
-    Conditions, Files, KnownFlake, Listing, Profile, Selection, Suite, Tests, Words, chosen, find, select,
+    Conditions, Files, KnownFlake, Listing, Profile, SUITES, Selection, Suite, Tests, Words, chosen, find,
+    leave_out, select,
 };
 use crate::text::decode;
 use crate::text::hash::Key;
@@ -48,6 +49,29 @@ pub fn selections(target: &Target, words: &[String]) -> Result<(Vec<Selection>, 
         if words.is_empty() { of_profile(target)? } else { named(target, words)? };
     notes.extend(waive(&mut selections, target, jiff::Zoned::now().date()));
     Ok((selections, notes))
+}
+
+/// Leaves out what `words` name, as [`selections`] takes them: whole suites, tests, subtests.
+pub fn except(mut selections: Vec<Selection>, words: &[String]) -> Result<Vec<Selection>> {
+    for Words { suite, filters } in chosen(words)? {
+        let (mut theirs, others): (Vec<_>, Vec<_>) =
+            selections.into_iter().partition(|selection| selection.test.suite == suite);
+        if theirs.is_empty() {
+            return Err(Error::usage(format!("no test of {suite} is chosen that could be left out"))
+                .hint("the suite stands before the filter: --except kunit --except NAME"));
+        }
+        if filters.is_empty() {
+            theirs.clear();
+        } else {
+            leave_out(&mut theirs, &filters)?;
+        }
+        selections = theirs.into_iter().chain(others).collect();
+    }
+    if selections.is_empty() {
+        return Err(Error::usage("everything is left out").hint("name less with --except"));
+    }
+    selections.sort_by_key(|selection| SUITES.iter().position(|suite| *suite == selection.test.suite));
+    Ok(selections)
 }
 
 /// The tests that `words` ask for.

@@ -35,6 +35,8 @@ Examples:
   vmptcp test 'diag/*in use*'          all of diag runs, only these subtests count (Linux 6.6 or later)
   vmptcp test mptcp_join -- -f         one script, with an argument of its own
   vmptcp test kunit                    all tests of another suite
+  vmptcp test --except diag            the profile without this test
+  vmptcp test simult_flows --except 'simult_flows/unbalanced*'    all subtests but these count
   vmptcp test --vms 1 --no-shards      one after the other, in one guest
   vmptcp test diag --until-fail --stress    hunt what fails now and then
   vmptcp test --profile full --repeat 10 --fail-fast
@@ -48,6 +50,9 @@ pub struct Args {
     /// Arguments for the script; only with a FILTER that chooses one
     #[arg(last = true, value_name = "ARGS", allow_hyphen_values = true)]
     arguments: Vec<String>,
+    /// Leave these out: a test, `test/subtest`, or the name of a suite and then its tests, as FILTER has them
+    #[arg(long, value_name = "FILTER", conflicts_with = "list")]
+    except: Vec<String>,
     /// List the tests, and run none
     #[arg(long)]
     list: bool,
@@ -78,11 +83,24 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
     if args.also.is_some() && !target.variant.uml {
         return Err(Error::usage("--also virtme is for a run on user-mode Linux").hint("add --uml"));
     }
-    let plan = plan(context, &target, &args.filters, &args.arguments, args.asked.sources()?)?;
+    let plan = chosen(args, context, &target)?;
     match args.also {
         None => carry_out(context, &target, &plan, args.flags.tests.json),
         Some(Also::Virtme) => also::run(args, context, &target, &plan),
     }
+}
+
+/// The plan for what the arguments choose.
+fn chosen(args: &Args, context: &Context, target: &Target) -> Result<Plan> {
+    let asked = args.asked.sources()?;
+    if args.except.is_empty() {
+        return plan(context, target, &args.filters, &args.arguments, asked);
+    }
+    let (selections, notes) = suites::selections(target, &args.filters)?;
+    let mut selections = suites::except(selections, &args.except)?;
+    give(&mut selections, &args.arguments)?;
+    // What is left of a profile is another kind of run.
+    plan_of(context, target, (selections, notes), Some("tests"), asked)
 }
 
 /// The plan: configure, build, test.

@@ -271,7 +271,7 @@ impl Capture {
         match outcome {
             Outcome::Skip if self.all_features => suite::not_allowed(outcome, reason),
             Outcome::Skip | Outcome::Error => (outcome, reason),
-            _ if selection.subtests.is_some() => self.verdict_on_some(bad, selection),
+            _ if selection.is_partial() => self.verdict_on_some(bad, selection),
             Outcome::Fail if bad == 0 && !self.serious => self.waive(selection, reason),
             _ => (outcome, reason),
         }

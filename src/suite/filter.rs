@@ -10,6 +10,8 @@ pub struct Selection {
     pub test: TestCase,
     /// Which subtests count; `None` for all. A script runs them all anyway: the others are left out of the results.
     pub subtests: Option<Subtests>,
+    /// Subtests that do not count, also of those.
+    excluded: Vec<Pattern>,
     /// Its failures that do not count now.
     pub known_flakes: Vec<KnownFlake>,
 }
@@ -17,7 +19,7 @@ pub struct Selection {
 impl Selection {
     /// All of a test.
     pub fn whole(test: TestCase) -> Self {
-        Self { test, subtests: None, known_flakes: Vec::new() }
+        Self { test, subtests: None, excluded: Vec::new(), known_flakes: Vec::new() }
     }
 
     /// The known flake that a failure of this subtest is; of the test itself, with `None`.
@@ -28,6 +30,12 @@ impl Selection {
     /// Whether the subtest of this name, see [`Output::subtest`](super::Output), counts.
     pub fn counts(&self, subtest: &str) -> bool {
         self.subtests.as_ref().is_none_or(|subtests| subtests.matches(subtest))
+            && !self.excluded.iter().any(|pattern| pattern.matches(subtest))
+    }
+
+    /// Whether only some of its subtests count: the exit code of the script, which runs all, says nothing then.
+    pub fn is_partial(&self) -> bool {
+        self.subtests.is_some() || !self.excluded.is_empty()
     }
 }
 
@@ -114,6 +122,35 @@ pub fn select(filters: &[impl AsRef<str>], tests: &[TestCase]) -> Result<Vec<Sel
         }
     }
     Ok(chosen.into_iter().flatten().collect())
+}
+
+/// Leaves out the tests of one suite, or the subtests, that any of the filters names; a filter that names none of the chosen
+/// tests is an error of usage. A group of a script cannot be left out.
+pub fn leave_out(selections: &mut Vec<Selection>, filters: &[impl AsRef<str>]) -> Result<()> {
+    let spelling = selections.first().map_or(Suite::PLAIN.spelling, |first| first.test.suite.spelling);
+    let tests: Vec<TestCase> = selections.iter().map(|selection| selection.test.clone()).collect();
+    let mut gone = vec![false; tests.len()];
+    for given in filters.iter().map(AsRef::as_ref) {
+        let filter = Filter::new(given, spelling(given.trim()))?;
+        if filter.group.is_some() {
+            return Err(Error::usage(format!("a group cannot be left out: {given:?}")).hint(
+                "name the groups to run instead, each after a colon: vmptcp test mptcp_join:subflows_tests",
+            ));
+        }
+        let matches = filter.matches(&tests);
+        if matches.is_empty() {
+            return Err(nothing_matches(&filter, &tests));
+        }
+        for at in matches {
+            match &filter.subtest {
+                Some(pattern) => selections[at].excluded.push(pattern.clone()),
+                None => gone[at] = true,
+            }
+        }
+    }
+    let mut gone = gone.into_iter();
+    selections.retain(|_| !gone.next().unwrap_or_default());
+    Ok(())
 }
 
 /// Whether a filter is well-formed, in any tree. If not, it is an error of usage.
@@ -275,6 +312,36 @@ mod tests {
             }
             Err(wrong) => wrong.to_string(),
         }
+    }
+
+    fn left(filters: &[&str]) -> String {
+        let mut selections = select(&[] as &[&str], &named(&NAMES)).unwrap();
+        match leave_out(&mut selections, filters) {
+            Ok(()) => {
+                let text = |selection: &Selection| {
+                    let partial = if selection.is_partial() { "(in part)" } else { "" };
+                    format!("{}{partial}", selection.test.name)
+                };
+                selections.iter().map(text).collect::<Vec<_>>().join(" ")
+            }
+            Err(wrong) => format!("{wrong}\n{}", wrong.remedy().unwrap_or_default()),
+        }
+    }
+
+    #[test]
+    fn tests_and_subtests_are_left_out_by_the_same_filters() {
+        assert_eq!(left(&["mptcp_connect", "pm"]), "mptcp_connect_mmap mptcp_join diag");
+        assert_eq!(
+            left(&["*connect*", "diag/msk*"]),
+            "pm_netlink mptcp_join diag(in part) userspace_pm",
+            "a glob names all that it matches"
+        );
+        assert!(left(&["nothing"]).starts_with("no test matches the filter \"nothing\"; there are: "));
+        assert!(left(&["mptcp_join:s"]).starts_with("a group cannot be left out"));
+        let mut selections = select(&["diag/*in use*"], &named(&NAMES)).unwrap();
+        leave_out(&mut selections, &["diag/msk*"]).unwrap();
+        let counts = ["msk in use", "many in use", "other"].map(|name| selections[0].counts(name));
+        assert_eq!(counts, [false, true, false]);
     }
 
     #[test]

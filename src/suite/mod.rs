@@ -25,7 +25,7 @@ mod case;
 mod pattern;
 
 pub use case::{Listing, TestCase};
-pub use filter::{Selection, Subtests, select};
+pub use filter::{Selection, Subtests, leave_out, select};
 pub use flake::KnownFlake;
 pub use pattern::Pattern;
 pub use profile::Profile;

@@ -81,6 +81,8 @@ fn captures(script: &str, other: impl Fn(&str) -> Option<String>) -> bool {
 fn spelling(filter: &str) -> &str {
     let filter = filter.strip_prefix("./").unwrap_or(filter);
     let filter = filter.strip_prefix("selftests: ").unwrap_or(filter);
+    // As mptcp-upstream-virtme-docker and its results call them.
+    let filter = filter.strip_prefix("selftest_").unwrap_or(filter);
     match filter.split_once(COLLECTION) {
         Some((before, after)) if before.is_empty() || before.ends_with("selftests/") => {
             let rest = after.strip_prefix([':', '/']);

@@ -205,6 +205,16 @@ fn a_filter_that_matches_nothing_lists_the_tests() {
       → give the name of a test, a part of it or a glob, and that of a subtest after a slash
     exit code 2
     "#);
+    insta::assert_snapshot!(sandbox.run(["test", "diag", "--except", "join"]).all(), @r#"
+    error: no test matches the filter "join"; there are: diag
+      → give the name of a test, a part of it or a glob, and that of a subtest after a slash
+    exit code 2
+    "#);
+    insta::assert_snapshot!(sandbox.run(["test", "selftest_diag", "--except", "diag.sh"]).all(), @r"
+    error: everything is left out
+      → name less with --except
+    exit code 2
+    ");
     insta::assert_snapshot!(sandbox.run(["test", "[a"]).all(), @r#"
     error: filter "[a": the pattern "[a" is malformed: unclosed character class; missing ']'
       → put a backslash before a `[`, `{`, `*` or `?` that stands for itself

@@ -38,7 +38,7 @@ pub fn groups(script: &str) -> Vec<Group> {
 /// arguments say more than that, or if only some of its subtests count: then it is not to be split.
 fn chosen(selection: &Selection) -> Option<Vec<&Group>> {
     let TestCase { groups, args, .. } = &selection.test;
-    if groups.is_empty() || selection.subtests.is_some() {
+    if groups.is_empty() || selection.is_partial() {
         return None;
     }
     if args.is_empty() {
