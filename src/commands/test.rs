@@ -36,7 +36,7 @@ Examples:
   vmptcp test mptcp_join -- -f         one script, with an argument of its own
   vmptcp test kunit                    all tests of another suite
   vmptcp test --except diag            the profile without this test
-  vmptcp test simult_flows --except 'simult_flows/unbalanced*'    all subtests but these count
+  vmptcp test diag --except 'diag/*in use*'    all subtests but these count (Linux 6.6 or later)
   vmptcp test --vms 1 --no-shards      one after the other, in one guest
   vmptcp test diag --until-fail --stress    hunt what fails now and then
   vmptcp test --profile full --repeat 10 --fail-fast
@@ -51,7 +51,7 @@ pub struct Args {
     #[arg(last = true, value_name = "ARGS", allow_hyphen_values = true)]
     arguments: Vec<String>,
     /// Leave these out: a test, `test/subtest`, or the name of a suite and then its tests, as FILTER has them
-    #[arg(long, value_name = "FILTER", conflicts_with = "list")]
+    #[arg(long, value_name = "FILTER")]
     except: Vec<String>,
     /// List the tests, and run none
     #[arg(long)]
@@ -268,7 +268,7 @@ pub(super) fn show(context: &Context, ended: &FinishedRun, as_json: bool) -> Res
 /// The tests that there are, or that are asked for, and which of them are in the profile.
 fn list(target: &Target, args: &Args) -> Result<String> {
     let mut notes = Vec::new();
-    let chosen: Vec<TestCase> = if args.filters.is_empty() {
+    let chosen: Vec<TestCase> = if args.filters.is_empty() && args.except.is_empty() {
         let mut all = Vec::new();
         for suite in SUITES {
             match suites::listing(target, suite) {
@@ -285,6 +285,8 @@ fn list(target: &Target, args: &Args) -> Result<String> {
     } else {
         let (selections, more) = suites::selections(target, &args.filters)?;
         notes = more;
+        let selections =
+            if args.except.is_empty() { selections } else { suites::except(selections, &args.except)? };
         selections.into_iter().map(|selection| selection.test).collect()
     };
     let profile = suites::selections(target, &[]).map(|(selections, _)| selections).unwrap_or_default();
