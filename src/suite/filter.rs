@@ -1,91 +1,7 @@
 //! Which tests were asked for: the FILTERs of a command line.
 
-use super::{Group, KnownFlake, Pattern, Suite, TestCase};
+use super::{Group, Pattern, Selection, Subtests, Suite, TestCase};
 use crate::error::{Error, Result};
-
-/// A test to run, and which of its subtests count.
-#[derive(Debug, Clone)]
-pub struct Selection {
-    /// The test.
-    pub test: TestCase,
-    /// Which subtests count; `None` for all. A script runs them all anyway: the others are left out of the results.
-    pub subtests: Option<Subtests>,
-    /// Subtests that do not count, also of those.
-    excluded: Vec<Pattern>,
-    /// Its failures that do not count now.
-    pub known_flakes: Vec<KnownFlake>,
-}
-
-impl Selection {
-    /// All of a test.
-    pub fn whole(test: TestCase) -> Self {
-        Self { test, subtests: None, excluded: Vec::new(), known_flakes: Vec::new() }
-    }
-
-    /// The known flake that a failure of this subtest is; of the test itself, with `None`.
-    pub fn known_flake(&self, subtest: Option<&str>) -> Option<&KnownFlake> {
-        self.known_flakes.iter().find(|flake| flake.is_about(&self.test.name, subtest))
-    }
-
-    /// Whether the subtest of this name, see [`Output::subtest`](super::Output), counts.
-    pub fn counts(&self, subtest: &str) -> bool {
-        self.subtests.as_ref().is_none_or(|subtests| subtests.matches(subtest))
-            && !self.excluded.iter().any(|pattern| pattern.matches(subtest))
-    }
-
-    /// Whether only some of its subtests count: the exit code of the script, which runs all, says nothing then.
-    pub fn is_partial(&self) -> bool {
-        self.subtests.is_some() || !self.excluded.is_empty()
-    }
-}
-
-/// The subtests that were asked for.
-#[derive(Debug, Clone)]
-pub struct Subtests {
-    patterns: Vec<Wanted>,
-}
-
-/// One pattern of subtests.
-#[derive(Debug, Clone)]
-struct Wanted {
-    pattern: Pattern,
-    /// It was given for one test only: that must have such a subtest. Of several tests some may have none.
-    alone: bool,
-}
-
-impl Subtests {
-    /// Whether any of the patterns matches.
-    pub fn matches(&self, subtest: &str) -> bool {
-        self.patterns.iter().any(|wanted| wanted.pattern.matches(subtest))
-    }
-
-    /// The patterns that match none of these names.
-    pub fn unmatched(&self, subtests: &[impl AsRef<str>]) -> Vec<&str> {
-        self.in_vain(subtests).map(|wanted| wanted.pattern.as_str()).collect()
-    }
-
-    /// The patterns that match none of these names although they were given for this test alone: after the run, what the
-    /// user asked for and no subtest has.
-    pub fn missing(&self, subtests: &[impl AsRef<str>]) -> Vec<&str> {
-        let wanted = self.in_vain(subtests).filter(|wanted| wanted.alone);
-        wanted.map(|wanted| wanted.pattern.as_str()).collect()
-    }
-
-    /// Whether this pattern is one of them.
-    pub fn asks_for(&self, pattern: &str) -> bool {
-        self.patterns.iter().any(|wanted| wanted.pattern.as_str() == pattern)
-    }
-
-    /// Whether this one of the patterns matches any of these names.
-    pub fn one_of(&self, pattern: &str, subtests: &[impl AsRef<str>]) -> bool {
-        self.asks_for(pattern) && !self.unmatched(subtests).contains(&pattern)
-    }
-
-    fn in_vain(&self, subtests: &[impl AsRef<str>]) -> impl Iterator<Item = &Wanted> {
-        let in_vain = |wanted: &&Wanted| !subtests.iter().any(|name| wanted.pattern.matches(name.as_ref()));
-        self.patterns.iter().filter(in_vain)
-    }
-}
 
 /// Chooses the tests of one suite that any of the filters asks for, in the order of `tests`; without filters, all.
 ///
@@ -109,15 +25,16 @@ pub fn select(filters: &[impl AsRef<str>], tests: &[TestCase]) -> Result<Vec<Sel
         }
         let alone = matches.len() == 1;
         for at in matches {
-            let subtest = filter.subtest.clone().map(|pattern| Wanted { pattern, alone });
+            let subtests = filter.subtest.clone().map(|pattern| Subtests::of(pattern, alone));
             let flags = filter.flags(&tests[at])?;
             if let Some(selection) = &mut chosen[at] {
-                widen(selection, subtest);
+                widen(selection, subtests);
                 widen_groups(&mut selection.test, flags);
             } else {
-                let subtests = subtest.map(|wanted| Subtests { patterns: vec![wanted] });
                 let test = TestCase { args: flags, ..tests[at].clone() };
-                chosen[at] = Some(Selection { subtests, ..Selection::whole(test) });
+                let mut selection = Selection::whole(test);
+                selection.subtests = subtests;
+                chosen[at] = Some(selection);
             }
         }
     }
@@ -143,7 +60,7 @@ pub fn leave_out(selections: &mut Vec<Selection>, filters: &[impl AsRef<str>]) -
         }
         for at in matches {
             match &filter.subtest {
-                Some(pattern) => selections[at].excluded.push(pattern.clone()),
+                Some(pattern) => selections[at].exclude(pattern.clone()),
                 None => gone[at] = true,
             }
         }
@@ -159,9 +76,9 @@ pub fn check(filter: &str) -> Result<()> {
 }
 
 /// Makes a selection include one more pattern of subtests, or all.
-fn widen(selection: &mut Selection, subtest: Option<Wanted>) {
-    match (&mut selection.subtests, subtest) {
-        (Some(subtests), Some(wanted)) => subtests.patterns.push(wanted),
+fn widen(selection: &mut Selection, more: Option<Subtests>) {
+    match (&mut selection.subtests, more) {
+        (Some(subtests), Some(more)) => subtests.extend(more),
         (all, None) => *all = None,
         (None, Some(_)) => {}
     }
@@ -288,8 +205,8 @@ mod tests {
         };
         let text = |selection: &Selection| match &selection.subtests {
             None => selection.test.name.clone(),
-            Some(Subtests { patterns }) => {
-                let patterns: Vec<_> = patterns.iter().map(|wanted| wanted.pattern.as_str()).collect();
+            Some(subtests) => {
+                let patterns: Vec<_> = subtests.patterns().collect();
                 format!("{}/{}", selection.test.name, patterns.join("|"))
             }
         };

@@ -21,18 +21,21 @@ pub mod shard;
 pub mod timeout;
 pub mod words;
 
-mod case;
 mod pattern;
+mod subtests;
 
-pub use case::{Listing, TestCase};
-pub use filter::{Selection, Subtests, leave_out, select};
+pub use filter::{leave_out, select};
 pub use flake::KnownFlake;
 pub use pattern::Pattern;
 pub use profile::Profile;
 pub use remarks::{Marks, Remarks, not_allowed};
-pub use row::{Conditions, Ended, Files, Lab, Needs, Output, Site, Start, Suite, Tests};
+pub use row::{
+    Conditions, Ended, Files, Lab, Limit, Listing, Needs, Output, ProgramFile, Selection, Site, Start, Suite,
+    TestCase, Tests,
+};
 pub use shard::{Group, Shard};
-pub use timeout::{Limit, Timeouts};
+pub use subtests::Subtests;
+pub use timeout::Timeouts;
 pub use words::{Words, chosen};
 
 /// All suites, in the order in which they run.

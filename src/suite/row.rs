@@ -1,11 +1,15 @@
 //! What a suite is: a row of [`SUITES`](super::SUITES). Runner, plan and reports know suites by these fields only.
+//!
+//! A row lists its tests, and a test knows its row: that is why tests stand here, too.
 
-use super::kselftest::ProgramFile;
-use super::{Listing, Marks, Remarks, Selection, Shard, TestCase};
+use super::{Group, KnownFlake, Marks, Pattern, Remarks, Shard, Subtests};
 use crate::error::Result;
-use crate::event::Outcome;
+use crate::event::{DEFAULT_SUITE, Outcome, label};
 use std::fmt;
 use std::time::Duration;
+
+/// How long a test may take, and takes, where its suite does not say.
+const USUAL: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
 
 /// A kind of tests, and all that is particular to it.
 #[derive(Debug)]
@@ -92,6 +96,17 @@ pub struct Conditions {
     pub slow: bool,
 }
 
+/// What is known of a test's file.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ProgramFile<'a> {
+    /// Somebody may execute it.
+    pub executable: bool,
+    /// Its first bytes, as many as tell its first line.
+    pub head: &'a [u8],
+    /// The script is beside it that runs what cannot be run by itself, and can be executed.
+    pub has_runner: bool,
+}
+
 /// Where a test is started.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Site<'a> {
@@ -139,6 +154,116 @@ pub struct Ended<'a> {
     pub skipped: Option<&'a str>,
     /// What it said beside its results.
     pub remarks: &'a Remarks,
+}
+
+/// What a suite says about the time of a test, on a machine of normal speed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Take the time that is needed.
+    Unlimited,
+    /// Not longer than this.
+    Within(Duration),
+}
+
+/// A test that can be run by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestCase {
+    /// The suite that it belongs to.
+    pub suite: &'static Suite,
+    /// Its name, unique in the suite, and fit for the name of a file.
+    pub name: String,
+    /// What its suite starts: a plain file name in the directory where the suite is installed, or the name of a module.
+    pub program: String,
+    /// Arguments for it.
+    pub args: Vec<String>,
+    /// How long it may take.
+    pub limit: Limit,
+    /// How long it takes on a machine of normal speed, where no earlier run told.
+    pub guess: Duration,
+    /// The groups of subtests that it can run alone; empty if it has none.
+    pub groups: Vec<Group>,
+    /// It can capture packets, where it may write.
+    pub captures: bool,
+}
+
+impl TestCase {
+    /// A test of which nothing else is known yet.
+    pub fn new(suite: &'static Suite, name: &str, program: &str) -> Self {
+        Self {
+            suite,
+            name: name.to_owned(),
+            program: program.to_owned(),
+            args: Vec::new(),
+            limit: Limit::Within(USUAL.0),
+            guess: USUAL.1,
+            groups: Vec::new(),
+            captures: false,
+        }
+    }
+
+    /// The words that choose it on a command line.
+    pub fn words(&self) -> String {
+        if self.suite.id == DEFAULT_SUITE {
+            self.name.clone()
+        } else {
+            format!("{} {}", self.suite, self.name)
+        }
+    }
+
+    /// Its name for a person.
+    pub fn label(&self) -> String {
+        label(self.suite.id, &self.name)
+    }
+}
+
+/// The tests that a tree has of a suite.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// The tests that can be run, in the suite's order.
+    pub tests: Vec<TestCase>,
+    /// What a person should know: tests that are left out, settings that are not understood.
+    pub notes: Vec<String>,
+}
+
+/// A test to run, and which of its subtests count.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    /// The test.
+    pub test: TestCase,
+    /// Which subtests count; `None` for all. A script runs them all anyway: the others are left out of the results.
+    pub subtests: Option<Subtests>,
+    /// Subtests that do not count, also of those.
+    excluded: Vec<Pattern>,
+    /// Its failures that do not count now.
+    pub known_flakes: Vec<KnownFlake>,
+}
+
+impl Selection {
+    /// All of a test.
+    pub fn whole(test: TestCase) -> Self {
+        Self { test, subtests: None, excluded: Vec::new(), known_flakes: Vec::new() }
+    }
+
+    /// The known flake that a failure of this subtest is; of the test itself, with `None`.
+    pub fn known_flake(&self, subtest: Option<&str>) -> Option<&KnownFlake> {
+        self.known_flakes.iter().find(|flake| flake.is_about(&self.test.name, subtest))
+    }
+
+    /// Lets subtests not count.
+    pub(super) fn exclude(&mut self, pattern: Pattern) {
+        self.excluded.push(pattern);
+    }
+
+    /// Whether the subtest of this name, see [`Output::subtest`], counts.
+    pub fn counts(&self, subtest: &str) -> bool {
+        self.subtests.as_ref().is_none_or(|subtests| subtests.matches(subtest))
+            && !self.excluded.iter().any(|pattern| pattern.matches(subtest))
+    }
+
+    /// Whether only some of its subtests count: the exit code of the script, which runs all, says nothing then.
+    pub fn is_partial(&self) -> bool {
+        self.subtests.is_some() || !self.excluded.is_empty()
+    }
 }
 
 impl Suite {

@@ -122,7 +122,7 @@ fn subtest<'a>(test: &TestCase, printed: &'a str) -> &'a str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::suite::kselftest::ProgramFile;
+    use crate::suite::ProgramFile;
     use crate::suite::tests::named;
 
     #[test]

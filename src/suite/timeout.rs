@@ -1,20 +1,11 @@
 //! How long a test may take.
 
-use super::TestCase;
+use super::{Limit, TestCase};
 use crate::error::{Error, Result};
 use std::time::Duration;
 
 /// No test runs for longer, whatever was asked for: a week. It keeps arithmetic with clocks safe.
 pub const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
-
-/// What a suite says about the time of a test, on a machine of normal speed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Limit {
-    /// Take the time that is needed.
-    Unlimited,
-    /// Not longer than this.
-    Within(Duration),
-}
 
 /// How long tests may take here and now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@ mod judge;
 mod start;
 
 pub use judge::judge;
-pub use start::{HEAD, ProgramFile, RUNNER, command};
+pub use start::{HEAD, RUNNER, command};
 
 use super::makefile::{self, Assignment, is_file_name};
 use super::{Limit, Listing, Suite, TestCase};

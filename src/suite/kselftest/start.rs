@@ -1,6 +1,7 @@
 //! How a test is started: as the kernel's own runner does it, `run_one` in
 //! `tools/testing/selftests/kselftest/runner.sh`.
 
+use crate::suite::ProgramFile;
 use crate::text::decode;
 
 /// The script that runs what cannot be run by itself, where a suite has one.
@@ -9,17 +10,6 @@ pub const RUNNER: &str = "./ksft_runner.sh";
 /// How much of a file has its first line with certainty, in bytes: the kernel reads no more of a `#!` line
 /// (`BINPRM_BUF_SIZE`).
 pub const HEAD: u64 = 256;
-
-/// What is known of a test's file.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct ProgramFile<'a> {
-    /// Somebody may execute it.
-    pub executable: bool,
-    /// Its first bytes, [`HEAD`] of them at most.
-    pub head: &'a [u8],
-    /// An executable [`RUNNER`] is beside it.
-    pub has_runner: bool,
-}
 
 /// The words that start `program`, a file name in the current directory, and what the user should know of that.
 ///
