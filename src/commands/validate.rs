@@ -134,7 +134,7 @@ impl Args {
     }
 
     /// What is to be done.
-    fn options(&self, place: &LockedWorkspace) -> Result<Options> {
+    fn options(&self, context: &Context, place: &LockedWorkspace) -> Result<Options> {
         let kernel = &place.target.loaded.settings.kernel;
         let mut variants = vec![place.target.variant];
         for also in &self.also {
@@ -150,6 +150,7 @@ impl Args {
             strict: self.werror,
             jobs: kernel.jobs.map_or_else(doctor::cores, NonZero::get) as usize,
             ccache: kernel.ccache != Ccache::Never && process::find("ccache").is_ok(),
+            hidden: context.make_environment()?.names(),
             tests: if self.no_tests {
                 None
             } else {
@@ -174,7 +175,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
         git: &place.git,
         workspace: &place.workspace,
     })?;
-    let options = args.options(&place)?;
+    let options = args.options(context, &place)?;
     options.check(loaded.series.patches.len())?;
     if args.dry_run {
         let scripts: Vec<String> =

@@ -136,6 +136,11 @@ impl MakeEnvironment {
         Ok(environment)
     }
 
+    /// The names of all variables that would change a build.
+    pub fn names(self) -> Vec<String> {
+        self.kept.into_iter().map(|(name, _)| name).chain(self.hidden).collect()
+    }
+
     /// A command without what make must not see.
     #[must_use]
     pub fn on(&self, cmd: Cmd) -> Cmd {

@@ -24,6 +24,8 @@ pub struct Options {
     pub jobs: usize,
     /// Compile through ccache.
     pub ccache: bool,
+    /// Variables of the environment that make must not see when it builds patches.
+    pub hidden: Vec<String>,
     /// The tests at the tip; none to boot nothing.
     pub tests: Option<TestOptions>,
 }

@@ -241,6 +241,7 @@ pub(super) fn builder(workspace: &Workspace, options: &Options) -> Result<Builde
         builds: workspace.dir("build")?,
         jobs: options.jobs,
         ccache: options.ccache,
+        hidden: options.hidden.clone(),
     })
 }
 

@@ -22,6 +22,8 @@ pub struct Builder {
     pub jobs: usize,
     /// Compile through ccache.
     pub ccache: bool,
+    /// Variables of the environment that make must not see.
+    pub hidden: Vec<String>,
 }
 
 /// What came of a build.
@@ -62,25 +64,15 @@ impl Builder {
     /// make, for this configuration. The variables make the same sources the same objects.
     pub fn make(&self, config: Config) -> Cmd {
         let compiler = if config.clang { "clang".to_owned() } else { format!("{}gcc", prefix()) };
-        let cmd = Cmd::new("make")
-            .arg("-C")
-            .arg(&self.tree)
-            .arg(format!("O={}", self.out(config).display()))
+        let cmd = self
+            .plain_make(&self.out(config))
             .arg(format!("ARCH={}", config.arch()))
-            .arg(format!("-j{}", self.jobs.max(1)))
-            .args(["--no-print-directory", "--output-sync=target", "-k"])
             .args([
                 "KBUILD_BUILD_TIMESTAMP=1970-01-01",
                 "KBUILD_BUILD_USER=vmptcp",
                 "KBUILD_BUILD_HOST=vmptcp",
             ])
-            .env("LC_ALL", "C")
-            .env("LC_MESSAGES", "C")
-            // Variables of the user's own build would change what is built.
-            .env("KCFLAGS", "")
-            .env("KCONFIG_CONFIG", ".config")
-            .env("MAKEFLAGS", "")
-            .env("LLVM", "");
+            .env("KCONFIG_CONFIG", ".config");
         let cmd =
             if config.clang { cmd.arg("LLVM=1") } else { cmd.arg(format!("CROSS_COMPILE={}", prefix())) };
         if !self.ccache {
@@ -89,6 +81,18 @@ impl Builder {
         cmd.arg(format!("CC=ccache {compiler}"))
             .env("CCACHE_BASEDIR", &self.tree)
             .env("CCACHE_NOHASHDIR", "1")
+    }
+
+    /// make in the tree, with its products in `out`. Variables of the user's own build would change what is built, and what
+    /// is remembered of a build would not know.
+    fn plain_make(&self, out: &Path) -> Cmd {
+        let make = Cmd::new("make")
+            .arg("-C")
+            .arg(&self.tree)
+            .arg(format!("O={}", out.display()))
+            .arg(format!("-j{}", self.jobs.max(1)))
+            .args(["--no-print-directory", "--output-sync=target", "-k"]);
+        self.hidden.iter().fold(make, Cmd::env_remove).env("LC_ALL", "C").env("LC_MESSAGES", "C")
     }
 
     /// Configures; the `.config` keeps its time if it stays the same. Returns what it lacks of what it is made for.
@@ -243,17 +247,7 @@ impl Builder {
     /// Builds the MPTCP selftests with the headers of the tree.
     pub fn selftests(&self, out: &Path) -> Result<Built> {
         fs::create_dir_all(out).doing("create", out)?;
-        let make = || {
-            Cmd::new("make")
-                .arg("-C")
-                .arg(&self.tree)
-                .arg(format!("O={}", out.display()))
-                .arg(format!("-j{}", self.jobs.max(1)))
-                .args(["--no-print-directory", "--output-sync=target", "-k"])
-                .env("LC_ALL", "C")
-                .env("MAKEFLAGS", "")
-        };
-        let (said, ok) = self.run(&make().arg("headers"), &[], false)?;
+        let (said, ok) = self.run(&self.plain_make(out).arg("headers"), &[], false)?;
         if !ok {
             return Ok(Built { ok, remarks: said.compiler, other: said.other });
         }
@@ -263,7 +257,7 @@ impl Builder {
             fs::remove_dir_all(&old).doing("remove", &old)?;
         }
         let tests = self.tree.join("tools/testing/selftests");
-        let tests = make().arg("-C").arg(tests).args(["TARGETS=net/mptcp", "FORCE_TARGETS=1"]);
+        let tests = self.plain_make(out).arg("-C").arg(tests).args(["TARGETS=net/mptcp", "FORCE_TARGETS=1"]);
         let (said, ok) = self.run(&tests, &[], false)?;
         let place = "tools/testing/selftests/net/mptcp/";
         let in_tree = |mut remark: Remark| {
