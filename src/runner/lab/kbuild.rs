@@ -20,7 +20,7 @@ obj := $(vmptcp_dir)
 include $(vmptcp_file)
 .PHONY: vmptcp-question
 vmptcp-question:
-\t@: $(info vmptcp-modules: $(obj-m)) $(info vmptcp-disabled: $(obj-))
+\t@: $(info vmptcp-modules: $(obj-m)) $(info vmptcp-others: $(obj-) $(obj-y))
 ";
 
 /// The file that kbuild reads in a directory.
@@ -72,8 +72,8 @@ fn builds_modules(dir: &Path, file: &Path, builder: &Builder) -> Result<bool> {
     if words("vmptcp-modules:").iter().any(is_goal) {
         return Ok(true);
     }
-    // `obj-$(CONFIG_X)` with a symbol that this kernel has not. Other projects may have a variable of that name.
-    Ok(words("vmptcp-disabled:").iter().any(is_goal) && has_kernel_code(dir)?)
+    // `obj-$(CONFIG_X)` with a symbol that is off in this kernel, or built in. Other projects may have a variable of that name.
+    Ok(words("vmptcp-others:").iter().any(is_goal) && has_kernel_code(dir)?)
 }
 
 fn has_kernel_code(dir: &Path) -> Result<bool> {
@@ -152,7 +152,10 @@ mod tests {
             asked(&[("Makefile", "all:\n\tmake -C /k M=$(PWD)/src\n"), ("src/Kbuild", "obj-m := x.o\n")]),
             ["./src"]
         );
-        assert_eq!(asked(&[("Makefile", "obj-$(CONFIG_ATM) += x.o\n"), ("x.c", module)]), here);
+        for symbol in ["CONFIG_ATM", "CONFIG_INET"] {
+            let makefile = format!("obj-$({symbol}) += x.o\n");
+            assert_eq!(asked(&[("Makefile", &makefile), ("x.c", module)]), here, "{symbol}");
+        }
     }
 
     #[test]

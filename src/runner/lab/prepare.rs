@@ -289,8 +289,9 @@ fn build_modules(modules: &Modules, dir: &Path, builder: &Builder) -> Result<Vec
             Some(place) => {
                 format!("kbuild finds no module in it, but in {}: name that directory", place.display())
             }
-            None => "kbuild finds no module in it that this kernel's configuration builds: obj-m += NAME.o"
-                .to_owned(),
+            None => {
+                "kbuild builds no module in it with this kernel's configuration: obj-m += NAME.o".to_owned()
+            }
         }));
     }
     Ok(files)
