@@ -1,7 +1,8 @@
 //! The main job, and what it leaves behind.
 
-use crate::lab::lab;
+use crate::lab::{Lab, lab, uml_lab};
 use serde_json::Value;
+use std::fs;
 
 const SMOKE: [&str; 4] = ["pm_netlink", "diag", "mptcp_sockopt", "userspace_pm"];
 
@@ -58,4 +59,32 @@ fn a_test_that_does_not_end_in_its_time_is_stopped() {
     let ran = lab().run(&["test", "mptcp_connect.sh", "--timeout", "5", "--json"]);
     let results: Value = serde_json::from_str(&ran.stdout).expect("results as JSON");
     assert_eq!((ran.code, results["tests"][0]["outcome"].as_str()), (1, Some("timeout")), "{}", ran.stderr);
+}
+
+/// Runs the KUnit tests, and compares them with the cases that the tree's sources declare.
+fn kunit_cases_are_subtests(lab: &Lab, flags: &[&str]) {
+    let sources = fs::read_dir(lab.tree.join("net/mptcp")).expect("a directory").flatten();
+    let sources = sources.filter_map(|entry| fs::read_to_string(entry.path()).ok());
+    let cases: usize = sources.map(|text| text.matches("KUNIT_CASE(").count()).sum();
+    let ran = lab.run(&[&["test", "kunit", "--json"], flags].concat());
+    let results: Value = serde_json::from_str(&ran.stdout).expect("results as JSON");
+    let tests = results["tests"].as_array().expect("tests");
+    assert_eq!((ran.code, results["verdict"].as_str()), (0, Some("passed")), "{}\n{results:#}", ran.stderr);
+    assert!(tests.iter().all(|test| test["suite"] == "kunit"), "{tests:#?}");
+    let subtests: Vec<&Value> =
+        tests.iter().filter_map(|test| test["subtests"].as_array()).flatten().collect();
+    assert!(cases > 0 && subtests.len() == cases, "{cases} cases: {subtests:#?}");
+    assert!(subtests.iter().all(|subtest| subtest["outcome"] == "pass"), "{subtests:#?}");
+}
+
+#[test]
+#[ignore = "boots a kernel"]
+fn kunit_reports_every_case() {
+    kunit_cases_are_subtests(lab(), &[]);
+}
+
+#[test]
+#[ignore = "builds and boots a kernel of user-mode Linux"]
+fn uml_kunit_reports_every_case() {
+    kunit_cases_are_subtests(uml_lab(), &["--uml"]);
 }
