@@ -1,11 +1,14 @@
 //! The command line: the commands, and who does them.
 
+mod complete;
+mod help;
+
 use crate::commands::{self, Context, Global};
 use crate::error::{ExitCode, Result};
 use crate::guest::agent;
 use crate::process::{self, Terms};
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -14,6 +17,8 @@ const STYLES: Styles = Styles::styled()
     .usage(AnsiColor::Green.on_default().bold())
     .literal(AnsiColor::Cyan.on_default().bold())
     .placeholder(AnsiColor::Cyan.on_default());
+
+const SHORT_HELP: &str = "Examples and exit codes: vmptcp --help. Of one command: vmptcp COMMAND --help.";
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -42,7 +47,7 @@ Exit codes:
 ///
 /// Merges the MPTCP kconfig fragments, builds the kernel, boots it with virtme-ng, and runs the MPTCP selftests inside.
 #[derive(Debug, Parser)]
-#[command(name = "vmptcp", version, styles = STYLES, after_help = AFTER_HELP, max_term_width = 110)]
+#[command(name = "vmptcp", version, styles = STYLES, after_help = SHORT_HELP, after_long_help = AFTER_HELP, max_term_width = 110)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 pub struct Cli {
     /// Flags that every command takes.
@@ -104,6 +109,10 @@ pub enum Command {
     Settings(commands::settings::Args),
     /// Show an earlier run again
     Report(commands::report::Args),
+    /// Print what makes a shell complete commands, flags and names
+    Completions(commands::completions::Args),
+    /// Write the manual pages
+    Man(commands::man::Args),
     /// Serve the host from the inside of a guest
     #[command(hide = true)]
     Agent {
@@ -130,6 +139,11 @@ pub enum Command {
         #[arg(last = true, required = true)]
         command: Vec<OsString>,
     },
+}
+
+/// The command line, with its help and with what shells complete.
+pub fn command() -> clap::Command {
+    complete::with_names(help::grouped(Cli::command()))
 }
 
 impl Command {
@@ -160,6 +174,8 @@ impl Command {
             Self::Doctor(args) => commands::doctor::run(&args, context),
             Self::Settings(args) => commands::settings::run(&args, context),
             Self::Report(args) => commands::report::run(&args, context),
+            Self::Completions(args) => commands::completions::run(&args),
+            Self::Man(args) => commands::man::run(&args, context),
             Self::Confine { write, hand_over, guest, repeatable, command } => {
                 let terms = Terms { write, hand_over, guest, repeatable };
                 match process::enter_confinement(&terms, &command)? {}

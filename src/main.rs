@@ -1,13 +1,17 @@
 //! Parse, run, exit.
 
-use clap::Parser;
+use clap::FromArgMatches;
+use clap_complete::CompleteEnv;
 use std::process::ExitCode;
-use vmptcp::cli::Cli;
+use vmptcp::cli::{self, Cli};
 use vmptcp::commands::Context;
 use vmptcp::{process, report};
 
 fn main() -> ExitCode {
-    let Cli { global, command } = Cli::parse();
+    // A shell that completes a line asks by a variable of the environment, and wants nothing else.
+    CompleteEnv::with_factory(cli::command).complete();
+    let parsed = Cli::from_arg_matches(&cli::command().get_matches());
+    let Cli { global, command } = parsed.unwrap_or_else(|error| error.exit());
     let context = Context::new(global);
     match process::interrupt::install().and_then(|()| command.run(&context)) {
         Ok(code) => ExitCode::from(code),

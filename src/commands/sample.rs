@@ -163,7 +163,7 @@ pub(super) fn lab_plan(
 }
 
 /// All samples that have a name: the project's own, and those of the settings, which may replace them.
-fn all(own_dir: &Path, loaded: &Loaded) -> Result<Vec<Declared>> {
+pub(super) fn all(own_dir: &Path, loaded: &Loaded) -> Result<Vec<Declared>> {
     let mut samples = own::samples(own_dir)?;
     for sample in &loaded.settings.sample {
         check_name(sample)?;

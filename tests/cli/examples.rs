@@ -1,5 +1,6 @@
 //! The examples of the help and of the documents: what is shown works when typed, on every tree that is supported.
 
+use super::help::commands;
 use super::sandbox::{SELFTESTS, Sandbox};
 use std::fs;
 use std::path::PathBuf;
@@ -58,13 +59,9 @@ fn documents() -> Vec<(String, String)> {
 
 /// The help of the program and of all of its commands.
 fn helps(sandbox: &Sandbox) -> Vec<(String, String)> {
-    let top = sandbox.run(["--help"]).stdout;
-    let list =
-        top.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-    let commands = list.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help");
-    let mut all: Vec<(String, String)> =
-        commands.map(|name| (format!("{name} --help"), sandbox.run([name, "--help"]).stdout)).collect();
-    all.push(("--help".to_owned(), top));
+    let of = |name: String| (format!("{name} --help"), sandbox.run([name.as_str(), "--help"]).stdout);
+    let mut all: Vec<(String, String)> = commands().into_iter().map(of).collect();
+    all.push(("--help".to_owned(), sandbox.run(["--help"]).stdout));
     all
 }
 

@@ -3,11 +3,11 @@
 use super::sandbox::Sandbox;
 use vmptcp::error::ExitCode;
 
-/// The commands that the help lists.
-fn commands(help: &str) -> Vec<&str> {
-    let list =
-        help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-    list.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").collect()
+/// The commands that are no secret.
+pub fn commands() -> Vec<String> {
+    let command = vmptcp::cli::command();
+    let shown = command.get_subcommands().filter(|command| !command.is_hide_set());
+    shown.map(|command| command.get_name().to_owned()).collect()
 }
 
 #[test]
@@ -22,41 +22,41 @@ fn the_help_names_the_commands_and_the_exit_codes() {
 
     Usage: vmptcp [OPTIONS] <COMMAND>
 
-    Commands:
-      run       Build the kernel, boot it and run the tests
-      test      Run tests in a guest; builds first what changed
-      sample    Build and run sample programs in a network, and show which protocol they used
-      module    Build kernel modules, load them, watch them, and unload them
-      topology  List the networks that programs can run in, or draw one
-      mptcp     Show MPTCP sysctls, limits and endpoints of a guest, or of a network's hosts
-      validate  Validate a series of patches before it is sent
-      hook      Validate what git send-email and b4 are about to send
-      hunt      Find the seeds with which a test fails
-      flakes    List what fails at times: how often, since when
-      compare   Compare two runs
-      history   Add the public CI's results to the history, or rebuild it
-      bisect    Find the commit that broke a test
-      exec      Run a command in a guest
-      shell     Open a terminal in a guest
-      ps        List the guests that you are running
-      attach    Open a terminal, or run a command, in a guest that is running
-      stop      Stop a guest, and the invocation that it runs for
-      build     Build the kernel, its modules, headers and the MPTCP selftests
-      config    Configure the kernel, and prove that each symbol is set
-      source    Obtain a kernel tree
-      doctor    Check every tool and the machine, and say what is missing
-      settings  Show every setting, and where its value comes from
-      report    Show an earlier run again
-      help      Print this message or the help of the given subcommand(s)
+    Everyday:
+      run          Build the kernel, boot it and run the tests
+      test         Run tests in a guest; builds first what changed
+      hunt         Find the seeds with which a test fails
+      flakes       List what fails at times: how often, since when
+      compare      Compare two runs
+      report       Show an earlier run again
+      history      Add the public CI's results to the history, or rebuild it
 
-    Options:
-      -h, --help
-              Print help (see a summary with '-h')
+    Series:
+      validate     Validate a series of patches before it is sent
+      hook         Validate what git send-email and b4 are about to send
+      bisect       Find the commit that broke a test
 
-      -V, --version
-              Print version
+    Guests:
+      exec         Run a command in a guest
+      shell        Open a terminal in a guest
+      ps           List the guests that you are running
+      attach       Open a terminal, or run a command, in a guest that is running
+      stop         Stop a guest, and the invocation that it runs for
+      sample       Build and run sample programs in a network, and show which protocol they used
+      module       Build kernel modules, load them, watch them, and unload them
+      topology     List the networks that programs can run in, or draw one
+      mptcp        Show MPTCP sysctls, limits and endpoints of a guest, or of a network's hosts
 
-    Global options:
+    Set-up:
+      source       Obtain a kernel tree
+      config       Configure the kernel, and prove that each symbol is set
+      build        Build the kernel, its modules, headers and the MPTCP selftests
+      doctor       Check every tool and the machine, and say what is missing
+      settings     Show every setting, and where its value comes from
+      completions  Print what makes a shell complete commands, flags and names
+      man          Write the manual pages
+      help         Show the help of a command
+
           --tree <DIR>
               The kernel tree [default: the current directory, the configured one, or what `vmptcp
               source` obtained]
@@ -76,6 +76,12 @@ fn the_help_names_the_commands_and_the_exit_codes() {
               - never:  Never
               
               [default: auto]
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
 
     Examples:
       vmptcp run                           from a tree to the verdict of the default profile
@@ -102,12 +108,23 @@ fn the_help_names_the_commands_and_the_exit_codes() {
 }
 
 #[test]
+fn the_help_lists_every_command_once_and_fits_a_screen() {
+    let help = Sandbox::empty().run(["-h"]).stdout;
+    for command in commands() {
+        let lines = help
+            .lines()
+            .filter(|line| line.split_whitespace().next() == Some(&command) && line.starts_with("  "));
+        assert_eq!(lines.count(), 1, "{command}:\n{help}");
+    }
+    assert!(help.lines().count() <= 60, "{help}");
+}
+
+#[test]
 fn every_command_has_a_purpose_and_examples() {
     let sandbox = Sandbox::empty();
-    let help = sandbox.run(["--help"]).stdout;
-    let commands = commands(&help);
+    let commands = commands();
     assert!(commands.len() >= 10, "{commands:?}");
-    for command in commands {
+    for command in &commands {
         let run = sandbox.run([command, "--help"]);
         assert_eq!(run.code, 0, "{command}");
         assert!(run.stdout.contains("\nExamples:\n  "), "{command} has no examples");
@@ -144,5 +161,5 @@ fn without_a_command_the_help_goes_to_standard_error() {
 #[test]
 fn the_inside_of_a_guest_is_not_advertised() {
     let help = Sandbox::empty().run(["--help"]).stdout;
-    assert!(!commands(&help).contains(&"agent"));
+    assert!(!help.contains("\n  agent"));
 }
