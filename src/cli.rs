@@ -175,7 +175,7 @@ impl Command {
             Self::Settings(args) => commands::settings::run(&args, context),
             Self::Report(args) => commands::report::run(&args, context),
             Self::Completions(args) => commands::completions::run(&args),
-            Self::Man(args) => commands::man::run(&args, context),
+            Self::Man(args) => commands::man::run(&args, context, command()),
             Self::Confine { write, hand_over, guest, repeatable, command } => {
                 let terms = Terms { write, hand_over, guest, repeatable };
                 match process::enter_confinement(&terms, &command)? {}

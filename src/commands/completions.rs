@@ -2,6 +2,7 @@
 
 use crate::error::{Error, ExitCode, Result};
 use crate::report::console;
+use crate::text::decode;
 use clap::ValueEnum;
 use clap_complete::env::{Bash, EnvCompleter, Fish, Zsh};
 
@@ -46,6 +47,6 @@ pub fn run(args: &Args) -> Result<u8> {
     shell
         .write_registration(VARIABLE, "vmptcp", "vmptcp", "vmptcp", &mut script)
         .map_err(|error| Error::cannot_run(format!("cannot write completions: {error}")))?;
-    console::out(&String::from_utf8_lossy(&script))?;
+    console::out(&decode(&script))?;
     Ok(ExitCode::Passed as u8)
 }

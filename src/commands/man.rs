@@ -1,9 +1,9 @@
 //! `vmptcp man`: the manual pages.
 
 use super::context::Context;
-use crate::cli;
 use crate::error::{Error, ExitCode, IoContext, Result};
 use crate::report::console;
+use crate::text::{decode, file};
 use clap::Command;
 use std::fs;
 use std::path::PathBuf;
@@ -22,9 +22,8 @@ pub struct Args {
     dir: Option<PathBuf>,
 }
 
-/// Runs the command.
-pub fn run(args: &Args, context: &Context) -> Result<u8> {
-    let mut command = cli::command();
+/// Runs the command. `command` is the whole command line.
+pub fn run(args: &Args, context: &Context, mut command: Command) -> Result<u8> {
     command.build();
     match &args.dir {
         None => console::out(&page(&command)?)?,
@@ -33,7 +32,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
             fs::create_dir_all(&dir).doing("create", &dir)?;
             for (name, command) in pages(&command) {
                 let path = dir.join(format!("{name}.1"));
-                fs::write(&path, page(&command)?).doing("write", &path)?;
+                file::replace(&path, page(&command)?.as_bytes())?;
             }
         }
     }
@@ -54,5 +53,5 @@ fn page(command: &Command) -> Result<String> {
     clap_mangen::Man::new(command.clone())
         .render(&mut page)
         .map_err(|error| Error::cannot_run(format!("cannot write the manual: {error}")))?;
-    Ok(String::from_utf8_lossy(&page).into_owned())
+    Ok(decode(&page).into_owned())
 }
