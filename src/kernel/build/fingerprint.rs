@@ -83,10 +83,11 @@ fn entries(root: &Path, dir: &Path, found: &mut Vec<Digest>) -> Result<Vec<PathB
     Ok(directories)
 }
 
-/// What changes with any change of a file.
+/// What changes with any change of a file. Its inode is no part of it: a guest sees another number than its host, and what
+/// replaces a file has a time of its own.
 fn state(meta: &fs::Metadata) -> impl AsRef<[u8]> + use<> {
     let times = [meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec()].map(i64::cast_unsigned);
-    let numbers = [meta.ino(), meta.size(), meta.mode().into(), times[0], times[1], times[2], times[3]];
+    let numbers = [meta.size(), meta.mode().into(), times[0], times[1], times[2], times[3]];
     numbers.map(u64::to_le_bytes).as_flattened().to_owned()
 }
 
