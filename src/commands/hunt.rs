@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::plan::{BackendPlan, Hunt, Plan, Step, TestPlan};
 use crate::process::quote;
 use crate::report::{self, ByOutcome};
+use crate::text::duration;
 use crate::vm::backend::uml::Time;
 use std::time::Duration;
 
@@ -137,30 +138,14 @@ fn is_flag(typed: &str, flag: &str) -> bool {
 }
 
 /// A length of time with its unit.
+/// Reads a time, for clap.
 fn time(text: &str) -> Result<Duration, String> {
-    let unit = [('s', 1), ('m', 60), ('h', 3600)].into_iter().find(|(unit, _)| text.ends_with(*unit));
-    let parsed = unit.and_then(|(unit, seconds)| {
-        let number: u64 = text.strip_suffix(unit)?.parse().ok().filter(|number| *number > 0)?;
-        Some(Duration::from_secs(number.checked_mul(seconds)?))
-    });
-    parsed.ok_or_else(|| "give a number above 0 and its unit: 90s, 30m or 2h".to_owned())
+    duration::parse(text).ok_or_else(|| format!("give {}", duration::FORM))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_budget_has_a_unit() {
-        for (text, seconds) in [("90s", 90), ("30m", 1800), ("2h", 7200)] {
-            assert_eq!(time(text), Ok(Duration::from_secs(seconds)));
-        }
-        for wrong in
-            ["", "30", "m", "0m", "-1m", "1.5h", "1d", "99999999999999999999s", "18446744073709551615h"]
-        {
-            assert!(time(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn flags_are_known_by_their_names() {

@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::flags::GuestFlags;
 use super::pipeline::{FinishedRun, Target};
-use super::sample::{expectation, lab_plan, name_of, own_dir, topology, unpack_own, unused};
+use super::sample::{expectation, lab_plan, lab_time, name_of, own_dir, topology, unpack_own, unused};
 use super::{inputs, own, test};
 use crate::error::{Error, ExitCode, Result};
 use crate::plan::Step;
@@ -50,8 +50,8 @@ pub struct Args {
     /// The network between the guests, see vmptcp topology [default: pair]
     #[arg(long, value_name = "NAME", requires = "guests")]
     topology: Option<String>,
-    /// How long they are watched, in seconds [default: 5; twice that under emulation]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86400))]
+    /// How long they are watched: seconds, 90s, 5m [default: 5 s; twice that under emulation]
+    #[arg(long, value_name = "TIME", value_parser = lab_time)]
     time: Option<u32>,
     /// What the connections shall be: mptcp, tcp, none, subflows>=N, subflows=N
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = expectation)]

@@ -139,7 +139,7 @@ mod tests {
         assert!(leaves.is_empty());
         insta::assert_snapshot!(problems.join("\n"), @r#"
         VMPTCP_PROFILE_X_TESTS: profiles cannot be set by a variable: add them to a settings file
-        VMPTCP_TEST_TIMEOUT: test.timeout = "0": expected auto or a whole number of seconds above 0
+        VMPTCP_TEST_TIMEOUT: test.timeout = "0": expected auto or a time above 0: 90 (seconds), 90s, 30m or 2h
         unknown variable VMPTCP_TES_TIMOUT: the nearest is VMPTCP_TEST_TIMEOUT
         unknown variable VMPTCP_VM_CPU: the nearest is VMPTCP_VM_CPUS
         VMPTCP_VM_CPUS: vm.cpus = "four\u001B": expected a whole number from 0 to 1024

@@ -2,6 +2,7 @@
 
 use super::model;
 use super::shape::Shape::{self, Tests, Text};
+use crate::text::nearest::most_like;
 use std::sync::LazyLock;
 
 /// What all variables that set a setting begin with.
@@ -86,24 +87,20 @@ pub(super) fn rank(key: &str) -> usize {
 pub(super) fn nearest_key(key: &str) -> String {
     let parts: Vec<&str> = key.split('.').collect();
     if let ["profile", name, field] = parts[..] {
-        return format!("profile.{name}.{}", nearest(field, PROFILE.iter().map(|(name, _)| *name)));
+        return format!(
+            "profile.{name}.{}",
+            most_like(field, PROFILE.iter().map(|(name, _)| *name)).unwrap_or_default()
+        );
     }
     let bare = key.rsplit('.').next().unwrap_or(key);
     let homonym = names().find(|name| name.split('.').nth(1) == Some(bare));
-    homonym.unwrap_or_else(|| nearest(key, names())).to_owned()
+    homonym.or_else(|| most_like(key, names())).unwrap_or_default().to_owned()
 }
 
 /// The known section that `section` was probably meant to be.
 pub(super) fn nearest_section(section: &str) -> &'static str {
     let sections = names().filter_map(|name| name.split('.').next());
-    nearest(section, sections.chain(["profile", "test.env", "topology", "sample"]))
-}
-
-/// The candidate that is most like `word`; empty if there is none.
-pub(super) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> &'a str {
-    // Of the measures this one accepts a word that is cut short.
-    let likeness = |candidate: &&str| strsim::jaro_winkler(word, candidate);
-    candidates.max_by(|a, b| likeness(a).total_cmp(&likeness(b))).unwrap_or_default()
+    most_like(section, sections.chain(["profile", "test.env", "topology", "sample"])).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -161,7 +161,7 @@ pub(super) fn refuse(problems: &[String]) -> Error {
         [one] => one.clone(),
         many => format!("{} settings are wrong:\n  {}", many.len(), many.join("\n").replace('\n', "\n  ")),
     };
-    Error::usage(message).hint("correct what is named above, or remove it, and run the same command again")
+    Error::usage(message).hint("correct or remove it, and run the same command again")
 }
 
 #[cfg(test)]

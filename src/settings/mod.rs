@@ -29,6 +29,7 @@ pub use values::{
 
 use crate::error::{Error, Result};
 use crate::suite::sample::Declared;
+use crate::text::nearest::most_like;
 use crate::topology::Topology;
 use declare::Setting;
 use file::File;
@@ -94,7 +95,7 @@ impl Loaded {
         profiles.get_key_value(name).map(|(name, profile)| (name.as_str(), profile)).ok_or_else(|| {
             let origin = self.origin("test.profile").map(Origin::to_string).unwrap_or_default();
             let known: Vec<&str> = profiles.keys().map(String::as_str).collect();
-            let nearest = keys::nearest(name, known.iter().copied());
+            let nearest = most_like(name, known.iter().copied()).unwrap_or_default();
             Error::usage(format!("{origin}: unknown profile {name}: the nearest is {nearest}")).hint(format!(
                 "use one of {}, or add a section [profile.{name}] to {TREE_FILE}",
                 known.join(", ")

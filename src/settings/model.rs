@@ -122,9 +122,9 @@ section! {
         /// Memory of the guest, as in "512M" or "2G", or "auto": enough for the variant.
         memory: Auto<Size> = AutoMemory, r#""auto""#,
             Guest.value("memory", "SIZE", "Memory of each guest, such as 1G").alias("memory-per-vm");
-        /// Seconds a guest may take until it answers, or "auto": by accelerator and variant.
+        /// How long a guest may take until it answers: seconds, "90s", "5m", or "auto": by accelerator and variant.
         boot_timeout: Auto<Duration>, by "auto_seconds" = AutoSeconds, r#""auto""#,
-            Guest.value("boot-timeout", "SECONDS", "How long the guest may take to come up, in seconds");
+            Guest.value("boot-timeout", "TIME", "How long the guest may take to come up: seconds, 90s, 5m");
         /// How many guests in a row are booted until one comes up, and does so without a splat. If the kernels of
         /// all of them printed one, tests run in the last, with a warning; if the last does not come up, the run
         /// ends.
@@ -165,10 +165,11 @@ section! {
         /// The tests that run when none is named: one of the profiles below, or one of your own.
         profile: String = Argument, r#""smoke""#,
             Tests.value("profile", "NAME", "Which tests: smoke, full, or one of the settings");
-        /// Seconds a test may take, or "auto": what the suite asks for, scaled for emulation and for debug kernels.
+        /// How long a test may take: seconds, "30m", "2h", or "auto": what the suite asks for, scaled for emulation and for
+        /// debug kernels.
         timeout: Auto<Duration>, by "auto_seconds" = AutoSeconds, r#""auto""#,
-            Tests.value("timeout", "SECONDS",
-                "How long one test may take, in seconds [default: the suite's limit, scaled for slow machines]");
+            Tests.value("timeout", "TIME",
+                "How long one test may take: seconds, 30m, 2h [default: the suite's limit, scaled for slow machines]");
         /// Tell the tests that the machine is slow (KSFT_MACHINE_SLOW): "yes", "no", or "auto": under emulation or
         /// with a debug kernel.
         slow: Slow = Word(Slow::WORDS), r#""auto""#,
@@ -196,7 +197,7 @@ section! {
         /// How many more times a failed test is run, alone in a fresh guest, to tell a flake from a failure. 0: not
         /// at all.
         confirm: u32 = Number { min: 0, max: 100 }, "1",
-            Tests.value("confirm", "N", "Run a failed test again, alone, up to so many times: is it a flake?");
+            Tests.value("confirm", "N", "Rerun a failed test alone up to N times, to find out if it is a flake");
         /// Repeat the tests until one fails.
         until_fail: bool = Bool, "false", Tests.switch("until-fail", "Repeat the tests until one fails");
         /// Keep all cores of the host busy while tests run, to find what depends on time.
@@ -214,7 +215,7 @@ section! {
         /// The selftests are told to expect all features (SELFTESTS_MPTCP_LIB_EXPECT_ALL_FEATURES). For the newest
         /// kernel with the newest tools.
         all_features: bool = Bool, "false",
-            Tests.switch("all-features", "Fail what is skipped: nothing may be missing");
+            Tests.switch("all-features", "Treat skips as failures: every feature must be there");
     }
 }
 

@@ -3,7 +3,7 @@
 use super::values::{self, Size};
 use crate::suite::KnownFlake;
 use crate::suite::sample::Declared;
-use crate::text::is_hidden;
+use crate::text::{duration, is_hidden};
 use crate::topology::Topology;
 use serde::Deserialize;
 use std::ops::Range;
@@ -96,7 +96,7 @@ impl Shape {
             Self::OptionalPath => "a path, or \"\"".to_owned(),
             Self::Paths => "a list of paths".to_owned(),
             Self::Base => words(values::Base::WORDS, "a path with a slash in it"),
-            Self::AutoSeconds => "auto or a whole number of seconds above 0".to_owned(),
+            Self::AutoSeconds => "auto or a time above 0: 90 (seconds), 90s, 30m or 2h".to_owned(),
             Self::AutoMemory => format!("auto or a size of at least {LEAST_MEMORY}, such as 512M or 2G"),
             Self::Variables => "names of environment variables with a text each".to_owned(),
             Self::Topology => "a network with hosts and links".to_owned(),
@@ -114,7 +114,9 @@ impl Shape {
                 _ => None,
             },
             Self::Number { .. } => text.parse().ok().map(Value::Integer),
-            Self::AutoSeconds if text != "auto" => text.parse().ok().map(Value::Integer),
+            Self::AutoSeconds if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') => {
+                text.parse().ok().map(Value::Integer)
+            }
             Self::Texts | Self::Tests | Self::Symbols | Self::KnownFlakes | Self::Paths => {
                 if text.starts_with('[') {
                     return inline_toml(text);
@@ -152,6 +154,10 @@ impl Shape {
                     _ if text.is_empty() => None,
                     _ => anchor.resolve(&text).map(Value::String),
                 }
+            }
+            (Self::AutoSeconds, Value::String(text)) if text != "auto" => {
+                let seconds = i64::try_from(duration::parse(&text)?.as_secs()).ok()?;
+                self.accept(Value::Integer(seconds), anchor)
             }
             (Self::Samples, Value::Array(items)) => {
                 items.into_iter().map(|item| sample(item, anchor)).collect::<Option<_>>().map(Value::Array)
@@ -283,7 +289,8 @@ mod tests {
     fn a_timeout_of_zero_is_none() {
         assert_eq!(accept(Shape::AutoSeconds, "90"), Some(Value::Integer(90)));
         assert_eq!(shown(Shape::AutoSeconds, "auto"), "\"auto\"");
-        for bad in ["0", "-1", "1.5", "90s", "4294967296"] {
+        assert_eq!(accept(Shape::AutoSeconds, "30m"), Some(Value::Integer(1800)));
+        for bad in ["0", "-1", "1.5", "90x", "0s", "4294967296", "4294967296s"] {
             assert_eq!(accept(Shape::AutoSeconds, bad), None, "{bad}");
         }
     }

@@ -182,7 +182,7 @@ fn all_layers_tell_what_is_wrong_together() {
     insta::assert_snapshot!(sandbox.wrong(), @r#"
     4 settings are wrong:
       /home/.config/vmptcp/config.toml:1:4: unknown setting vm.cpu: the nearest is vm.cpus
-      /home/.config/vmptcp/config.toml:2:6: test.timeout = 0: expected auto or a whole number of seconds above 0
+      /home/.config/vmptcp/config.toml:2:6: test.timeout = 0: expected auto or a time above 0: 90 (seconds), 90s, 30m or 2h
       cannot read /tree ü/vmptcp.toml:2:4: key with no value, expected `=`
       2 | vm memory
              ^

@@ -245,13 +245,13 @@ fn times_and_counts_of_nothing() {
         assert!(run.stderr.contains(flag), "{}", run.stderr);
     }
     insta::assert_snapshot!(sandbox.run(["test", "--timeout", "0"]).all(), @r#"
-    error: --timeout 0: test.timeout = "0": expected auto or a whole number of seconds above 0
-      → correct what is named above, or remove it, and run the same command again
+    error: --timeout 0: test.timeout = "0": expected auto or a time above 0: 90 (seconds), 90s, 30m or 2h
+      → correct or remove it, and run the same command again
     exit code 2
     "#);
     insta::assert_snapshot!(sandbox.run(["test", "--repeat", "0"]).all(), @r#"
     error: --repeat 0: test.repeat = "0": expected a whole number from 1 to 10000
-      → correct what is named above, or remove it, and run the same command again
+      → correct or remove it, and run the same command again
     exit code 2
     "#);
 }
@@ -340,7 +340,7 @@ fn a_hunt_is_for_one_test_in_virtual_time() {
     "#);
     let run = sandbox.run(["hunt", "diag", "--budget", "30"]);
     assert_eq!(run.code, 2);
-    assert!(run.stderr.contains("give a number above 0 and its unit: 90s, 30m or 2h"), "{}", run.stderr);
+    assert!(run.stderr.contains("give a number above 0 with a unit: 90s, 30m or 2h"), "{}", run.stderr);
 }
 
 #[test]
