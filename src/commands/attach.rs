@@ -35,7 +35,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
     }
     let listed = ps::find(context, args.guest.as_deref())?;
     if listed.orphan {
-        return Err(Error::cannot_run(format!("nobody leads to the guest {} any more", listed.guest.name()))
+        return Err(Error::cannot_run(format!("the owner of the guest {} is gone", listed.guest.name()))
             .hint(format!("remove it: vmptcp stop {}", listed.guest.name())));
     }
     let mut env = Vec::new();

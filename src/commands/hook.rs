@@ -173,8 +173,9 @@ fn b4_command(exe: &Path) -> Result<String> {
 /// The path as a word of a shell: git runs hooks as scripts, and b4 splits its command like one.
 fn quoted(exe: &Path) -> Result<String> {
     let text = exe.to_str().filter(|text| !text.contains(is_hidden));
-    let text =
-        text.ok_or_else(|| Error::cannot_run(format!("a shell cannot be told the path {}", exe.display())))?;
+    let text = text.ok_or_else(|| {
+        Error::cannot_run(format!("the path {} cannot be written in a shell script", exe.display()))
+    })?;
     Ok(shlex::try_quote(text).map_or_else(|_| text.to_owned(), std::borrow::Cow::into_owned))
 }
 

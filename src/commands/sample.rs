@@ -14,6 +14,7 @@ use crate::settings::{self, Loaded, SampleFile};
 use crate::suite::sample;
 use crate::suite::sample::{Declared, Expect, USUAL_SECONDS};
 use crate::suite::{Pattern, Suite};
+use crate::text::{duration, nearest::meant};
 use crate::topology::{CLIENT, Realisation, SERVER, Topology};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -49,8 +50,8 @@ pub struct Args {
     /// The network, see vmptcp topology [default: the sample's own, or pair]
     #[arg(long, value_name = "NAME")]
     topology: Option<String>,
-    /// How long the client may run, in seconds [default: the sample's own, or 5; twice that under emulation]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86400))]
+    /// How long the client may run: seconds, 90s, 5m [default: the sample's own, or 5; twice that under emulation]
+    #[arg(long, value_name = "TIME", value_parser = lab_time)]
     time: Option<u32>,
     /// What the connections shall be: mptcp, tcp, none, subflows>=N, subflows=N [default: mptcp, if a program asks the kernel for it]
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = expectation)]
@@ -75,6 +76,15 @@ pub struct Args {
     json: bool,
     #[command(flatten)]
     guest: GuestFlags,
+}
+
+/// Reads how long a scenario lasts, in seconds, for clap.
+pub(super) fn lab_time(text: &str) -> Result<u32, String> {
+    let plain = || text.parse().ok();
+    let seconds: Option<u64> = duration::parse(text).map(|time| time.as_secs()).or_else(plain);
+    let seconds =
+        seconds.filter(|seconds| (1..=86400).contains(seconds)).and_then(|seconds| seconds.try_into().ok());
+    seconds.ok_or_else(|| "give 1 to 86400 seconds, or a time with its unit: 90s, 5m".to_owned())
 }
 
 /// Reads an expectation, for clap.
@@ -234,8 +244,12 @@ fn at_path(word: &str, known: &[Declared], context: &Context) -> Result<Vec<Chos
     let path = context.absolute(Path::new(word));
     if !path.exists() {
         let names: Vec<&str> = known.iter().map(|sample| sample.name.as_str()).collect();
-        return Err(Error::usage(format!("{word} is neither the name of a sample nor a path"))
-            .hint(format!("give the path of its directory, or one of {}", names.join(", "))));
+        return Err(Error::usage(format!("{word} is neither the name of a sample nor a path")).hint(
+            match meant(word, names.iter().copied()) {
+                Some(name) => format!("did you mean {name}? Else give the path of a directory or a file"),
+                None => format!("give the path of its directory, or one of {}", names.join(", ")),
+            },
+        ));
     }
     let own = if path.is_dir() {
         settings::sample_file(&path, &context.environment)?
@@ -297,12 +311,18 @@ fn scenario(chosen: Chosen, expect: &[Expect], how: Realisation, loaded: &Loaded
 /// The topology of this name, which programs can run in.
 pub(super) fn topology(name: &str, loaded: &Loaded) -> Result<Topology> {
     let all = &loaded.settings.topology;
-    let names = || all.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-    let found = all.get(name).ok_or_else(|| {
-        Error::usage(format!("there is no topology {name}"))
-            .hint(format!("use one of {}, or add a section [topology.{name}] to vmptcp.toml", names()))
-    })?;
+    let found = all.get(name).ok_or_else(|| no_topology(name, all.keys()))?;
     with_both_hosts(name, found)
+}
+
+/// The error that says that there is no topology of this name.
+pub(super) fn no_topology<'a>(name: &str, all: impl Iterator<Item = &'a String>) -> Error {
+    let names: Vec<&str> = all.map(String::as_str).collect();
+    let add = format!("add a section [topology.{name}] to vmptcp.toml");
+    Error::usage(format!("there is no topology {name}")).hint(match meant(name, names.iter().copied()) {
+        Some(near) => format!("did you mean {near}? Else {add}"),
+        None => format!("use one of {}, or {add}", names.join(", ")),
+    })
 }
 
 /// The topology, if it has the hosts that programs run on.

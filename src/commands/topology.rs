@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use super::overrides::Overrides;
+use super::sample::no_topology;
 use crate::error::{Error, ExitCode, Result};
 use crate::report::clean;
 use crate::report::console;
@@ -48,11 +49,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
         }
         Some(name) => {
             let Some(topology) = all.get(name) else {
-                let names: Vec<&str> = all.keys().map(String::as_str).collect();
-                return Err(Error::usage(format!("there is no topology {name}")).hint(format!(
-                    "use one of {}, or add a section [topology.{name}] to vmptcp.toml",
-                    names.join(", ")
-                )));
+                return Err(no_topology(name, all.keys()));
             };
             if args.json {
                 json(topology)?

@@ -416,6 +416,6 @@ pub(super) mod tests {
         assert!(reason(syn, "").contains("third packet"));
         let answer = "MPTcpExt: MPCapableFallbackSYNACK\nMPTcpExt: 1\n";
         assert_eq!(reason(answer, "tcp LISTEN 0 5 *:80 *:*\n"), "the server listens for TCP");
-        assert!(reason(answer, "mptcp LISTEN 0 5 *:80 *:*\n").contains("something on the way"));
+        assert!(reason(answer, "mptcp LISTEN 0 5 *:80 *:*\n").contains("a middlebox removed"));
     }
 }

@@ -16,7 +16,7 @@ const GAUGES: [&str; 1] = ["MPCurrEstab"];
 pub const FALLBACKS: [(&str, &str); 13] = [
     (
         "MPCapableFallbackSYNACK",
-        "the server answered without MPTCP: it does not speak it, or something on the way took it out",
+        "the server answered without MPTCP: it does not support MPTCP, or a middlebox removed the option",
     ),
     ("MPCapableFallbackACK", "the third packet of the handshake came without MPTCP"),
     (

@@ -128,7 +128,7 @@ impl Catalogue {
                 let extra = self.tools.iter().filter(|tool| tool.need == Need::Extra);
                 let extra: Vec<&str> = extra.map(|tool| tool.name.as_str()).collect();
                 return Err(Error::usage(format!("--with {name}: no such tool"))
-                    .hint(format!("what is not installed unasked: {}", extra.join(", "))));
+                    .hint(format!("not installed unless named: {}", extra.join(", "))));
             };
             if tool.need == Need::Extra {
                 tool.need = Need::Optional;

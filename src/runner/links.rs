@@ -21,7 +21,7 @@ pub fn plain(target: &Path, cache: &Path) -> Result<PathBuf> {
     fs::create_dir_all(&dir).doing("create", &dir)?;
     // Whoever owns the directory of a link decides where it points to.
     if dir.symlink_metadata().doing("read", &dir)?.uid() != nix::unistd::geteuid().as_raw() {
-        return Err(Error::cannot_run(format!("{} belongs to somebody else", dir.display()))
+        return Err(Error::cannot_run(format!("{} belongs to another user", dir.display()))
             .hint("choose a cache directory of plain characters, so that it is not needed: XDG_CACHE_HOME"));
     }
     let link = dir.join(hash::of(target.as_os_str().as_encoded_bytes()).short());

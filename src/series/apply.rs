@@ -139,7 +139,7 @@ impl<'a> Index<'a> {
 /// What git says that a change does.
 pub fn entries(changed: &str) -> Result<Vec<raw::Entry>> {
     raw::parse(changed).map_err(|part| {
-        Error::cannot_run(format!("git says of the patch what is not understood: {part:?}"))
+        Error::cannot_run(format!("output of git that is not understood: {part:?}"))
             .hint("report this, with the output of: git --version")
     })
 }

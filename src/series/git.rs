@@ -175,7 +175,7 @@ impl Git {
         let all = self.read(["config", "--list", "--show-scope"]).map_err(too_old)?;
         let foreign = all.lines().find(|line| line.starts_with("system\t") || line.starts_with("global\t"));
         foreign.map_or(Ok(()), |line| {
-            let what = format!("git reads configuration that it was told not to read: {line:?}");
+            let what = format!("git reads configuration that is not allowed: {line:?}");
             Err(too_old(Error::cannot_run(what)))
         })
     }

@@ -2,6 +2,7 @@
 
 use super::{Group, Pattern, Selection, Subtests, Suite, TestCase};
 use crate::error::{Error, Result};
+use crate::text::nearest::meant;
 
 /// Chooses the tests of one suite that any of the filters asks for, in the order of `tests`; without filters, all.
 ///
@@ -171,7 +172,7 @@ fn nothing_matches(filter: &Filter, tests: &[TestCase]) -> Error {
     let list = names.join(", ");
     let wrong = Error::usage(format!("no test matches the filter {:?}; there are: {list}", filter.given));
     let wanted = filter.test.as_str();
-    match nearest(wanted.strip_suffix(".sh").unwrap_or(wanted), &names) {
+    match meant(wanted.strip_suffix(".sh").unwrap_or(wanted), names) {
         Some(name) if !filter.test.is_glob() => {
             let near = tests.iter().find(|test| test.name == name);
             let words = near.map_or_else(|| name.to_owned(), TestCase::words);
@@ -181,13 +182,6 @@ fn nothing_matches(filter: &Filter, tests: &[TestCase]) -> Error {
             wrong.hint("give the name of a test, a part of it or a glob, and that of a subtest after a slash")
         }
     }
-}
-
-/// The name that is most like `wanted`, if any is like it at all.
-pub(super) fn nearest<'a>(wanted: &str, names: &[&'a str]) -> Option<&'a str> {
-    let likeness = |name: &str| strsim::jaro_winkler(wanted, name);
-    let best = names.iter().copied().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
-    (likeness(best) > 0.7).then_some(best)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::{Selection, Suite, TestCase};
 use crate::error::{Error, Result};
+use crate::text::nearest::likeness;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -102,7 +103,7 @@ pub fn nearest_first<'a>(pattern: &str, names: &[&'a str]) -> Vec<&'a str> {
     let wanted = letters(pattern);
     let likeness = |name: &str| {
         let name = letters(name);
-        if !wanted.is_empty() && name.contains(&wanted) { 2.0 } else { strsim::jaro_winkler(&wanted, &name) }
+        if !wanted.is_empty() && name.contains(&wanted) { 2.0 } else { likeness(&wanted, &name) }
     };
     let mut names: Vec<(f64, &str)> = names.iter().map(|name| (likeness(name), *name)).collect();
     // Names that are equally like it stay in the order of the test.

@@ -1,8 +1,9 @@
 //! Named choices of tests.
 
-use super::filter::{nearest, select};
+use super::filter::select;
 use super::{Selection, TestCase};
 use crate::error::{Error, Result};
+use crate::text::nearest::most_like;
 
 /// A choice of tests with a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +38,7 @@ impl Profile {
             let mut names: Vec<&str> = profiles.iter().map(|profile| profile.name.as_str()).collect();
             names.sort_unstable();
             names.dedup();
-            let nearest = nearest(name, &names).or(names.first().copied()).unwrap_or_default();
+            let nearest = most_like(name, names.iter().copied()).unwrap_or_default();
             Error::usage(format!("there is no profile {name:?}; there are: {}", names.join(", ")))
                 .hint(format!("choose one of these: vmptcp test --profile {nearest}"))
         })

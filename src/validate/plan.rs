@@ -70,7 +70,7 @@ fn builds(
     wanted: &[CheckOn],
 ) -> Result<Vec<String>> {
     let builder = builder(workspace, options)?;
-    let mut lines = vec!["# what is known of the same content is not built again".to_owned()];
+    let mut lines = vec!["# known results of the same content are used again".to_owned()];
     for patch in loaded.applied_patches() {
         let is_wanted = |check| wanted.contains(&CheckOn::patch(check, patch.number));
         let targets = affected(&patch);

@@ -101,7 +101,7 @@ impl Guest {
             interrupt::check()?;
             if Instant::now() > deadline {
                 self.processes.kill();
-                return Err(Error::cannot_run(format!("a guest did not end in {} s", LIMIT.as_secs())));
+                return Err(Error::cannot_run(format!("a guest timed out after {} s", LIMIT.as_secs())));
             }
             std::thread::sleep(POLL_INTERVAL);
         }

@@ -42,12 +42,12 @@ struct Example {
     comment: String,
 }
 
-fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// The documents, each with its name.
-fn documents() -> Vec<(String, String)> {
+pub fn documents() -> Vec<(String, String)> {
     let docs = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
     let markdown = docs.filter(|path| path.extension().is_some_and(|kind| kind == "md"));
     let read = |path: PathBuf| {
@@ -58,7 +58,7 @@ fn documents() -> Vec<(String, String)> {
 }
 
 /// The help of the program and of all of its commands.
-fn helps(sandbox: &Sandbox) -> Vec<(String, String)> {
+pub fn helps(sandbox: &Sandbox) -> Vec<(String, String)> {
     let of = |name: String| (format!("{name} --help"), sandbox.run([name.as_str(), "--help"]).stdout);
     let mut all: Vec<(String, String)> = commands().into_iter().map(of).collect();
     all.push(("--help".to_owned(), sandbox.run(["--help"]).stdout));

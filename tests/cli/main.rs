@@ -18,3 +18,4 @@ mod settings;
 mod stop;
 mod streams;
 mod together;
+mod voice;

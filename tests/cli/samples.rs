@@ -43,7 +43,7 @@ fn networks_are_listed_and_drawn() {
     );
     insta::assert_snapshot!(sandbox.run(["topology", "pear"]).all(), @"
     error: there is no topology pear
-      → use one of lan, pair, or add a section [topology.pear] to vmptcp.toml
+      → did you mean pair? Else add a section [topology.pear] to vmptcp.toml
     exit code 2
     ");
 }
@@ -88,31 +88,31 @@ fn what_is_wrong_with_a_network_is_told_with_its_line() {
     let told: Vec<String> = all.iter().map(|text| with_settings(text).run(["topology"]).all()).collect();
     insta::assert_snapshot!(told.join("\n\n"), @r#"
     error: [dir]/tree/vmptcp.toml:1:11: topology.t: 10.0.0.1 is given twice: to client and to server
-      → correct what is named above, or remove it, and run the same command again
+      → correct or remove it, and run the same command again
     exit code 2
 
     error: [dir]/tree/vmptcp.toml:5:38: topology.t: "10.0.0.1" is no address with a prefix, such as 10.0.1.2/24 or fd00:1::2/64
-      → correct what is named above, or remove it, and run the same command again
+      → correct or remove it, and run the same command again
     exit code 2
 
     error: [dir]/tree/vmptcp.toml:6:1: topology.t: unknown field `speed`, expected one of `ends`, `rate`, `delay`, `loss`, `mtu`
-      → correct what is named above, or remove it, and run the same command again
+      → correct or remove it, and run the same command again
     exit code 2
 
     error: [dir]/tree/vmptcp.toml:1:11: topology.t: link 1: rate = "fast": expected a number and one of kbit, mbit, gbit
-      → correct what is named above, or remove it, and run the same command again
+      → correct or remove it, and run the same command again
     exit code 2
 
     error: [dir]/tree/vmptcp.toml:2:13: topology.t: unknown field `pathmanager`, expected one of `endpoint`, `subflows`, `add-addr-accepted`, `path-manager`, `scheduler`, `sysctl`
-      → correct what is named above, or remove it, and run the same command again
+      → correct or remove it, and run the same command again
     exit code 2
 
     error: [dir]/tree/vmptcp.toml:1:1: topology.t: missing field `host`
-      → correct what is named above, or remove it, and run the same command again
+      → correct or remove it, and run the same command again
     exit code 2
 
     error: [dir]/tree/vmptcp.toml:1:1: topology is a section: expected a line [topology] with its keys below
-      → correct what is named above, or remove it, and run the same command again
+      → correct or remove it, and run the same command again
     exit code 2
     "#);
 }
@@ -166,15 +166,15 @@ fn a_sample_of_the_settings_is_declared_or_told_wrong() {
         .join("\n\n"),
         @r#"
     error: [dir]/tree/vmptcp.toml:1:1: sample: missing field `path`
-      → correct what is named above, or remove it, and run the same command again
+      → correct or remove it, and run the same command again
     exit code 2
 
     error: [dir]/tree/vmptcp.toml:4:1: sample: unknown field `expects`, expected one of `name`, `description`, `path`, `build`, `server`, `client`, `topology`, `seconds`, `expect`, `exit`, `output`, `mptcpize`, `needs`, `symbols`
-      → correct what is named above, or remove it, and run the same command again
+      → correct or remove it, and run the same command again
     exit code 2
 
     error: [dir]/tree/vmptcp.toml:4:10: sample: "udp" is no expectation: mptcp, tcp, none, subflows>=N or subflows=N
-      → correct what is named above, or remove it, and run the same command again
+      → correct or remove it, and run the same command again
     exit code 2
 
     error: the sample "../x" has no usable name
@@ -209,11 +209,11 @@ fn a_directory_declares_its_own_samples_and_networks_and_nothing_else() {
         error: 2 settings are wrong:
           [dir]/tree/../theirs/vmptcp.toml:2: vm.cpus: a sample's own file declares samples and topologies only
           [dir]/tree/../theirs/vmptcp.toml:4: kernel.tree: a sample's own file declares samples and topologies only
-          → correct what is named above, or remove it, and run the same command again
+          → correct or remove it, and run the same command again
         exit code 2
 
         error: [dir]/tree/../theirs/vmptcp.toml:1:1: sample: missing field `path`
-          → correct what is named above, or remove it, and run the same command again
+          → correct or remove it, and run the same command again
         exit code 2
 
         error: the sample x: none excludes every other expectation
@@ -221,7 +221,7 @@ fn a_directory_declares_its_own_samples_and_networks_and_nothing_else() {
         exit code 2
 
         error: [dir]/tree/../theirs/vmptcp.toml:1:3: unknown setting samples: the nearest is vm.filesystem
-          → correct what is named above, or remove it, and run the same command again
+          → correct or remove it, and run the same command again
         exit code 2
         ");
 }

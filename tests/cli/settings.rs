@@ -36,7 +36,7 @@ fn a_setting_that_does_not_exist_has_a_nearest_name() {
     let sandbox = Sandbox::new();
     insta::assert_snapshot!(with_env(&sandbox, &[("VMPTCP_VM_CPU", "1")], &["test"]).all(), @"
     error: unknown variable VMPTCP_VM_CPU: the nearest is VMPTCP_VM_CPUS
-      → correct what is named above, or remove it, and run the same command again
+      → correct or remove it, and run the same command again
     exit code 2
     ");
     insta::assert_snapshot!(sandbox.run(["test", "--time-out", "3"]).all(), @"
@@ -45,7 +45,7 @@ fn a_setting_that_does_not_exist_has_a_nearest_name() {
       tip: a similar argument exists: '--timeout'
       tip: to pass '--time-out' as a value, use '-- --time-out'
 
-    Usage: vmptcp test --timeout <SECONDS> [FILTER]... [-- <ARGS>...]
+    Usage: vmptcp test --timeout <TIME> [FILTER]... [-- <ARGS>...]
 
     For more information, try '--help'.
     exit code 2
@@ -53,7 +53,7 @@ fn a_setting_that_does_not_exist_has_a_nearest_name() {
     sandbox.write("tree/vmptcp.toml", "[vm]\nmemory = \"1G\"\ncpsu = 4\n");
     insta::assert_snapshot!(sandbox.run(["test"]).all(), @"
     error: [dir]/tree/vmptcp.toml:3:1: unknown setting vm.cpsu: the nearest is vm.cpus
-      → correct what is named above, or remove it, and run the same command again
+      → correct or remove it, and run the same command again
     exit code 2
     ");
     sandbox.write("tree/vmptcp.toml", "[vm\n");
@@ -61,7 +61,7 @@ fn a_setting_that_does_not_exist_has_a_nearest_name() {
     error: cannot read [dir]/tree/vmptcp.toml:1:4: unclosed table, expected `]`
     1 | [vm
            ^
-      → correct what is named above, or remove it, and run the same command again
+      → correct or remove it, and run the same command again
     exit code 2
     ");
     sandbox.write("tree/vmptcp.toml", "[vm]\ncpus = \"many\"\n");
@@ -70,7 +70,7 @@ fn a_setting_that_does_not_exist_has_a_nearest_name() {
     error: 2 settings are wrong:
       [dir]/home/.config/vmptcp/config.toml:2:1: test.repeat = 0: expected a whole number from 1 to 10000
       [dir]/tree/vmptcp.toml:2:1: vm.cpus = "many": expected a whole number from 0 to 1024
-      → correct what is named above, or remove it, and run the same command again
+      → correct or remove it, and run the same command again
     exit code 2
     "#);
 }

@@ -70,7 +70,7 @@ fn a_guest_that_panics_or_hangs_costs_only_its_test() {
 
 #[test]
 #[ignore = "boots a kernel"]
-fn noise_and_daemons_hold_nobody_up() {
+fn noise_and_daemons_do_not_block_a_fleet() {
     let done = Scripts::new(
         &[
             ("noisy", "head -c 50000000 /dev/zero | tr '\\0' x; echo; head -c 20000 /dev/urandom"),

@@ -35,5 +35,5 @@ pub(super) fn say(cmd: &Cmd, reporter: &mut Reporter<'_>) -> Result<()> {
     if status.success() {
         return Ok(());
     }
-    Err(Error::cannot_run(format!("{cmd} failed: {words}")).hint("see what it says when you run it yourself"))
+    Err(Error::cannot_run(format!("{cmd} failed: {words}")).hint("run it by hand to see its output"))
 }

@@ -229,7 +229,7 @@ impl GuestSet {
             }
             if self.hub.now() >= until {
                 let what: String = what.chars().take(80).collect();
-                let why = format!("{what} did not end within {} s", limit.as_secs());
+                let why = format!("{what} timed out after {} s", limit.as_secs());
                 return Err(self.examine(guest, why, journal)?);
             }
             self.pump(POLL_INTERVAL, journal)?;

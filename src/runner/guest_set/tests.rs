@@ -106,7 +106,7 @@ fn a_command_that_does_not_end_is_examined() {
     let Err(Trouble::Timeout(why)) = guest_set.run(command(0, "rmmod"), LIMIT, &mut bench.journal) else {
         panic!("it ended");
     };
-    assert_eq!(why, "rmmod did not end within 20 s");
+    assert_eq!(why, "rmmod timed out after 20 s");
     assert_eq!(bench.file(&format!("tests/{}.post-mortem.txt", test().stem())), "== processes\n");
     guest_set.end(&mut bench.journal).unwrap();
     guest_set.close(End::Crash(&why), &mut bench.journal).unwrap();
@@ -126,7 +126,7 @@ fn a_guest_that_hangs_with_a_command_is_examined_from_outside() {
     let Err(Trouble::Guest(why)) = guest_set.run(command(0, "rmmod"), LIMIT, &mut bench.journal) else {
         panic!("the guest is well");
     };
-    assert_eq!(why, "rmmod did not end within 20 s, and the guest hangs");
+    assert_eq!(why, "rmmod timed out after 20 s, and the guest hangs");
     assert_eq!(guests.log().examined, [1]);
     guest_set.close(End::Crash(&why), &mut bench.journal).unwrap();
     assert_eq!(bench.ends(), [(1, true, why)]);
@@ -143,7 +143,7 @@ fn a_command_of_no_test_that_does_not_end_costs_the_guest() {
     let Err(Trouble::Guest(why)) = guest_set.run(command(0, "ip"), LIMIT, &mut bench.journal) else {
         panic!("the guest is well");
     };
-    assert_eq!(why, "ip did not end within 20 s, and the guest hangs");
+    assert_eq!(why, "ip timed out after 20 s, and the guest hangs");
     assert_eq!(guests.log().examined, [1]);
 }
 

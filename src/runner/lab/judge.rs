@@ -70,7 +70,7 @@ fn by_exit(program: &Program, ran: &Ran) -> Option<ScenarioEnd> {
             }));
         }
         None if declared.exit.is_some() => {
-            return Some(fail("the client did not end in its time".to_owned()));
+            return Some(fail("the client timed out".to_owned()));
         }
         _ => {}
     }
@@ -209,7 +209,7 @@ mod tests {
         fail: the server: exit code 1: bind: in use; the client: exit code 1: connect: refused
         fail: the server: exit code 1: recv: reset
         skip: no clang
-        fail: the client did not end in its time
+        fail: the client timed out
         fail: no line of the client's output matches "x*"
         pass:
         "#);

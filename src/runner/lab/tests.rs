@@ -246,7 +246,7 @@ fn what_a_sample_does_wrong_is_its_reason() {
     let (outcome, why) = fails(well, broken);
     assert!(outcome == Outcome::Error && why.contains("no luck"), "{why}");
     let silent = |name: &str| if name == "server.sh" { serves() } else { JobScript::default() };
-    assert_eq!(fails(silent, nothing), (Outcome::Fail, "the client did not end in its time".into()));
+    assert_eq!(fails(silent, nothing), (Outcome::Fail, "the client timed out".into()));
     let refused =
         |name: &str| if name == "server.sh" { serves() } else { JobScript::of([after(0, Action::Refuse)]) };
     assert_eq!(fails(refused, nothing), (Outcome::Error, "no such command".into()));

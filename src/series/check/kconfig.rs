@@ -22,7 +22,7 @@ pub(super) fn check(series: &Series) -> Judgement {
                     || series.cover.as_ref().is_some_and(|cover| cover.message.text.contains(&name));
                 if !in_fragment(&series.selftests_config, &name) && !explained {
                     let text = format!(
-                        "the new option {name} is not in the selftests' config, and no message says why: add CONFIG_{name}=y to tools/testing/selftests/net/mptcp/config"
+                        "the new option {name} is not in the selftests' config, and no commit message has the reason: add CONFIG_{name}=y to tools/testing/selftests/net/mptcp/config"
                     );
                     found.push(Finding::error(text).at(&change.path, line.number));
                 }

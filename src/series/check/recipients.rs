@@ -37,7 +37,7 @@ pub(super) fn check(series: &Series, patch: &Patch) -> Judgement {
             own.iter().chain(&named).any(|known| address.eq_ignore_ascii_case(known))
         };
         for other in envelope.recipients.iter().filter(|address| !may_stay(address)) {
-            let text = format!("a patch for {tree} goes to {LIST} and nobody else: take {other} out");
+            let text = format!("a patch for {tree} goes to {LIST} only: remove {other}");
             found.push(if is_list(other) { Finding::error(text) } else { Finding::warning(text) });
         }
     } else {

@@ -1,6 +1,6 @@
 //! What a directory with a sample holds: how it is built, and which of its programs is the server.
 
-use super::super::filter::nearest;
+use crate::text::nearest::meant;
 
 /// How a directory is built.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,14 +57,12 @@ pub fn roles(programs: &[String]) -> Result<Roles, String> {
     let list = || programs.join(", ");
     match (&having("server")[..], &having("client")[..]) {
         ([server], [client]) => Ok(Roles::Pair { server: (*server).clone(), client: (*client).clone() }),
-        ([], [_, ..]) => {
-            Err(match nearest("server", &programs.iter().map(String::as_str).collect::<Vec<_>>()) {
-                Some(name) if !name.contains("client") => {
-                    format!("no program is called *server*, among {}; is it {name}?", list())
-                }
-                _ => format!("no program is called *server*, among {}", list()),
-            })
-        }
+        ([], [_, ..]) => Err(match meant("server", programs.iter().map(String::as_str)) {
+            Some(name) if !name.contains("client") => {
+                format!("no program is called *server*, among {}; is it {name}?", list())
+            }
+            _ => format!("no program is called *server*, among {}", list()),
+        }),
         ([_, ..], []) => Err(format!("no program is called *client*, among {}", list())),
         ([], []) => match programs {
             [one] => Ok(Roles::Single(one.clone())),

@@ -132,7 +132,7 @@ pub fn has_seccomp(kernel: &Path) -> bool {
 /// what to do about it.
 pub fn namespace() -> Result<Cmd> {
     guest_namespace()?.ok_or_else(|| {
-        Error::cannot_run("this system lets nobody confine a guest of user-mode Linux, which could write to your files")
+        Error::cannot_run("this system does not allow a guest of user-mode Linux to be confined; it could write to your files")
             .hint(
                 "allow user namespaces, and mounts in them (sysctl kernel.unprivileged_userns_clone=1; in a container: \
                  --security-opt seccomp=unconfined --security-opt apparmor=unconfined), run as root, or leave --uml out",
