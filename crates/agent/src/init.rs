@@ -64,7 +64,7 @@ pub(super) fn enter() -> Result<std::convert::Infallible> {
         seed_the_kernel(seed)?;
     }
     let root = at("root");
-    let overlay = format!("lowerdir={},upperdir={},workdir={}", boot.root, at("upper"), at("work"));
+    let overlay = format!("lowerdir={},upperdir={},workdir={}", lower(&boot.root)?, at("upper"), at("work"));
     on("overlay", &root, &overlay, MsFlags::empty())?;
     for (kind, place, options) in MOUNTS {
         let place = format!("{root}/{place}");
@@ -93,6 +93,18 @@ pub(super) fn enter() -> Result<std::convert::Infallible> {
         .env("TERM", "linux")
         .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
         .exec())
+}
+
+/// Where the guest's own root is found. One that is not the host's is mounted: the host's `/tmp` is covered by now, and a
+/// colon in a path means something to the overlay.
+fn lower(root: &str) -> Result<String> {
+    if root == "/" {
+        return Ok(root.to_owned());
+    }
+    let lower = format!("{STAGING}/lower");
+    fs::create_dir(&lower).doing("create", Path::new(&lower))?;
+    on("hostfs", &lower, root, MsFlags::MS_RDONLY)?;
+    Ok(lower)
 }
 
 /// What programs expect of a machine that came up.
