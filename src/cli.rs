@@ -105,6 +105,8 @@ pub enum Command {
     Source(commands::source::Args),
     /// Check every tool and the machine, and say what is missing
     Doctor(commands::doctor::Args),
+    /// Make, list and remove root filesystems for guests
+    Image(commands::image::Args),
     /// Show every setting, and where its value comes from
     Settings(commands::settings::Args),
     /// Show an earlier run again
@@ -172,6 +174,7 @@ impl Command {
             Self::Config(args) => commands::config::run(&args, context),
             Self::Source(args) => commands::source::run(&args, context),
             Self::Doctor(args) => commands::doctor::run(&args, context),
+            Self::Image(args) => commands::image::run(&args, context),
             Self::Settings(args) => commands::settings::run(&args, context),
             Self::Report(args) => commands::report::run(&args, context),
             Self::Completions(args) => commands::completions::run(&args),

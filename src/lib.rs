@@ -45,6 +45,9 @@ pub mod vm;
 // Is all there that the job needs, and which package brings it?
 pub mod doctor;
 
+// Root filesystems of vmptcp's own for guests.
+pub mod image;
+
 // Where a run's files live.
 pub mod store;
 

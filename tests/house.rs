@@ -113,6 +113,7 @@ const FEW: &[(&str, &[&str])] = &[
     ("series", &FOR_ALL),
     ("vm", &["error", "text", "event", "process", "arch", "guest::protocol", "guest::stream"]),
     ("doctor", &["error", "text", "process", "arch", "vm"]),
+    ("image", &["error", "text", "arch", "process", "kernel::lock", "vm::root"]),
     ("store", &["error", "text", "event"]),
     ("results", &["error", "event"]),
     // What of a splat tells most is known where splats are read.
@@ -172,8 +173,8 @@ const RESERVED: [(&[&str], &[&str], &str); 7] = [
     ),
     (
         &["toml", "toml_edit"],
-        // The list of packages is a data file of the doctor's own, and no setting.
-        &["settings", "doctor::packages"],
+        // The list of packages is a data file of the doctor's own, a recipe one of the images', and neither is a setting.
+        &["settings", "doctor::packages", "image::recipe"],
         "only `settings` reads TOML",
     ),
     (&["clap"], &["cli", "commands", "main"], "only the command line knows clap"),
@@ -371,6 +372,8 @@ const OWN_FILES: &[(&str, &str, &str)] = &[
     ("series::partial", "fs::write(", "a directory of this fetch alone"),
     ("series::tool", "fs::write(", "a directory of this check alone"),
     ("series::workspace", "NamedTempFile", "an archive that git writes and tar reads"),
+    ("image", "fs::rename(", "a directory, under the lock of its name"),
+    ("image::finish", "fs::write(", "a directory that is being made"),
     ("store", "fs::rename(", "a directory gets its name"),
     ("runner::decode", "fs::write(", "a directory of this run alone"),
     ("runner::lab::build", "fs::write(", "a home of this scenario alone"),

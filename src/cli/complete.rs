@@ -11,7 +11,7 @@ use std::ffi::OsStr;
 type Names = fn() -> Vec<(String, String)>;
 
 /// The command, its argument, and the names that it takes.
-const TAKES: [(&str, &str, Names); 18] = [
+const TAKES: [(&str, &str, Names); 19] = [
     ("test", "filters", names::tests),
     ("test", "except", names::tests),
     ("test", "test.profile", names::profiles),
@@ -29,6 +29,7 @@ const TAKES: [(&str, &str, Names); 18] = [
     ("compare", "after", names::runs),
     ("attach", "guest", names::guests),
     ("stop", "guests", names::guests),
+    ("image", "names", names::images),
     ("validate", "check", names::checks),
 ];
 

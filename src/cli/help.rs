@@ -8,7 +8,7 @@ pub const GROUPS: [(&str, &[&str]); 4] = [
     ("Everyday", &["run", "test", "hunt", "flakes", "compare", "report", "history"]),
     ("Series", &["validate", "hook", "bisect"]),
     ("Guests", &["exec", "shell", "ps", "attach", "stop", "sample", "module", "topology", "mptcp"]),
-    ("Set-up", &["source", "config", "build", "doctor", "settings", "completions", "man", "help"]),
+    ("Set-up", &["source", "config", "build", "doctor", "image", "settings", "completions", "man", "help"]),
 ];
 
 /// The command line, whose help lists the commands in these groups.

@@ -2,10 +2,13 @@
 
 use super::overrides::Overrides;
 use crate::error::{Error, IoContext, Result};
+use crate::image::{Images, Recipe};
+use crate::kernel::lock::Lock;
 use crate::kernel::{MakeEnvironment, Tree, WorkDir};
 use crate::report::terminal::{Terminal, Verbosity};
-use crate::settings::{self, Environment, Loaded, Override};
+use crate::settings::{self, Environment, Loaded, Override, Root};
 use clap::ValueEnum;
+use std::cell::RefCell;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
@@ -47,12 +50,14 @@ pub struct Context {
     pub environment: Environment,
     /// Flags that every command takes.
     pub global: Global,
+    /// The images that are used, until this command ends.
+    held: RefCell<Vec<Lock>>,
 }
 
 impl Context {
     /// Looks at the process's environment, once.
     pub fn new(global: Global) -> Self {
-        Self { environment: Environment::from_process(), global }
+        Self { environment: Environment::from_process(), global, held: RefCell::default() }
     }
 
     /// What make gets of the environment. Fails if a variable in it would build another kernel than vmptcp says.
@@ -68,6 +73,22 @@ impl Context {
     /// virtme-ng's private virtual environment.
     pub fn venv(&self) -> Result<PathBuf> {
         Ok(self.cache()?.join("venv"))
+    }
+
+    /// The root filesystems of vmptcp's own.
+    pub fn images(&self) -> Result<Images> {
+        Ok(Images::new(&self.cache()?, &Self::argv().join(" ")))
+    }
+
+    /// The directory that is the root filesystem of guests. An image that is there stays as it is until this command ends.
+    pub fn root(&self, root: &Root) -> Result<PathBuf> {
+        let name = match root {
+            Root::Dir(dir) => return Ok(dir.clone()),
+            Root::Image(name) => name,
+        };
+        let (images, recipe) = (self.images()?, Recipe::find(name)?);
+        self.held.borrow_mut().extend(images.hold(&recipe)?);
+        Ok(images.root(&recipe))
     }
 
     /// Where the guests are listed that run now.

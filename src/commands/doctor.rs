@@ -7,6 +7,7 @@ use crate::doctor::{self, Diagnosis, Fixed, Scope};
 use crate::error::{ExitCode, Result};
 use crate::kernel::{Variant, build};
 use crate::report::console;
+use crate::runner::guest::require_root;
 use std::path::PathBuf;
 
 /// Check every tool and the machine, and say what is missing
@@ -19,6 +20,7 @@ Examples:
   vmptcp doctor --fix                  install what is missing, after asking
   vmptcp doctor --fix --yes            the same in a script
   vmptcp doctor --fix --with sparse,clang
+  vmptcp doctor --root lean            what guests with this root filesystem lack
   vmptcp doctor --json --reprobe")]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Args {
@@ -31,6 +33,9 @@ pub struct Args {
     /// Count these as wanted: tools for one feature only, which are not installed unasked
     #[arg(long, value_name = "TOOL", value_delimiter = ',')]
     pub with: Vec<String>,
+    /// Check this root filesystem of guests instead: an image (vmptcp image), or a directory
+    #[arg(long, value_name = "NAME|DIR", conflicts_with_all = ["fix", "with", "reprobe"])]
+    pub root: Option<String>,
     /// Print the findings as JSON
     #[arg(long)]
     pub json: bool,
@@ -49,6 +54,9 @@ pub struct Talk<'a> {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<u8> {
+    if let Some(root) = &args.root {
+        return examine_root(root, args.json, context);
+    }
     let (cache, venv) = (context.cache()?, context.venv()?);
     // Without a tree, or with one that cannot be used, there is still enough to examine.
     let target = Target::open(context, Overrides::default()).ok();
@@ -68,6 +76,16 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
     let (text, code) = examine(args, &scope, &mut Talk { ask, say: &mut console::note })?;
     console::out(&text)?;
     Ok(code as u8)
+}
+
+/// Examines the root filesystem that the flag names.
+fn examine_root(root: &str, json: bool, context: &Context) -> Result<u8> {
+    let flag = Overrides::of("vm.root", "--root", root);
+    let dir = context.root(&context.settings(None, flag)?.settings.vm.root)?;
+    require_root(&dir)?;
+    let diagnosis = doctor::examine_root(&dir)?;
+    console::out(&if json { diagnosis.to_json()? } else { diagnosis.to_text() })?;
+    Ok(if diagnosis.can_run { ExitCode::Passed } else { ExitCode::CannotRun } as u8)
 }
 
 /// The build directory of a kernel of user-mode Linux: of the variant that is meant, or the normal one.

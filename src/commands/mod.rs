@@ -16,6 +16,7 @@ mod fragments;
 pub mod history;
 pub mod hook;
 pub mod hunt;
+pub mod image;
 mod inputs;
 pub mod man;
 pub mod module;

@@ -4,6 +4,7 @@ use super::context::{Color, Context, Global};
 use super::overrides::Overrides;
 use super::pipeline::Target;
 use super::{sample, suites};
+use crate::image::Recipe;
 use crate::series::check::CHECKS;
 use crate::settings::Loaded;
 use crate::store;
@@ -64,6 +65,12 @@ pub fn runs() -> Vec<(String, String)> {
 pub fn guests() -> Vec<(String, String)> {
     let Ok(dir) = context().guests() else { return Vec::new() };
     registry::list(&dir).into_iter().map(|listed| (listed.guest.name(), listed.guest.command)).collect()
+}
+
+/// The root filesystems that can be made.
+pub fn images() -> Vec<(String, String)> {
+    let recipes = Recipe::names().filter_map(|name| Recipe::find(name).ok());
+    recipes.map(|recipe| (recipe.name.to_owned(), recipe.about)).collect()
 }
 
 /// The checks of a series.

@@ -100,7 +100,8 @@ impl Target {
             // A guest runs it too.
             return Err(Error::cannot_run("vmptcp itself was replaced while it ran").hint("run it again"));
         }
-        let own_root = vm.root != Path::new("/");
+        let root = context.root(&vm.root)?;
+        let own_root = root != Path::new("/");
         let needed = [self.tree.root(), self.work.root(), agent.parent().unwrap_or(Path::new("/"))];
         let mut ro: Vec<PathBuf> =
             needed.into_iter().filter(|path| own_root || is_hidden(path)).map(Path::to_owned).collect();
@@ -118,7 +119,7 @@ impl Target {
             memory_mib: vm.memory.unwrap_or_else(|| default_memory(self.variant)).mib(),
             append: vm.append.clone(),
             backend: if self.variant.uml { BackendPlan::Uml(Time::Real) } else { self.virtme(context)? },
-            root: RootPlan { dir: vm.root.clone(), ro, rw: vm.rw.clone(), agent, cached: false },
+            root: RootPlan { dir: root, ro, rw: vm.rw.clone(), agent, cached: false },
             boot_timeout: vm.boot_timeout,
             rules: GuestRules {
                 replace_after_splat: vm.after_splat == AfterSplat::Replace,

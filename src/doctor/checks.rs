@@ -4,6 +4,8 @@ use super::packages::{Catalogue, Need, Spec};
 use super::version::Version;
 use super::{Finding, Status, VIRTME_NG, venv};
 use crate::process::{self, Cmd};
+use crate::vm::root;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What is there of a tool.
@@ -31,6 +33,36 @@ pub(super) fn tools(catalogue: &Catalogue, family: Option<&str>, venv: &Path) ->
         let threads: Vec<_> = catalogue.tools.iter().map(|tool| scope.spawn(move || check(tool))).collect();
         threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
     })
+}
+
+/// Checks the tools that guests use in their root filesystem, without running anything that is there: its versions are those
+/// of its packages.
+pub(super) fn tools_of_guests(catalogue: &Catalogue, root: &Path) -> Vec<Finding> {
+    let installed = root::packages(root);
+    let finding = |tool: &Spec| {
+        let packages = catalogue.packages(tool, "debian");
+        let seen = look_below(root, &installed, tool, &packages);
+        Finding { remedy: None, ..judge(tool, seen, packages) }
+    };
+    catalogue.tools.iter().filter(|tool| tool.guest).map(finding).collect()
+}
+
+fn look_below(root: &Path, installed: &BTreeMap<String, String>, tool: &Spec, packages: &[String]) -> Seen {
+    let found: Vec<Option<PathBuf>> =
+        tool.commands.iter().map(|command| root::program(root, command)).collect();
+    let absent: Vec<String> = tool
+        .commands
+        .iter()
+        .zip(&found)
+        .filter(|(_, path)| path.is_none())
+        .map(|(name, _)| name.clone())
+        .collect();
+    let incomplete = tool.all && !absent.is_empty();
+    let path = if incomplete { None } else { found.into_iter().flatten().next() };
+    // An epoch is the distribution's own: 1:6.15.
+    let version = packages.iter().find_map(|package| installed.get(package));
+    let version = version.map(|version| version.split_once(':').map_or(&**version, |(_, rest)| rest));
+    Seen { path, absent, output: version.map(str::to_owned), ..Seen::default() }
 }
 
 fn look(tool: &Spec, venv: &Path) -> Seen {
@@ -178,6 +210,34 @@ mod tests {
 
     fn spec(name: &str) -> Spec {
         Catalogue::embedded().unwrap().tool(name).unwrap().clone()
+    }
+
+    #[test]
+    fn the_tools_of_guests_are_those_of_their_root() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["usr/bin", "usr/sbin", "etc/alternatives", "var/lib/dpkg"] {
+            std::fs::create_dir_all(dir.path().join(name)).unwrap();
+        }
+        for name in ["usr/bin/ip", "usr/bin/ss", "usr/bin/nstat", "usr/sbin/tc", "usr/sbin/nft"] {
+            std::fs::write(dir.path().join(name), "").unwrap();
+        }
+        // A link means what it means in the guest.
+        std::os::unix::fs::symlink("/etc/alternatives/awk", dir.path().join("usr/bin/awk")).unwrap();
+        std::os::unix::fs::symlink("/usr/bin/ip", dir.path().join("etc/alternatives/awk")).unwrap();
+        std::os::unix::fs::symlink("/bin/sh", dir.path().join("usr/bin/bash")).unwrap();
+        let record = "Package: iproute2\nStatus: install ok unpacked\nVersion: 1:6.1.0-3\n\n\
+            Package: nftables\nStatus: deinstall ok config-files\nVersion: 1.1.3-1\n";
+        std::fs::write(dir.path().join("var/lib/dpkg/status"), record).unwrap();
+        let findings = tools_of_guests(&Catalogue::embedded().unwrap(), dir.path());
+        let of = |name: &str| {
+            let finding = findings.iter().find(|finding| finding.name == name).unwrap();
+            (finding.status, finding.version.as_deref())
+        };
+        assert_eq!(of("iproute2"), (Status::Warning, Some("6.1.0")));
+        assert_eq!(of("nftables"), (Status::Ok, None));
+        assert_eq!(of("awk"), (Status::Ok, None));
+        assert_eq!((of("bash"), of("tcpdump")), ((Status::Missing, None), (Status::Missing, None)));
+        assert!(findings.iter().all(|finding| finding.name != "QEMU"));
     }
 
     fn judged(name: &str, output: &str) -> Finding {

@@ -289,6 +289,7 @@ mod tests {
 
     fn diagnosis(findings: Vec<Finding>) -> Diagnosis {
         Diagnosis {
+            root: None,
             can_run: false,
             distribution: "Debian".to_owned(),
             family: Some("debian".to_owned()),

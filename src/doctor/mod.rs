@@ -104,6 +104,9 @@ pub struct Scope<'a> {
 /// All that was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Diagnosis {
+    /// The root filesystem of guests that was examined; none if it was this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root: Option<PathBuf>,
     /// True if nothing that the main job requires is missing.
     pub can_run: bool,
     /// The distribution, for a person.
@@ -131,6 +134,7 @@ pub fn examine(scope: &Scope) -> Result<Diagnosis> {
     findings.extend(machine::memory());
     findings.extend(machine::disk(scope.cache, scope.work));
     let mut diagnosis = Diagnosis {
+        root: None,
         can_run: findings.iter().all(|finding| finding.need != Need::Required || finding.status.is_usable()),
         distribution: distribution.name,
         family,
@@ -141,11 +145,30 @@ pub fn examine(scope: &Scope) -> Result<Diagnosis> {
     Ok(diagnosis)
 }
 
+/// Checks the tools that guests use in this directory, which is their root filesystem.
+pub fn examine_root(root: &Path) -> Result<Diagnosis> {
+    let catalogue = Catalogue::embedded()?;
+    let findings = checks::tools_of_guests(&catalogue, root);
+    let distribution = distribution_of(root);
+    Ok(Diagnosis {
+        root: Some(root.to_owned()),
+        can_run: findings.iter().all(|finding| finding.need != Need::Required || finding.status.is_usable()),
+        family: catalogue.family_of(&distribution).ok().map(str::to_owned),
+        distribution: distribution.name,
+        remedy: None,
+        findings,
+    })
+}
+
 /// The distribution that this machine runs.
 pub fn distribution() -> Distribution {
-    let text = ["/etc/os-release", "/usr/lib/os-release"]
+    distribution_of(Path::new("/"))
+}
+
+fn distribution_of(root: &Path) -> Distribution {
+    let text = ["etc/os-release", "usr/lib/os-release"]
         .into_iter()
-        .find_map(|path| std::fs::read_to_string(path).ok())
+        .find_map(|path| std::fs::read_to_string(root.join(path)).ok())
         .unwrap_or_default();
     Distribution::parse(&text)
 }
@@ -173,6 +196,16 @@ pub fn versions(names: &[&str], venv: &Path) -> Result<BTreeMap<String, String>>
     catalogue.tools.iter_mut().for_each(|tool| tool.options.clear());
     let findings = checks::tools(&catalogue, None, venv);
     Ok(findings.into_iter().filter_map(|finding| Some((finding.name, finding.version?))).collect())
+}
+
+/// The versions of these tools as guests with this root filesystem have them.
+pub fn versions_of_guests(names: &[&str], root: &Path, venv: &Path) -> Result<BTreeMap<String, String>> {
+    if root == Path::new("/") {
+        return versions(names, venv);
+    }
+    let findings = checks::tools_of_guests(&Catalogue::embedded()?, root).into_iter();
+    let wanted = findings.filter(|finding| names.contains(&finding.name.as_str()));
+    Ok(wanted.filter_map(|finding| Some((finding.name, finding.version?))).collect())
 }
 
 /// The package that brings a program here, where that is known.

@@ -62,6 +62,9 @@ pub struct Spec {
     pub purpose: String,
     /// How much it is needed.
     pub need: Need,
+    /// Guests use it.
+    #[serde(default)]
+    pub guest: bool,
     /// Programs, any of which will do.
     #[serde(default)]
     pub commands: Vec<String>,

@@ -48,6 +48,9 @@ fn verdict(diagnosis: &Diagnosis) -> String {
             .map(|finding| finding.name.as_str())
             .collect()
     };
+    if diagnosis.root.is_some() {
+        return verdict_on_root(&unusable(Need::Required), &unusable(Need::Optional));
+    }
     let mut out = if diagnosis.can_run {
         "the main job can run\n".to_owned()
     } else {
@@ -62,6 +65,18 @@ fn verdict(diagnosis: &Diagnosis) -> String {
         let _ = writeln!(out, "or by hand, as root: {command}");
     } else if !diagnosis.can_run {
         let _ = writeln!(out, "to install what can be installed: vmptcp doctor --fix");
+    }
+    out
+}
+
+fn verdict_on_root(required: &[&str], optional: &[&str]) -> String {
+    let mut out = if required.is_empty() {
+        "the suites find all that they cannot do without\n".to_owned()
+    } else {
+        format!("the suites cannot run with this root filesystem: it has no usable {}\n", required.join(", "))
+    };
+    if !optional.is_empty() {
+        let _ = writeln!(out, "some things are skipped for want of {}", optional.join(", "));
     }
     out
 }
@@ -107,6 +122,7 @@ mod tests {
             };
         let fix = Some("vmptcp doctor --fix");
         Diagnosis {
+            root: None,
             can_run: false,
             distribution: "Debian GNU/Linux 12 (bookworm)".to_owned(),
             family: Some("debian".to_owned()),

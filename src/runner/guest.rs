@@ -10,6 +10,7 @@ use crate::vm::Spec;
 use crate::vm::accel::Accelerator;
 use crate::vm::backend::uml;
 use crate::vm::backend::virtme::{BOOT_PROGRAMS, Filesystem, Hiding, virtiofs};
+use crate::vm::root::make_places;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -41,8 +42,19 @@ fn accelerator(image: &Path, host: &Host, journal: &mut Journal) -> Result<Accel
     Ok(Accelerator::Tcg)
 }
 
+/// Fails if the root filesystem of guests is not there.
+pub fn require_root(dir: &Path) -> Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let missing = format!("the guests' root filesystem is not there: {}", dir.display());
+    Err(Error::cannot_run(missing)
+        .hint("make the image first: vmptcp image build NAME; or name a directory with --root DIR"))
+}
+
 /// The guest as its backend starts it; `tmp` is for the backend's temporary files.
 pub fn spec(guest: &GuestPlan, engine: Engine, tmp: &Path, host: &Host) -> Result<Spec> {
+    require_root(&guest.root.dir)?;
     match &guest.backend {
         BackendPlan::Virtme(virtme) => {
             let accelerator = engine.accelerator().unwrap_or(Accelerator::Tcg);
@@ -77,6 +89,7 @@ fn virtme_spec(
             path.to_owned()
         }
     });
+    make_places(&spec.machine.root)?;
     failed.map_or(Ok(spec), Err)
 }
 

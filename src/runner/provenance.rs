@@ -17,7 +17,9 @@ pub(super) fn record(
     host: &Host,
     journal: &mut Journal,
 ) -> Result<()> {
-    let mut facts = doctor::versions(&["virtme-ng", "QEMU", "gcc", "clang", "iproute2"], &host.venv)?;
+    let mut facts = doctor::versions(&["virtme-ng", "QEMU", "gcc", "clang"], &host.venv)?;
+    let of_guests = ["iproute2", "iptables", "nftables"];
+    facts.extend(doctor::versions_of_guests(&of_guests, &spec.machine.root.dir, &host.venv)?);
     let config = std::fs::read(&built.config).map_err(|error| Error::io("read", &built.config, &error))?;
     let host_kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let known = [

@@ -1,6 +1,7 @@
 //! Carries out the steps of a plan, one after the other.
 
 use super::building::{self, Current};
+use super::guest::require_root;
 use super::{Host, Journal, decode, lab, programs, testing};
 use crate::error::{Error, Kind, Result};
 use crate::kernel::Lock;
@@ -47,6 +48,14 @@ fn one_after_the_other(
     journal: &mut Journal,
 ) -> Result<()> {
     programs::require_host(plan.suites())?;
+    // Before something is built for guests that cannot be.
+    for step in &plan.steps {
+        match step {
+            Step::Test(tests) => require_root(&tests.guest.root.dir)?,
+            Step::Lab(plan) => require_root(&plan.guest.root.dir)?,
+            Step::Configure(_) | Step::Build(_) => {}
+        }
+    }
     for step in &plan.steps {
         match (step, &mut current) {
             (Step::Configure(_), Some(current)) => current.configured(journal)?,

@@ -5,11 +5,11 @@
 use super::declare::Group::{Guest, Kernel as Build, Tests};
 use super::declare::{Setting, section};
 use super::shape::Shape::{
-    Argument, AutoMemory, AutoSeconds, Base as ABase, Bool, KnownFlakes, Number, OptionalPath, Path, Paths,
-    Symbols, Texts, Variables, Word,
+    Argument, AutoMemory, AutoSeconds, Base as ABase, Bool, KnownFlakes, Number, OptionalPath, Paths,
+    Root as ARoot, Symbols, Text, Texts, Variables, Word,
 };
 use super::values::{
-    Accelerator, AfterSplat, Auto, Base, BootSplat, Ccache, Filesystem, GuestTime, Size, Slow, Variant,
+    Accelerator, AfterSplat, Auto, Base, BootSplat, Ccache, Filesystem, GuestTime, Root, Size, Slow, Variant,
     auto_seconds, empty_is_none, zero_is_none,
 };
 use crate::suite::sample::Declared;
@@ -30,6 +30,8 @@ pub struct Settings {
     pub source: Source,
     /// `[vm]`: the guests.
     pub vm: Vm,
+    /// `[image]`: root filesystems of vmptcp's own.
+    pub image: Image,
     /// `[test]`: what runs in them.
     pub test: Test,
     /// `[results]`: what is kept.
@@ -146,8 +148,11 @@ section! {
         /// is over at once), or "auto": virtual for tests on user-mode Linux.
         time: GuestTime = Word(GuestTime::WORDS), r#""auto""#,
             Tests.value("time", "HOW", "How the guests' time passes: virtual (needs --uml), real or auto");
-        /// The directory that is the guest's root file system.
-        root: PathBuf = Path, r#""/""#;
+        /// The root filesystem of guests: the name of an image, which `vmptcp image build` makes, or a directory with a
+        /// slash in its path. "/" is the host's own.
+        root: Root = ARoot, r#""/""#,
+            Guest.value("root", "NAME|DIR",
+                "The guest's root filesystem: an image (vmptcp image), or a directory [default: the host's own]");
         /// Directories of the host that a guest may write to.
         rw: Vec<PathBuf> = Paths, "[]",
             Guest.list("rw", "DIR", "Let the guest write to this directory of the host");
@@ -156,6 +161,14 @@ section! {
             Guest.list("append", "PARAMETER", "A further parameter of the kernel");
         /// Arguments to add to QEMU's command line, each an item of its own: ["-device", "i6300esb"].
         qemu_args: Vec<String> = Texts, "[]", Guest.list("qemu-arg", "ARG", "A further argument of QEMU");
+    }
+}
+
+section! {
+    /// `[image]`: root filesystems of vmptcp's own.
+    image Image {
+        /// The mirror of Debian that their packages come from, or a snapshot of it. Empty: the one that apt uses here.
+        mirror: String = Text, r#""""#;
     }
 }
 
@@ -234,7 +247,7 @@ section! {
 
 /// The settings of all sections, in order.
 pub(super) fn all() -> impl Iterator<Item = &'static Setting> {
-    [Kernel::SETTINGS, Source::SETTINGS, Vm::SETTINGS, Test::SETTINGS, Results::SETTINGS]
+    [Kernel::SETTINGS, Source::SETTINGS, Vm::SETTINGS, Image::SETTINGS, Test::SETTINGS, Results::SETTINGS]
         .into_iter()
         .flatten()
 }

@@ -39,6 +39,8 @@ pub(super) enum Shape {
     Paths,
     /// A word for a base, or a path.
     Base,
+    /// The name of an image, or a path.
+    Root,
     AutoSeconds,
     AutoMemory,
     /// A table of texts: names and values of environment variables.
@@ -96,6 +98,7 @@ impl Shape {
             Self::OptionalPath => "a path, or \"\"".to_owned(),
             Self::Paths => "a list of paths".to_owned(),
             Self::Base => words(values::Base::WORDS, "a path with a slash in it"),
+            Self::Root => "the name of an image, or a path with a slash in it".to_owned(),
             Self::AutoSeconds => "auto or a time above 0: 90 (seconds), 90s, 30m or 2h".to_owned(),
             Self::AutoMemory => format!("auto or a size of at least {LEAST_MEMORY}, such as 512M or 2G"),
             Self::Variables => "names of environment variables with a text each".to_owned(),
@@ -143,7 +146,7 @@ impl Shape {
                 let path = |item| Self::Path.accept(item, anchor);
                 items.into_iter().map(path).collect::<Option<_>>().map(Value::Array)
             }
-            (Self::Path | Self::OptionalPath | Self::Base, Value::String(text)) => {
+            (Self::Path | Self::OptionalPath | Self::Base | Self::Root, Value::String(text)) => {
                 if !plain(&text) {
                     return None;
                 }
@@ -151,6 +154,7 @@ impl Shape {
                     Self::OptionalPath if text.is_empty() => Some(Value::String(text)),
                     Self::Base if values::Base::WORDS.contains(&text.as_str()) => Some(Value::String(text)),
                     Self::Base if !text.contains('/') => None,
+                    Self::Root if !text.contains('/') && is_argument(&text) => Some(Value::String(text)),
                     _ if text.is_empty() => None,
                     _ => anchor.resolve(&text).map(Value::String),
                 }

@@ -88,7 +88,7 @@ fn the_built_in_values_are_what_the_types_say() {
     assert_eq!(settings.kernel.base, Base::Minimal);
     assert_eq!(settings.kernel.jobs, None);
     assert_eq!(settings.vm.memory, Auto::Auto);
-    assert_eq!(settings.vm.root, Path::new("/"));
+    assert_eq!(settings.vm.root, Root::Dir("/".into()));
     assert_eq!(settings.test.repeat.get(), 1);
     assert_eq!(settings.results.keep.unwrap().get(), 20);
     assert_eq!(settings.profile["full"].tests, ["*"]);
@@ -249,6 +249,7 @@ fn the_listing_shows_every_value_and_its_origin() {
     vm.rw = []                                            built-in
     vm.append = ["a=\"b\""]                               ~/.config/vmptcp/config.toml:5
     vm.qemu-args = []                                     built-in
+    image.mirror = ""                                     built-in
     test.profile = "smoke"                                built-in
     test.timeout = "auto"                                 built-in
     test.slow = "auto"                                    built-in

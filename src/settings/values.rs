@@ -167,6 +167,22 @@ impl From<String> for Base {
     }
 }
 
+/// The root filesystem of guests.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub enum Root {
+    /// This directory; `/` is the host's own.
+    Dir(PathBuf),
+    /// The image of this name.
+    Image(String),
+}
+
+impl From<String> for Root {
+    fn from(text: String) -> Self {
+        if text.contains('/') { Self::Dir(text.into()) } else { Self::Image(text) }
+    }
+}
+
 /// A value that vmptcp chooses unless it is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Auto<T> {

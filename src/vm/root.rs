@@ -2,7 +2,9 @@
 //! finds there.
 
 use crate::arch;
+use crate::error::{Error, IoContext, Result};
 use crate::process;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Where a backend mounts the shares, before the agent binds each to its real place.
@@ -11,6 +13,9 @@ const SHARES: &str = "/run/vmptcp";
 /// Places at which a guest has something of its own, even where its root is the host's.
 const HIDDEN: [&str; 8] =
     ["/run", "/dev", "/proc", "/sys", "/var/tmp", "/var/log", "/var/cache", "/var/lib/apt"];
+
+/// As many links may lead from a name to a program.
+const LINKS: usize = 16;
 
 /// Where programs are, below a root that is not the host's.
 const PROGRAM_DIRS: [&str; 6] = ["usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "sbin", "bin"];
@@ -84,7 +89,20 @@ pub fn has_program(dir: &Path, name: &str) -> bool {
 
 /// The program of this name that a guest whose root is `dir` starts where `PATH` is the usual one.
 pub fn program(dir: &Path, name: &str) -> Option<PathBuf> {
-    PROGRAM_DIRS.iter().map(|place| dir.join(place).join(name)).find(|path| path.is_file())
+    PROGRAM_DIRS.iter().find_map(|place| resolve(dir, &dir.join(place).join(name)))
+}
+
+/// The file that `path`, below the root `dir`, is in a guest with that root: there a link may begin with a slash.
+fn resolve(dir: &Path, path: &Path) -> Option<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        let Ok(target) = path.read_link() else { return path.is_file().then_some(path) };
+        path = match target.strip_prefix("/") {
+            Ok(below) => dir.join(below),
+            Err(_) => path.parent()?.join(target),
+        };
+    }
+    None
 }
 
 /// The shared library of this name below the root `dir`, where distributions have it.
@@ -95,9 +113,54 @@ pub fn library(dir: &Path, name: &str) -> Option<PathBuf> {
     places.iter().map(|place| dir.join(place).join(name)).find(|path| path.is_file())
 }
 
+/// The packages below the root `dir`, with their versions, as dpkg's record has them; none where there is no such record.
+pub fn packages(dir: &Path) -> BTreeMap<String, String> {
+    let record = std::fs::read_to_string(dir.join("var/lib/dpkg/status")).unwrap_or_default();
+    let field = |stanza: &str, name: &str| {
+        stanza.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ").map(str::to_owned))
+    };
+    let package = |stanza: &str| {
+        let there = field(stanza, "Status")?.starts_with("install ok ");
+        Some((field(stanza, "Package")?, field(stanza, "Version")?)).filter(|_| there)
+    };
+    record.split("\n\n").filter_map(package).collect()
+}
+
 /// True if what the host has at `path` is hidden in a guest that shares the host's root.
 pub fn is_hidden(path: &Path) -> bool {
     HIDDEN.iter().any(|hidden| path.starts_with(hidden))
+}
+
+/// Makes the directories below a root that is not the host's at which its guests see the shares: where they cannot write to
+/// their root, they cannot make them themselves.
+pub fn make_places(root: &Root) -> Result<()> {
+    if root.is_host() {
+        return Ok(());
+    }
+    for share in &root.shares {
+        make_place(&root.dir, &share.guest).map_err(|error| {
+            error.hint("let vmptcp write to that directory, or make these places by hand, or use an image: vmptcp image")
+        })?;
+    }
+    Ok(())
+}
+
+fn make_place(root: &Path, guest: &Path) -> Result<()> {
+    let place = root.join(guest.strip_prefix("/").unwrap_or(guest));
+    if is_hidden(guest) || place.is_dir() {
+        return Ok(());
+    }
+    // A link in the root means another place here than in the guest.
+    let there = place.ancestors().find_map(|dir| dir.canonicalize().ok()).unwrap_or_default();
+    let own = root.canonicalize().doing("find", root)?;
+    if !there.starts_with(&own) {
+        return Err(Error::cannot_run(format!(
+            "cannot make {} below {}: a link leads out of it",
+            guest.display(),
+            root.display()
+        )));
+    }
+    std::fs::create_dir_all(&place).doing("create", &place)
 }
 
 fn share_point(index: usize) -> String {
@@ -143,6 +206,25 @@ mod tests {
         assert!(has_program(dir.path(), "tcpdump"));
         let other = Root { dir: "/srv/root".into(), ..root() };
         assert_eq!((root().to_string(), other.to_string()), ("/ (the host's)".into(), "/srv/root".into()));
+    }
+
+    #[test]
+    fn a_root_gets_places_for_what_its_guests_see_of_the_host() {
+        let dir = tempfile::tempdir().unwrap();
+        let (image, host) = (dir.path().join("image"), dir.path().join("host"));
+        std::fs::create_dir_all(&image).unwrap();
+        std::fs::create_dir_all(&host).unwrap();
+        std::os::unix::fs::symlink(&host, image.join("srv")).unwrap();
+        let with = |guest: &str| {
+            let share = Share { host: "/links/1".into(), guest: guest.into(), writable: true };
+            make_places(&Root { dir: image.clone(), shares: vec![share], ..root() })
+        };
+        with("/home/a b/ü").unwrap();
+        with("/home/a b/ü").unwrap();
+        with("/run/user/0/x").unwrap();
+        assert!(image.join("home/a b/ü").is_dir() && !image.join("run").exists());
+        let error = with("/srv/tree").unwrap_err().to_string();
+        assert!(error.contains("a link leads out of it") && !host.join("tree").exists(), "{error}");
     }
 
     #[test]

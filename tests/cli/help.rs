@@ -52,6 +52,7 @@ fn the_help_names_the_commands_and_the_exit_codes() {
       config       Configure the kernel, and prove that each symbol is set
       build        Build the kernel, its modules, headers and the MPTCP selftests
       doctor       Check every tool and the machine, and say what is missing
+      image        Make, list and remove root filesystems for guests
       settings     Show every setting, and where its value comes from
       completions  Print what makes a shell complete commands, flags and names
       man          Write the manual pages

@@ -9,6 +9,7 @@ mod completions;
 mod examples;
 mod help;
 mod history;
+mod image;
 mod input;
 mod plan;
 mod report;
