@@ -83,6 +83,8 @@ pub enum Command {
     Flakes(commands::flakes::Args),
     /// Compare two runs
     Compare(commands::compare::Args),
+    /// Merge the runs of all shards into one run with one report
+    Merge(commands::merge::Args),
     /// Add the public CI's results to the history, or rebuild it
     History(commands::history::Args),
     /// Find the commit that broke a test
@@ -163,6 +165,7 @@ impl Command {
             Self::Hunt(args) => commands::hunt::run(&args, context),
             Self::Flakes(args) => commands::flakes::run(&args, context),
             Self::Compare(args) => commands::compare::run(&args, context),
+            Self::Merge(args) => commands::merge::run(&args, context),
             Self::History(args) => commands::history::run(&args, context),
             Self::Bisect(args) => commands::bisect::run(&args, context),
             Self::Exec(args) => commands::exec::run(&args, context),

@@ -4,10 +4,12 @@ mod check;
 pub mod connections;
 mod id;
 mod series;
+mod shard;
 
 pub use check::{CheckId, CheckOn, CheckResult, Finding, Severity, Status};
 pub use id::{DEFAULT_SUITE, TestId, label};
 pub use series::{GIVEN, PatchInfo, SeriesInfo};
+pub use shard::{Portion, RunShard};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -89,6 +91,14 @@ pub enum Event {
     TestsPlanned {
         /// Which runs of which tests.
         tests: Vec<TestId>,
+    },
+    /// This run is one of several that run the tests together, each on a machine of its own.
+    RunSharded {
+        /// Which of them.
+        #[serde(flatten)]
+        shard: RunShard,
+        /// What each of them runs: the whole choice of tests, in order.
+        division: Vec<Portion>,
     },
     /// A test will run in parts, on several VMs.
     TestSharded {

@@ -13,6 +13,7 @@ pub use pace::{Engine, Pace};
 pub use rules::{Boots, Decision, GuestRules};
 pub use seeds::Seeds;
 
+use crate::event::{Portion, RunShard};
 use crate::kernel::alias::Alias;
 use crate::kernel::build::{self, BuildRequest};
 use crate::kernel::kconfig::{self, ConfigureRequest};
@@ -30,6 +31,8 @@ use std::time::Duration;
 pub struct Plan {
     /// What the user should know of it.
     pub notes: Vec<String>,
+    /// It is one of several that together run all tests; with what each of them runs.
+    pub shard: Option<(RunShard, Vec<Portion>)>,
     /// The steps.
     pub steps: Vec<Step>,
 }

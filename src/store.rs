@@ -41,6 +41,8 @@ pub struct RunDir {
     /// Locked as long as the run goes on: [`prune`] leaves it alone.
     events: BufWriter<File>,
     started: Instant,
+    /// The time of the latest event, in milliseconds.
+    last_ms: u64,
 }
 
 impl RunDir {
@@ -61,7 +63,7 @@ impl RunDir {
         let now = jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string();
         let path = settle(hidden, runs, &now)?;
         file::replace_link(&runs.join(LATEST), Path::new(path.file_name().unwrap_or_default()))?;
-        Ok(Self { path, events: BufWriter::new(events), started: Instant::now() })
+        Ok(Self { path, events: BufWriter::new(events), started: Instant::now(), last_ms: 0 })
     }
 
     /// Where it is.
@@ -78,13 +80,19 @@ impl RunDir {
 
     /// Appends an event: on disk when this returns, so that nothing is lost when anything dies.
     pub fn append(&mut self, event: Event) -> Result<Record> {
-        let at_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let record = Record { time: jiff::Timestamp::now(), at_ms, event };
-        let path = self.path.join(EVENTS);
-        let line = serde_json::to_string(&record)
-            .map_err(|error| Error::cannot_run(format!("cannot write {}: {error}", path.display())))?;
-        writeln!(self.events, "{line}").and_then(|()| self.events.flush()).doing("write", &path)?;
+        let elapsed = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let record = Record { time: jiff::Timestamp::now(), at_ms: elapsed.max(self.last_ms), event };
+        self.append_record(&record)?;
         Ok(record)
+    }
+
+    /// Appends an event with a time of its own. What comes after it is no earlier.
+    pub fn append_record(&mut self, record: &Record) -> Result<()> {
+        self.last_ms = self.last_ms.max(record.at_ms);
+        let path = self.path.join(EVENTS);
+        let line = serde_json::to_string(record)
+            .map_err(|error| Error::cannot_run(format!("cannot write {}: {error}", path.display())))?;
+        writeln!(self.events, "{line}").and_then(|()| self.events.flush()).doing("write", &path)
     }
 
     /// Removes what nobody needs after the run.

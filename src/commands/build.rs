@@ -42,6 +42,7 @@ pub fn plan(
     let Target { tree, work, loaded, .. } = target;
     Ok(Plan {
         notes: Vec::new(),
+        shard: None,
         steps: vec![
             Step::Configure(inputs::configure(context, tree, work, loaded, suites, asked)?),
             Step::Build(inputs::build(context, tree, work, loaded, suites)?),

@@ -257,30 +257,40 @@ impl Target {
             .inspect(|()| store::prune(runs, self.kept()))
             .and_then(|()| self.place_in_history(runs, context, &mut journal))
             .and_then(|()| work(&mut journal));
-        note_history(&mut journal, context)?;
-        let so_far = journal.summary().exit_code_so_far();
-        let (exit_code, error) = match outcome {
-            Ok(()) => (so_far, None),
-            // A kernel that crashes while it boots makes a run impossible, and is more than that.
-            Err(error) if error.kind() == Kind::CannotRun && journal.summary().kernel_failed() => {
-                (ExitCode::Crashed, Some(error))
-            }
-            Err(error) => (error.kind().exit_code(), Some(error)),
-        };
-        let written = journal.add(Event::RunEnded {
-            exit_code: exit_code as u8,
-            error: error.as_ref().map(ToString::to_string),
-            hint: error.as_ref().and_then(|error| error.remedy().map(str::to_owned)),
-        });
-        let summary = journal.close();
-        if let Some(error) = error.as_ref().filter(|error| error.kind().exit_code() != exit_code) {
-            // Its exit code is not the one of the run: nobody else will tell it.
-            report::console::error(error, context.colour_on_stderr());
-        }
-        report::write_files(&summary, &path)?;
-        written?;
-        Ok(FinishedRun { summary, path, error })
+        finish(journal, path, outcome, context)
     }
+}
+
+/// Ends the journal of a run that came to this, and writes its files.
+pub(super) fn finish(
+    mut journal: Journal,
+    path: PathBuf,
+    outcome: Result<()>,
+    context: &Context,
+) -> Result<FinishedRun> {
+    note_history(&mut journal, context)?;
+    let so_far = journal.summary().exit_code_so_far();
+    let (exit_code, error) = match outcome {
+        Ok(()) => (so_far, None),
+        // A kernel that crashes while it boots makes a run impossible, and is more than that.
+        Err(error) if error.kind() == Kind::CannotRun && journal.summary().kernel_failed() => {
+            (ExitCode::Crashed, Some(error))
+        }
+        Err(error) => (error.kind().exit_code(), Some(error)),
+    };
+    let written = journal.add(Event::RunEnded {
+        exit_code: exit_code as u8,
+        error: error.as_ref().map(ToString::to_string),
+        hint: error.as_ref().and_then(|error| error.remedy().map(str::to_owned)),
+    });
+    let summary = journal.close();
+    if let Some(error) = error.as_ref().filter(|error| error.kind().exit_code() != exit_code) {
+        // Its exit code is not the one of the run: it is shown here only.
+        report::console::error(error, context.colour_on_stderr());
+    }
+    report::write_files(&summary, &path)?;
+    written?;
+    Ok(FinishedRun { summary, path, error })
 }
 
 /// Notes what is known of the failures from the public CI. A history that cannot be read is no reason to fail.

@@ -7,16 +7,19 @@ use super::flags::{Asked, RunFlags};
 use super::pipeline::{FinishedRun, Target};
 use super::suites;
 use crate::error::{Error, ExitCode, Result};
-use crate::event::DEFAULT_SUITE;
+use crate::event::{DEFAULT_SUITE, Portion, RunShard};
 use crate::kernel::kconfig::Source;
 use crate::plan::{BackendPlan, FleetPlan, GuestPlan, Plan, Seeds, Step, TestPlan};
 use crate::report::{self, Ending, Exporter, Json, console};
+use crate::runner::history::KnownTimes;
 use crate::runner::remembered;
 use crate::settings::{Auto, GuestTime, Layer, Slow};
+use crate::suite::division::{Guesses, divide};
 use crate::suite::{Conditions, Listing, SUITES, Selection, Suite, TestCase, Timeouts};
 use crate::vm::backend::uml::Time;
 use std::fmt::Write as _;
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How long a test may take that its suite does not limit.
@@ -42,6 +45,7 @@ Examples:
   vmptcp test --profile full --repeat 10 --fail-fast
   vmptcp test simult_flows --uml --seeds 1..50    in virtual time: what fails now and then, fails again
   vmptcp test --uml --profile full --also virtme    and what user-mode Linux cannot show, with virtme-ng
+  vmptcp test --profile full --shard 1/4    the first of four parts, for four machines
   vmptcp test --all-features           what is skipped fails: is anything missing?")]
 pub struct Args {
     /// Which tests: the name of a suite, a glob or a part of a name, of `test`, `test/subtest` or `test:group` [default: the profile]
@@ -53,6 +57,12 @@ pub struct Args {
     /// Leave these out: a test, `test/subtest`, or the name of a suite and then its tests, as FILTER has them
     #[arg(long, value_name = "FILTER")]
     except: Vec<String>,
+    /// Run one of N parts of the tests, each for a machine of its own; vmptcp merge makes one run of them
+    #[arg(long, value_name = "K/N", conflicts_with = "also")]
+    shard: Option<RunShard>,
+    /// Divide by how long tests took, as in the durations.json of a work directory; the same file on all machines
+    #[arg(long, value_name = "FILE", requires = "shard")]
+    shard_times: Option<PathBuf>,
     /// List the tests, and run none
     #[arg(long)]
     list: bool,
@@ -77,7 +87,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
     let flags = args.flags.overrides()?;
     let target = Target::open(context, flags)?;
     if args.list {
-        console::out(&list(&target, args)?)?;
+        console::out(&list(context, &target, args)?)?;
         return Ok(ExitCode::Passed as u8);
     }
     if args.also.is_some() && !target.variant.uml {
@@ -93,14 +103,54 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
 /// The plan for what the arguments choose.
 fn chosen(args: &Args, context: &Context, target: &Target) -> Result<Plan> {
     let asked = args.asked.sources()?;
-    if args.except.is_empty() {
-        return plan(context, target, &args.filters, &args.arguments, asked);
-    }
-    let (selections, notes) = suites::selections(target, &args.filters)?;
-    let mut selections = suites::except(selections, &args.except)?;
-    give(&mut selections, &args.arguments)?;
+    let selected = selected(args, context, target)?;
     // What is left of a profile is another kind of run.
-    plan_of(context, target, (selections, notes), Some("tests"), asked)
+    let choice = (!args.filters.is_empty() || !args.except.is_empty()).then_some("tests");
+    let division = selected.division.clone();
+    let mut plan = plan_of(context, target, selected, choice, asked)?;
+    plan.shard = args.shard.zip(division);
+    Ok(plan)
+}
+
+/// A choice of tests.
+struct Selected {
+    /// The tests: of a shard, its part.
+    selections: Vec<Selection>,
+    /// Notes on the choice.
+    notes: Vec<String>,
+    /// How all tests are divided among machines.
+    division: Option<Vec<Portion>>,
+    /// The suites of all tests: every shard builds the same kernel.
+    suites: Vec<&'static Suite>,
+}
+
+impl Selected {
+    /// All of these tests.
+    fn whole((selections, notes): (Vec<Selection>, Vec<String>)) -> Self {
+        let mut suites: Vec<&'static Suite> =
+            selections.iter().map(|selection| selection.test.suite).collect();
+        suites.dedup();
+        Self { selections, notes, division: None, suites }
+    }
+}
+
+/// What the arguments choose.
+fn selected(args: &Args, context: &Context, target: &Target) -> Result<Selected> {
+    let (mut selections, notes) = suites::selections(target, &args.filters)?;
+    if !args.except.is_empty() {
+        selections = suites::except(selections, &args.except)?;
+    }
+    give(&mut selections, &args.arguments)?;
+    let all = Selected::whole((selections, notes));
+    let Some(shard) = args.shard else { return Ok(all) };
+    let (own, division) = match &args.shard_times {
+        None => divide(&all.selections, shard, &Guesses)?,
+        Some(file) => {
+            let times = KnownTimes::read(&context.absolute(file), &target.variant.to_string())?;
+            divide(&all.selections, shard, &times)?
+        }
+    };
+    Ok(Selected { selections: own, division: Some(division), ..all })
 }
 
 /// The plan: configure, build, test.
@@ -114,19 +164,18 @@ pub fn plan(
     let (mut selections, notes) = suites::selections(target, words)?;
     give(&mut selections, arguments)?;
     let choice = if words.is_empty() { None } else { Some("tests") };
-    plan_of(context, target, (selections, notes), choice, asked)
+    plan_of(context, target, Selected::whole((selections, notes)), choice, asked)
 }
 
 /// The same for these tests, with notes on their choice. `choice` is what chose them; none for the profile.
 fn plan_of(
     context: &Context,
     target: &Target,
-    (selections, notes): (Vec<Selection>, Vec<String>),
+    Selected { selections, notes, suites, .. }: Selected,
     choice: Option<&str>,
     asked: Vec<Source>,
 ) -> Result<Plan> {
     let tests = tests(context, target, selections, choice)?;
-    let suites: Vec<&'static Suite> = tests.suites().collect();
     let mut plan = super::build::plan(context, target, &suites, asked)?;
     plan.notes = notes;
     plan.steps.push(Step::Test(Box::new(tests)));
@@ -266,9 +315,9 @@ pub(super) fn show(context: &Context, ended: &FinishedRun, as_json: bool) -> Res
 }
 
 /// The tests that there are, or that are asked for, and which of them are in the profile.
-fn list(target: &Target, args: &Args) -> Result<String> {
+fn list(context: &Context, target: &Target, args: &Args) -> Result<String> {
     let mut notes = Vec::new();
-    let chosen: Vec<TestCase> = if args.filters.is_empty() && args.except.is_empty() {
+    let chosen: Vec<TestCase> = if args.filters.is_empty() && args.except.is_empty() && args.shard.is_none() {
         let mut all = Vec::new();
         for suite in SUITES {
             match suites::listing(target, suite) {
@@ -283,11 +332,9 @@ fn list(target: &Target, args: &Args) -> Result<String> {
         }
         all
     } else {
-        let (selections, more) = suites::selections(target, &args.filters)?;
-        notes = more;
-        let selections =
-            if args.except.is_empty() { selections } else { suites::except(selections, &args.except)? };
-        selections.into_iter().map(|selection| selection.test).collect()
+        let selected = selected(args, context, target)?;
+        notes = selected.notes;
+        selected.selections.into_iter().map(|selection| selection.test).collect()
     };
     let profile = suites::selections(target, &[]).map(|(selections, _)| selections).unwrap_or_default();
     let in_profile: Vec<&TestCase> = profile.iter().map(|selection| &selection.test).collect();
@@ -301,7 +348,8 @@ fn list(target: &Target, args: &Args) -> Result<String> {
     for test in &chosen {
         let is_in = in_profile.iter().any(|other| other.label() == test.label());
         let mark = if is_in { "  (in the profile)" } else { "" };
-        let _ = writeln!(text, "{}{mark}", test.words());
+        let args = if test.args.is_empty() { String::new() } else { format!(" -- {}", test.args.join(" ")) };
+        let _ = writeln!(text, "{}{args}{mark}", test.words());
     }
     for note in &notes {
         let _ = writeln!(text, "note: {note}");

@@ -271,6 +271,7 @@ impl Observer for Terminal {
                 }
             }
             Event::RunEnded { .. } => self.finish(),
+            Event::RunSharded { shard, .. } => self.note(&format!("shard {shard} of the tests")),
             Event::RunStarted { .. }
             | Event::Provenance { .. }
             | Event::TestsPlanned { .. }

@@ -31,6 +31,7 @@ impl Summary {
                 self.verdict = self.verdict_of(exit_code);
             }
             Event::Provenance { step, facts } => self.add_provenance(step, facts),
+            Event::RunSharded { shard, .. } => self.shard = Some(shard),
             Event::Note { text } => self.notes.push(text),
             Event::Warning { text, hint } => self.warnings.push(Warning { text, hint }),
             Event::StepStarted { step } => self.runs = Some(step),

@@ -2,7 +2,7 @@
 
 use super::{Evidence, Keyed, Splat, Step, Test, Validation, Vm, Warning};
 use crate::error::ExitCode;
-use crate::event::{Outcome, TestId};
+use crate::event::{Outcome, RunShard, TestId};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -25,6 +25,9 @@ pub struct Summary {
     pub verdict: Verdict,
     /// What the results depend on.
     pub provenance: BTreeMap<String, String>,
+    /// Which of several runs it is that run the tests together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shard: Option<RunShard>,
     /// The steps, in the order in which they were planned.
     pub steps: Keyed<String, Step>,
     /// The tests, in the order in which they were planned; every attempt of each.

@@ -1,9 +1,9 @@
 //! How long tests took before, so that the longest can go first and long ones can be split.
 
-use crate::error::Result;
+use crate::error::{Error, IoContext, Result};
 use crate::event::Outcome;
 use crate::results::{Attempt, Shard, Summary, Test};
-use crate::suite::{Group, Selection, TestCase};
+use crate::suite::{Group, Selection, TestCase, division};
 use crate::text::file;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -97,6 +97,35 @@ impl History {
             learn_tests(all.entry(self.key.clone()).or_default(), summary, plain);
             serde_json::to_vec_pretty(&all).unwrap_or_default()
         })
+    }
+}
+
+/// The times of one kind of kernels and machines, as a file has them that several machines share.
+#[derive(Debug)]
+pub struct KnownTimes(Times);
+
+impl KnownTimes {
+    /// Reads a file: of kernels of this variant, those of the kind of machine that most is known of. Fails if it is no such
+    /// file, as another machine would divide tests otherwise.
+    pub fn read(path: &Path, variant: &str) -> Result<Self> {
+        let bytes = std::fs::read(path).doing("read", path)?;
+        let all = parse(&bytes).ok_or_else(|| {
+            Error::usage(format!("{} does not hold the times of tests", path.display()))
+                .hint("give a copy of durations.json of a work directory: .vmptcp/durations.json")
+        })?;
+        let of_variant = all.into_iter().filter(|(kind, _)| kind.split(' ').next() == Some(variant));
+        let known = |times: &Times| times.tests.len() + times.groups.len();
+        Ok(Self(of_variant.map(|(_, times)| times).max_by_key(known).unwrap_or_default()))
+    }
+}
+
+impl division::Times for KnownTimes {
+    fn test(&self, label: &str) -> Option<Duration> {
+        Duration::try_from_secs_f64(*self.0.tests.get(label)?).ok()
+    }
+
+    fn group(&self, label: &str, group: &str) -> Option<Duration> {
+        Some(Duration::from_millis(self.0.groups.get(&format!("{label}:{group}"))?.iter().sum()))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where all facts go: to disk, into the summary, and to whoever watches.
 
 use crate::error::Result;
-use crate::event::{Event, Progress, StepStatus};
+use crate::event::{Event, Progress, Record, StepStatus};
 use crate::process::interrupt;
 use crate::results::{Observer, Summary};
 use crate::store::RunDir;
@@ -26,6 +26,14 @@ impl Journal {
         let record = self.dir.append(event)?;
         self.summary.add(&record);
         self.observer.record(&record, &self.summary);
+        Ok(())
+    }
+
+    /// Takes a fact of another run, with the time at which it happened there.
+    pub fn add_record(&mut self, record: &Record) -> Result<()> {
+        self.dir.append_record(record)?;
+        self.summary.add(record);
+        self.observer.record(record, &self.summary);
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use super::building::{self, Current};
 use super::guest::require_root;
 use super::{Host, Journal, decode, lab, programs, testing};
 use crate::error::{Error, Kind, Result};
+use crate::event::Event;
 use crate::kernel::Lock;
 use crate::kernel::build::Built;
 use crate::plan::{Plan, Step};
@@ -20,6 +21,9 @@ pub fn carry_out(
 ) -> Result<()> {
     for note in &plan.notes {
         journal.note(note)?;
+    }
+    if let Some((shard, division)) = &plan.shard {
+        journal.add(Event::RunSharded { shard: *shard, division: division.clone() })?;
     }
     let mut built = None;
     let outcome = one_after_the_other(plan, host, lock, current, &mut built, journal);

@@ -2,9 +2,10 @@
 //! a kernel tree's files.
 //!
 //! [`words`] tells which suites a command line names; [`filter`] and [`profile`] choose among the tests of one; [`known`] has
-//! the subtests of earlier runs; [`timeout`] says how long each may take; [`shard`] what it can be divided into; [`remarks`]
+//! the subtests of earlier runs; [`timeout`] says how long each may take; [`shard`] what it can be divided into, and [`division`] which of several machines runs what; [`remarks`]
 //! reads what a test says beside its results. [`kselftest`] is what all collections of the kernel's selftests share.
 
+pub mod division;
 pub mod filter;
 mod flake;
 pub mod known;

@@ -154,6 +154,10 @@ fn every_filter_on_subtests_that_is_shown_matches_and_says_since_when() {
     for example in found.iter().filter(|example| example.words[0] == "test") {
         for filter in example.words.iter().take_while(|word| *word != "--") {
             let Some((test, subtest)) = filter.split_once('/') else { continue };
+            // As in --shard 1/4.
+            if test.bytes().all(|byte| byte.is_ascii_digit()) {
+                continue;
+            }
             let Some(names) = subtests(test) else { panic!("{example:?}: no capture of {test}") };
             let pattern = vmptcp::suite::Pattern::new(subtest).unwrap();
             assert!(names.iter().any(|name| pattern.matches(name)), "{example:?}: {names:?}");

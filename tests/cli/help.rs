@@ -29,6 +29,7 @@ fn the_help_names_the_commands_and_the_exit_codes() {
       flakes       List what fails at times: how often, since when
       compare      Compare two runs
       report       Show an earlier run again
+      merge        Merge the runs of all shards into one run with one report
       history      Add the public CI's results to the history, or rebuild it
 
     Series:

@@ -104,3 +104,37 @@ fn paths_with_spaces_and_umlauts_are_quoted() {
     let words = run.stdout.lines().find(|line| line.contains("make -C ")).and_then(shlex::split).unwrap();
     assert!(words.iter().any(|word| word.ends_with("/Käse und 'Brot'")), "{words:?}");
 }
+
+#[test]
+fn shards_divide_the_tests_and_say_what_is_wrong() {
+    let sandbox = Sandbox::new();
+    let list = |words: &[&str]| sandbox.run([&["test", "--list", "--shard"], words].concat());
+    let all: Vec<String> = (1..=2).map(|number| list(&[&format!("{number}/2")]).stdout).collect();
+    let mut lines: Vec<&str> = all.iter().flat_map(|text| text.lines()).collect();
+    lines.sort_unstable();
+    lines.dedup();
+    let whole = sandbox.run(["test", "--list"]).stdout;
+    let mut profile: Vec<&str> = whole.lines().filter(|line| line.contains("in the profile")).collect();
+    profile.sort_unstable();
+    assert_eq!(lines, profile);
+    insta::assert_snapshot!([list(&["3/2"]), list(&["1/900"])].map(|run| run.all()).join("\n"), @r#"
+    error: invalid value '3/2' for '--shard <K/N>': give the shard and how many there are, as in 2/4, at most 1000
+
+    For more information, try '--help'.
+    exit code 2
+    error: 900 shards are too many: there are 4 tests and groups to divide
+      → ask for at most 4: --shard 1/4
+    exit code 2
+    "#);
+    sandbox.write("times.json", "no");
+    insta::assert_snapshot!(list(&["1/2", "--shard-times", "../times.json"]).all(), @r#"
+    error: [dir]/tree/../times.json does not hold the times of tests
+      → give a copy of durations.json of a work directory: .vmptcp/durations.json
+    exit code 2
+    "#);
+    insta::assert_snapshot!(sandbox.run(["merge", "nothing"]).all(), @r#"
+    error: there is no run in [dir]/tree/.vmptcp/runs yet
+      → make one: vmptcp run
+    exit code 2
+    "#);
+}

@@ -3,6 +3,7 @@
 use crate::lab::{Ran, VMPTCP, uml_lab};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -128,4 +129,46 @@ fn uml_sigkill_and_ctrl_c_leave_no_process_behind() {
         child.wait().expect("it ends");
         wait_for(Duration::from_secs(20), "no kernel", || kernels().is_empty());
     }
+}
+
+/// A test, its outcome, and its subtests with theirs.
+type Outcomes = (String, String, Vec<(String, String)>);
+
+/// The tests of the newest run.
+fn outcomes() -> Vec<Outcomes> {
+    let text = fs::read_to_string(uml_lab().latest().join("results.json")).expect("results");
+    let results: Value = serde_json::from_str(&text).expect("results as JSON");
+    let word = |value: &Value| value.as_str().expect("a text").to_owned();
+    let subtests = |test: &Value| {
+        let all = test["subtests"].as_array().expect("subtests").iter();
+        all.map(|one| (word(&one["name"]), word(&one["outcome"]))).collect()
+    };
+    let tests = results["tests"].as_array().expect("tests").iter();
+    tests.map(|test| (word(&test["name"]), word(&test["outcome"]), subtests(test))).collect()
+}
+
+#[test]
+#[ignore = "builds and boots a kernel of user-mode Linux"]
+fn uml_shards_together_give_the_results_of_one_run() {
+    let tests =
+        ["test", "mptcp_sockopt", "mptcp_join:checksum", "mptcp_join:syncookies", "pm_netlink", "--uml"];
+    let run = |more: &[&str]| {
+        let ran = uml_lab().run(&[&tests[..], more].concat());
+        assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+        uml_lab().latest().display().to_string()
+    };
+    run(&[]);
+    let whole = outcomes();
+    let shards: Vec<String> = (1..=3).map(|shard| run(&["--shard", &format!("{shard}/3")])).collect();
+    let words: Vec<&str> = shards.iter().map(String::as_str).collect();
+    let merged = uml_lab().run(&[&["merge"], &words[..]].concat());
+    assert_eq!(merged.code, 0, "{}\n{}", merged.stdout, merged.stderr);
+    assert_eq!(outcomes(), whole);
+    let join = uml_lab().latest().join("tests/mptcp_join.1.log");
+    let (join, of_join) =
+        (fs::read_to_string(join).expect("its output"), &whole.iter().find(|test| test.0 == "mptcp_join"));
+    assert!(of_join.is_some_and(|test| test.2.len() > 1 && join.contains(&test.2[0].0)), "{join}");
+    let lacking = uml_lab().run(&[&["merge"], &words[1..]].concat());
+    assert_eq!(lacking.code, 5, "{}", lacking.stdout);
+    assert!(lacking.stderr.contains("shard 1/3 is missing"), "{}", lacking.stderr);
 }

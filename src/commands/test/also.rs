@@ -1,6 +1,6 @@
 //! `vmptcp test --uml --also virtme`: what user-mode Linux does not show, with virtme-ng.
 
-use super::{Args, give, plan_of, refuse_to_repeat_seeds, show};
+use super::{Args, Selected, give, plan_of, refuse_to_repeat_seeds, show};
 use crate::commands::context::Context;
 use crate::commands::overrides::Overrides;
 use crate::commands::pipeline::Target;
@@ -33,7 +33,8 @@ pub(super) fn run(args: &Args, context: &Context, target: &Target, plan: &Plan) 
     selections.retain(|selection| skipped.contains(&selection.test.label()));
     give(&mut selections, &args.arguments)?;
     let choice = Some("what user-mode Linux skips");
-    let plan = plan_of(context, &target, (selections, Vec::new()), choice, args.asked.sources()?)?;
+    let plan =
+        plan_of(context, &target, Selected::whole((selections, Vec::new())), choice, args.asked.sources()?)?;
     let second = target.carry_out(&plan, &target.runs(), context)?;
     show(context, &second, false)?;
     Ok(second.into_result()?.max(code))
