@@ -145,7 +145,7 @@ fn enter(
     }
     env.extend(request.env);
     let cwd = context.environment.current_dir();
-    let cwd = if crate::vm::root::is_hidden(cwd) { Path::new("/") } else { cwd };
+    let cwd = if spec.machine.root.shows(cwd) { cwd } else { Path::new("/") };
     let command =
         Command { argv: request.argv, cwd: cwd.display().to_string(), env, terminal: request.terminal };
     let timeout = plan.pace(engine).boot_timeout(plan.boot_timeout);

@@ -48,6 +48,13 @@ impl Root {
         is_host(&self.dir)
     }
 
+    /// True if a guest finds the host's directory `dir` at its own place.
+    pub fn shows(&self, dir: &Path) -> bool {
+        let shared = self.shares.iter().any(|share| dir.starts_with(&share.guest));
+        let below = || self.dir.join(dir.strip_prefix("/").unwrap_or(dir));
+        shared || (!is_hidden(dir) && (self.is_host() || below().is_dir()))
+    }
+
     /// The shares, each with the place where the backend mounts it.
     pub fn mounts(&self) -> impl Iterator<Item = (String, &Share)> {
         self.shares.iter().enumerate().map(|(index, share)| (share_point(index), share))
@@ -188,6 +195,19 @@ mod tests {
             root().binds(),
             [pair("/run/vmptcp/0", "/home/a b/ü"), pair("/run/vmptcp/1", "/run/tools")]
         );
+    }
+
+    #[test]
+    fn a_directory_is_shown_by_the_root_or_by_a_share() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("srv")).unwrap();
+        let own = Root { dir: dir.path().to_owned(), ..root() };
+        let shown = |root: &Root| {
+            ["/home/a b/ü/x", "/srv", "/nowhere", "/run/x", "/run/tools"]
+                .map(|dir| root.shows(Path::new(dir)))
+        };
+        assert_eq!(shown(&own), [true, true, false, false, true]);
+        assert_eq!(shown(&root()), [true, true, true, false, true]);
     }
 
     #[test]
