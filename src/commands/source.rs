@@ -21,13 +21,14 @@ use std::path::{Path, PathBuf};
 Sources:
   auto            the current directory if it is a kernel tree, else the configured one, else a shallow clone of
                   the MPTCP development tree, else the source package of the distribution
-  distro          the newest source package of the distribution
+  distro          the newest source package of the distribution, or that of a VERSION (Debian)
   git URL         a shallow clone
   tarball WHERE   an archive, a file or a URL
 
 Examples:
   vmptcp source
   vmptcp source distro
+  vmptcp source distro 6.1
   vmptcp source git https://github.com/multipath-tcp/mptcp_net-next.git --branch export
   vmptcp source tarball linux-6.12.tar.xz
   vmptcp source distro --git
@@ -37,7 +38,7 @@ pub struct Args {
     /// auto, distro, git or tarball
     #[arg(value_name = "SOURCE", default_value = "auto")]
     kind: String,
-    /// The URL or file, for git and tarball
+    /// The URL or file, for git and tarball; the version, for distro
     #[arg(value_name = "WHERE")]
     location: Option<String>,
     /// The branch, for git
@@ -100,6 +101,13 @@ pub fn obtain_for_run(context: &Context) -> Result<Tree> {
 }
 
 fn obtain(context: &Context, source: &Source, update: bool) -> Result<PathBuf> {
+    let tree = obtain_only(context, source, update)?;
+    context.remember(&tree)?;
+    Ok(tree)
+}
+
+/// Obtains a tree that is not the one of commands without a tree from now on.
+pub(super) fn obtain_only(context: &Context, source: &Source, update: bool) -> Result<PathBuf> {
     let settings = context.settings(None, Overrides::default())?.settings;
     let configured = match &context.global.tree {
         Some(tree) => Some(tree.clone()),
@@ -125,7 +133,5 @@ fn obtain(context: &Context, source: &Source, update: bool) -> Result<PathBuf> {
         },
     );
     Terminal::finish(&terminal.borrow());
-    let tree = outcome?;
-    context.remember(&tree)?;
-    Ok(tree)
+    outcome
 }

@@ -188,7 +188,7 @@ fn a_source_that_is_none() {
     {
         let run = sandbox.run(args);
         assert_eq!(run.code, 2, "{args:?}");
-        assert!(run.stderr.contains("→ vmptcp source [auto|distro|git URL"), "{}", run.stderr);
+        assert!(run.stderr.contains("→ vmptcp source [auto|distro [VERSION]|git URL"), "{}", run.stderr);
     }
 }
 

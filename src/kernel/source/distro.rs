@@ -17,13 +17,23 @@ const SPACE: u64 = 2 << 30;
 /// Where packages of sources put them.
 const SOURCES: &str = "/usr/src";
 
-/// Takes the newest kernel source of the distribution that we run on.
-pub(super) fn obtain(store: &Store<'_>, reporter: &mut Reporter<'_>) -> Result<PathBuf> {
+/// Takes the kernel source of the distribution that we run on: that of a version, or the newest.
+pub(super) fn obtain(
+    version: Option<&str>,
+    store: &Store<'_>,
+    reporter: &mut Reporter<'_>,
+) -> Result<PathBuf> {
     let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let ids = ids(&release);
     let is = |id: &str| ids.iter().any(|known| known == id);
     if is("debian") || is("ubuntu") {
-        return debian(store, reporter);
+        return debian(version, store, reporter);
+    }
+    if let Some(version) = version {
+        return Err(Error::cannot_run(format!(
+            "vmptcp cannot choose a version ({version}) of this distribution's kernels"
+        ))
+        .hint("vmptcp source git URL --branch BRANCH, or vmptcp source tarball FILE-or-URL"));
     }
     if is("suse") || is("opensuse") || is("openeuler") || is("kylin") || is("fedora") || is("rhel") {
         return rpm::obtain(&ids, store, reporter);
@@ -54,13 +64,17 @@ struct Candidate {
     size: Option<u64>,
 }
 
-fn debian(store: &Store<'_>, reporter: &mut Reporter<'_>) -> Result<PathBuf> {
+fn debian(version: Option<&str>, store: &Store<'_>, reporter: &mut Reporter<'_>) -> Result<PathBuf> {
     find("apt-cache")?;
-    let mut candidate = candidate()?;
+    let mut candidate = candidate(version)?;
     if candidate.is_none() && nix::unistd::geteuid().is_root() {
         (reporter.note)("apt knows no linux-source package: updating its lists".to_owned());
         say(&Cmd::new("apt-get").args(["--quiet", "update"]), reporter)?;
-        candidate = self::candidate()?;
+        candidate = self::candidate(version)?;
+    }
+    if let (None, Some(version)) = (&candidate, version) {
+        return Err(Error::cannot_run(format!("apt offers no linux-source-{version}"))
+            .hint("which there are: apt-cache search --names-only '^linux-source-[0-9]'; or vmptcp source git, tarball"));
     }
     let Some(candidate) = candidate else {
         return installed_or(store, reporter, || {
@@ -100,10 +114,13 @@ fn debian(store: &Store<'_>, reporter: &mut Reporter<'_>) -> Result<PathBuf> {
     }
 }
 
-/// The newest `linux-source-VERSION` that apt knows.
-fn candidate() -> Result<Option<Candidate>> {
+/// The `linux-source-VERSION` that apt knows: of this version, or the newest.
+fn candidate(version: Option<&str>) -> Result<Option<Candidate>> {
     let search = Cmd::new("apt-cache").args(["search", "--names-only", "^linux-source-[0-9]"]).read()?;
-    let Some(package) = newest(search.lines().filter_map(|line| line.split_whitespace().next())) else {
+    let wanted =
+        |name: &&str| version.is_none_or(|version| name.strip_prefix("linux-source-") == Some(version));
+    let names = search.lines().filter_map(|line| line.split_whitespace().next());
+    let Some(package) = newest(names.filter(wanted)) else {
         return Ok(None);
     };
     let show = Cmd::new("apt-cache").args(["show", "--no-all-versions", package]).read()?;

@@ -27,8 +27,8 @@ use std::path::{Path, PathBuf};
 pub enum Source {
     /// The current directory, else the configured tree, else git, else the distribution.
     Auto,
-    /// The newest source package that the distribution offers.
-    Distro,
+    /// A source package that the distribution offers: of this version of the kernel, as in "6.12", or the newest.
+    Distro(Option<String>),
     /// A branch of a repository.
     Git {
         /// The repository.
@@ -44,15 +44,20 @@ impl Source {
     /// Reads the words of a command line: the kind of source, and what that needs.
     pub fn parse(kind: &str, location: Option<&str>, branch: Option<&str>) -> Result<Self> {
         let usage = |message: &str| {
-            Error::usage(message).hint("vmptcp source [auto|distro|git URL [--branch B]|tarball FILE-or-URL]")
+            Error::usage(message)
+                .hint("vmptcp source [auto|distro [VERSION]|git URL [--branch B]|tarball FILE-or-URL]")
         };
         if branch.is_some() && kind != "git" {
             return Err(usage("--branch goes with the source git only"));
         }
         match (kind, location) {
             ("auto", None) => Ok(Self::Auto),
-            ("distro", None) => Ok(Self::Distro),
-            ("auto" | "distro", Some(extra)) => {
+            ("distro", None) => Ok(Self::Distro(None)),
+            ("distro", Some(version)) if is_version(version) => Ok(Self::Distro(Some(version.to_owned()))),
+            ("distro", Some(other)) => {
+                Err(usage(&format!("{other:?} is no version of a kernel, such as 6.12")))
+            }
+            ("auto", Some(extra)) => {
                 Err(usage(&format!("the source {kind} takes no argument, but {extra:?} was given")))
             }
             ("git", Some(url)) => Ok(Self::Git { url: url.to_owned(), branch: branch.map(str::to_owned) }),
@@ -62,6 +67,11 @@ impl Source {
             _ => Err(usage(&format!("unknown source {kind:?}"))),
         }
     }
+}
+
+/// True for "6.12".
+fn is_version(text: &str) -> bool {
+    text.split('.').count() > 1 && text.split('.').all(|part| part.parse::<u16>().is_ok())
 }
 
 /// What [`obtain`] needs to know besides the source.
@@ -97,7 +107,7 @@ pub fn obtain(request: &Request<'_>, reporter: &mut Reporter<'_>) -> Result<Path
     let store = Store::new(request);
     match request.source {
         Source::Auto => auto(request, &store, reporter),
-        Source::Distro => distro::obtain(&store, reporter),
+        Source::Distro(version) => distro::obtain(version.as_deref(), &store, reporter),
         Source::Git { url, branch } => git::obtain(url, branch.as_deref(), &store, reporter),
         Source::Tarball(location) => tarball::obtain(location, request.cwd, &store, reporter),
     }
@@ -123,7 +133,7 @@ fn auto(request: &Request<'_>, store: &Store<'_>, reporter: &mut Reporter<'_>) -
     let tree = match git::obtain(url, Some(branch), store, reporter) {
         Err(error) if error.kind() != Kind::Interrupted => {
             (reporter.note)(format!("{error}; taking the distribution's kernel source instead"));
-            distro::obtain(store, reporter).map_err(|second| {
+            distro::obtain(None, store, reporter).map_err(|second| {
                 let hint = second.remedy().map(str::to_owned);
                 let both =
                     Error::new(second.kind(), format!("no source of a kernel works: {error}; {second}"));

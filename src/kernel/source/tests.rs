@@ -83,7 +83,7 @@ fn the_words_of_a_command_line_become_a_source() {
     for (kind, location, branch, said) in [
         ("git", None, None, "the source git needs the URL of a repository"),
         ("tarball", Some("x"), Some("b"), "--branch goes with the source git only"),
-        ("distro", Some("x"), None, "the source distro takes no argument, but \"x\" was given"),
+        ("distro", Some("x"), None, "\"x\" is no version of a kernel, such as 6.12"),
         ("svn", None, None, "unknown source \"svn\""),
     ] {
         assert_eq!(Source::parse(kind, location, branch).unwrap_err().to_string(), said);
