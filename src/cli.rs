@@ -89,6 +89,8 @@ pub enum Command {
     History(commands::history::Args),
     /// Find the commit that broke a test
     Bisect(commands::bisect::Args),
+    /// Run the same tests on several kernels
+    Matrix(commands::matrix::Args),
     /// Run a command in a guest
     Exec(commands::exec::Args),
     /// Open a terminal in a guest
@@ -168,6 +170,7 @@ impl Command {
             Self::Merge(args) => commands::merge::run(&args, context),
             Self::History(args) => commands::history::run(&args, context),
             Self::Bisect(args) => commands::bisect::run(&args, context),
+            Self::Matrix(args) => commands::matrix::run(&args, context),
             Self::Exec(args) => commands::exec::run(&args, context),
             Self::Shell(args) => commands::shell::run(&args, context),
             Self::Ps(args) => commands::ps::run(&args, context),

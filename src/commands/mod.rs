@@ -19,6 +19,7 @@ pub mod hunt;
 pub mod image;
 mod inputs;
 pub mod man;
+pub mod matrix;
 pub mod merge;
 pub mod module;
 pub mod mptcp;

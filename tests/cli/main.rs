@@ -11,6 +11,7 @@ mod help;
 mod history;
 mod image;
 mod input;
+mod matrix;
 mod plan;
 mod report;
 mod samples;
