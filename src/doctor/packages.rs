@@ -286,6 +286,24 @@ mod tests {
     }
 
     #[test]
+    fn the_container_has_what_guests_of_user_mode_linux_take() {
+        const ONLY_VIRTME: [&str; 5] = ["QEMU", "virtme-ng", "python3 venv", "udev", "busybox"];
+        let catalogue = Catalogue::embedded().unwrap();
+        let tools = catalogue.tools.iter().filter(|tool| tool.need != Need::Extra);
+        let tools = tools.filter(|tool| !ONLY_VIRTME.contains(&tool.name.as_str()));
+        let mut expected: Vec<String> = tools.flat_map(|tool| catalogue.packages(tool, "debian")).collect();
+        // What makes images is for vmptcp image alone, and no tool of the table.
+        expected.push("mmdebstrap".to_owned());
+        expected.sort();
+        expected.dedup();
+        let text = include_str!("../../images/Containerfile");
+        let list = text.split_once("--no-install-recommends \\\n").unwrap().1.split_once("&&").unwrap().0;
+        let mut listed: Vec<&str> = list.split_whitespace().filter(|word| *word != "\\").collect();
+        listed.sort_unstable();
+        assert_eq!(listed, expected, "images/Containerfile and images/packages.toml differ");
+    }
+
+    #[test]
     fn a_family_falls_back_to_the_names_of_its_base() {
         let catalogue = Catalogue::embedded().unwrap();
         let packages = |tool| catalogue.packages(catalogue.tool(tool).unwrap(), "openeuler");
