@@ -121,7 +121,7 @@ const FEW: &[(&str, &[&str])] = &[
     ("history", &["error", "text", "event", "process", "store", "results"]),
     ("settings", &["error", "text", "topology", "suite::sample", "suite::KnownFlake"]),
     // A value that is left open means the same wherever it is.
-    ("plan", &["text", "process", "arch", "topology", "suite", "kernel", "vm", "settings::Auto"]),
+    ("plan", &["text", "event", "process", "arch", "topology", "suite", "kernel", "vm", "settings::Auto"]),
     (
         "runner",
         &[
