@@ -17,7 +17,7 @@ pub(super) fn json(columns: &[Column]) -> Result<String> {
 pub(super) fn text(columns: &[Column]) -> String {
     let names: BTreeSet<&String> = columns.iter().flat_map(|column| column.tests.keys()).collect();
     let of = |column: &Column, name: &String| column.tests.get(name).map_or("-", String::as_str).to_owned();
-    let mut lines = vec![line("test", columns, Column::title)];
+    let mut lines = vec![line("test", columns, |column| title(column, columns))];
     lines.extend(names.iter().map(|name| line(name, columns, |column| of(column, name))));
     lines.push(line("verdict", columns, |column| column.verdict.clone()));
     let width = |at: usize| lines.iter().map(|line| line[at].chars().count()).max().unwrap_or_default();
@@ -42,14 +42,14 @@ fn line(name: &str, columns: &[Column], cell: impl Fn(&Column) -> String) -> Vec
     std::iter::once(clean(name)).chain(cells).collect()
 }
 
-impl Column {
-    /// The version of the kernel, and its name where that says something else.
-    fn title(&self) -> String {
-        match &self.version {
-            Some(version) if version.starts_with(&self.kernel) => version.clone(),
-            Some(version) => format!("{} ({version})", self.kernel),
-            None => self.kernel.clone(),
+/// The version of the kernel, and its name where several have that version.
+fn title(column: &Column, columns: &[Column]) -> String {
+    match &column.version {
+        None => column.kernel.clone(),
+        Some(version) if columns.iter().filter(|other| other.version == column.version).count() > 1 => {
+            format!("{version} ({})", column.kernel)
         }
+        Some(version) => version.clone(),
     }
 }
 
@@ -74,13 +74,15 @@ mod tests {
         let old = column("6.1", Some("6.1.192"), "failed", &[("diag", "fail, 2 of 29")]);
         let new = column("../net", Some("6.19.0-rc1"), "passed", &[("diag", "pass"), ("pm_netlink", "pass")]);
         let none = column("7.2", None, "could not run", &[]);
-        insta::assert_snapshot!(text(&[old, new, none]), @r"
-        test        6.1.192        ../net (6.19.0-rc1)  7.2
-        diag        fail, 2 of 29  pass                 -
-        pm_netlink  -              pass                 -
-        verdict     failed         passed               could not run
+        let twice = column("./x", Some("6.1.192"), "passed", &[]);
+        insta::assert_snapshot!(text(&[old, new, none, twice]), @r"
+        test        6.1.192 (6.1)  6.19.0-rc1  7.2            6.1.192 (./x)
+        diag        fail, 2 of 29  pass        -              -
+        pm_netlink  -              pass        -              -
+        verdict     failed         passed      could not run  passed
         6.1: /runs/6.1
         ../net: /runs/../net
+        ./x: /runs/./x
         ");
     }
 }

@@ -68,7 +68,7 @@ fn debian(version: Option<&str>, store: &Store<'_>, reporter: &mut Reporter<'_>)
     find("apt-cache")?;
     let mut candidate = candidate(version)?;
     if candidate.is_none() && nix::unistd::geteuid().is_root() {
-        (reporter.note)("apt knows no linux-source package: updating its lists".to_owned());
+        (reporter.note)("apt does not know the kernel's source package: updating its lists".to_owned());
         say(&Cmd::new("apt-get").args(["--quiet", "update"]), reporter)?;
         candidate = self::candidate(version)?;
     }
