@@ -11,7 +11,7 @@ use std::ffi::OsStr;
 type Names = fn() -> Vec<(String, String)>;
 
 /// The command, its argument, and the names that it takes.
-const TAKES: [(&str, &str, Names); 19] = [
+const TAKES: [(&str, &str, Names); 26] = [
     ("test", "filters", names::tests),
     ("test", "except", names::tests),
     ("test", "test.profile", names::profiles),
@@ -30,6 +30,13 @@ const TAKES: [(&str, &str, Names); 19] = [
     ("attach", "guest", names::guests),
     ("stop", "guests", names::guests),
     ("image", "names", names::images),
+    ("test", "vm.root", names::images),
+    ("run", "vm.root", names::images),
+    ("exec", "vm.root", names::images),
+    ("shell", "vm.root", names::images),
+    ("hunt", "vm.root", names::images),
+    ("matrix", "vm.root", names::images),
+    ("doctor", "root", names::images),
     ("validate", "check", names::checks),
 ];
 
