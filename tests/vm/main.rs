@@ -1,6 +1,6 @@
 //! The real thing: a real kernel is built and booted, and its selftests run. Nothing here is a stand-in.
 //!
-//! These tests need a kernel tree, the tools that `vmptcp doctor` names, and time, so `cargo test` leaves them out:
+//! These tests need a kernel tree, the tools that `vmptcp doctor` names, mmdebstrap, and time, so `cargo test` leaves them out:
 //!
 //! ```sh
 //! cargo test --release --test vm -- --ignored --test-threads 1
@@ -13,6 +13,7 @@
 
 mod fleet;
 mod guests;
+mod image;
 mod job;
 mod lab;
 mod scenarios;
