@@ -10,7 +10,7 @@ use crate::kernel::kconfig::{self, Asker, ConfigureRequest, Fragment, Source, Va
 use crate::kernel::{Flavour, Tree, Variant, WorkDir};
 use crate::process::identity;
 use crate::settings::{Base, Ccache, Loaded, Origin, Settings, Variant as Named};
-use crate::suite::Suite;
+use crate::suite::{SUITES, Suite};
 use crate::text::decode;
 use crate::text::{file, hash};
 use std::num::NonZero;
@@ -68,9 +68,14 @@ pub fn configure(
     required.extend(essential(&required));
     let mut fragments = vec![selftests];
     fragments.extend(own_names(variant, tree, &settings.kernel.base).into_iter().filter_map(own_fragment));
-    for name in suites.iter().flat_map(|suite| suite.needs.fragments) {
+    // Those of all suites, or the kernel would be built again for each choice of tests. What is not tested is not required.
+    for (suite, name) in
+        SUITES.iter().flat_map(|suite| suite.needs.fragments.iter().map(move |name| (suite, name)))
+    {
         let Some(fragment) = own_fragment(name) else { continue };
-        required.extend(not_waived(&fragment)?);
+        if suites.contains(suite) {
+            required.extend(not_waived(&fragment)?);
+        }
         fragments.push(fragment);
     }
     if variant.uml {

@@ -33,7 +33,7 @@ fn a_dry_run_prints_every_command_and_touches_nothing() {
     let plan = run.stdout.replace(env!("CARGO_BIN_EXE_vmptcp"), "[vmptcp]");
     insta::assert_snapshot!(plan, @"
     1. configure
-       # skipped if the 6 fragments and symbols, and the tree's Kconfig files, did not change
+       # skipped if the 7 fragments and symbols, and the tree's Kconfig files, did not change
        make -C [dir]/tree O=[dir]/tree/.vmptcp/build/normal KCONFIG_CONFIG=.vmptcp-new.config allnoconfig KCONFIG_ALLCONFIG=.vmptcp-merged.config
     2. build
        # skipped if no file of the tree changed
@@ -135,6 +135,19 @@ fn shards_divide_the_tests_and_say_what_is_wrong() {
     insta::assert_snapshot!(sandbox.run(["merge", "nothing"]).all(), @r#"
     error: there is no run in [dir]/tree/.vmptcp/runs yet
       → make one: vmptcp run
+    exit code 2
+    "#);
+}
+
+#[test]
+fn a_ci_run_chooses_like_a_test_run_and_refuses_what_fits_no_budget() {
+    let sandbox = Sandbox::new();
+    let of_test = sandbox.run(["test", "diag", "--list"]);
+    let of_ci = sandbox.run(["ci", "run", "diag", "--list"]);
+    assert_eq!((of_ci.code, of_ci.stdout), (0, of_test.stdout));
+    insta::assert_snapshot!(sandbox.run(["ci", "run", "diag", "--budget", "1s"]).all(), @r#"
+    error: no test fits into 1.0 s
+      → give more time, or name shorter tests
     exit code 2
     "#);
 }
