@@ -77,6 +77,8 @@ pub enum Command {
     Validate(commands::validate::Args),
     /// Validate what git send-email and b4 are about to send
     Hook(commands::hook::Args),
+    /// Run tests as a CI system does
+    Ci(commands::ci::Args),
     /// Find the seeds with which a test fails
     Hunt(commands::hunt::Args),
     /// List what fails at times: how often, since when
@@ -164,6 +166,7 @@ impl Command {
             Self::Mptcp(args) => commands::mptcp::run(&args, context),
             Self::Validate(args) => commands::validate::run(&args, context),
             Self::Hook(args) => commands::hook::run(&args, context),
+            Self::Ci(args) => commands::ci::run(&args, context),
             Self::Hunt(args) => commands::hunt::run(&args, context),
             Self::Flakes(args) => commands::flakes::run(&args, context),
             Self::Compare(args) => commands::compare::run(&args, context),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 /// Each command once, those that are needed most first.
 pub const GROUPS: [(&str, &[&str]); 4] = [
-    ("Everyday", &["run", "test", "matrix", "hunt", "flakes", "compare", "report", "merge", "history"]),
+    ("Everyday", &["run", "test", "ci", "matrix", "hunt", "flakes", "compare", "report", "merge", "history"]),
     ("Series", &["validate", "hook", "bisect"]),
     ("Guests", &["exec", "shell", "ps", "attach", "stop", "sample", "module", "topology", "mptcp"]),
     ("Set-up", &["source", "config", "build", "doctor", "image", "settings", "completions", "man", "help"]),

@@ -3,6 +3,7 @@
 pub mod attach;
 pub mod bisect;
 pub mod build;
+pub mod ci;
 pub mod compare;
 pub mod completions;
 pub mod config;

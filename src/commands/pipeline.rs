@@ -165,8 +165,14 @@ impl Target {
 
     /// Carries out a plan under a lock and with a journal below `runs`.
     pub fn carry_out(&self, plan: &Plan, runs: &Path, context: &Context) -> Result<FinishedRun> {
+        let observer = Box::new(context.terminal());
+        self.carry_out_in(plan, NewRun { steps: plan.names(), kind: plan.kind(), runs, observer }, context)
+    }
+
+    /// The same, as this run.
+    pub fn carry_out_in(&self, plan: &Plan, run: NewRun<'_>, context: &Context) -> Result<FinishedRun> {
         let host = Host { cache: context.cache()?, venv: context.venv()? };
-        self.journaled(plan.names(), plan.kind(), runs, context, |journal| {
+        self.observed(run, context, |journal| {
             // Only what is tested needs it, and git may take its time.
             let tests = plan.steps.iter().any(|step| matches!(step, Step::Test(_)));
             if let Some(commit) = tests.then(|| self.tree.commit()).flatten() {

@@ -4,6 +4,7 @@ mod also;
 
 use super::context::Context;
 use super::flags::{Asked, RunFlags};
+use super::overrides::Overrides;
 use super::pipeline::{FinishedRun, Target};
 use super::suites;
 use crate::error::{Error, ExitCode, Result};
@@ -82,6 +83,18 @@ enum Also {
     Virtme,
 }
 
+impl Args {
+    /// They ask for a list of the tests only.
+    pub(super) fn lists(&self) -> bool {
+        self.list
+    }
+
+    /// The settings that they override.
+    pub(super) fn overrides(&self) -> Result<Overrides> {
+        self.flags.overrides()
+    }
+}
+
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<u8> {
     let flags = args.flags.overrides()?;
@@ -101,7 +114,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
 }
 
 /// The plan for what the arguments choose.
-fn chosen(args: &Args, context: &Context, target: &Target) -> Result<Plan> {
+pub(super) fn chosen(args: &Args, context: &Context, target: &Target) -> Result<Plan> {
     let asked = args.asked.sources()?;
     let selected = selected(args, context, target)?;
     // What is left of a profile is another kind of run.

@@ -1,12 +1,14 @@
 //! How results are shown. An [`Exporter`] makes one form of them, the same for runs and for validations, each in a file of
 //! its own; `terminal` shows a run while it goes on.
 
+mod ci;
 mod connections;
 pub mod console;
 mod findings;
 pub mod history;
 mod html;
 mod hunt;
+pub mod incumbent;
 mod json;
 mod junit;
 mod lines;
@@ -15,6 +17,7 @@ mod style;
 pub mod terminal;
 mod text;
 
+pub use ci::{CiView, System as CiSystem};
 pub use html::{Excerpts, Html};
 pub use hunt::ByOutcome;
 pub use json::Json;
