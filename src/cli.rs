@@ -2,11 +2,14 @@
 
 mod complete;
 mod help;
+mod incumbent;
 
 use crate::commands::{self, Context, Global};
 use crate::error::{ExitCode, Result};
 use crate::guest::agent;
 use crate::process::{self, Terms};
+use crate::report::console;
+use crate::settings::Environment;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
@@ -41,7 +44,9 @@ Exit codes:
     1  a test failed or timed out      5  could not run: something is missing or broken
     2  usage: bad input                130  interrupted
     3  a guest crashed, or its kernel printed a splat
-  `vmptcp exec` and `vmptcp shell` pass the guest's exit code through.";
+  `vmptcp exec` and `vmptcp shell` pass the guest's exit code through.
+
+The modes of mptcp-upstream-virtme-docker work too: vmptcp help incumbent.";
 
 /// From a kernel tree to an MPTCP verdict with one command
 ///
@@ -121,6 +126,9 @@ pub enum Command {
     Completions(commands::completions::Args),
     /// Write the manual pages
     Man(commands::man::Args),
+    /// List the modes and variables of mptcp-upstream-virtme-docker, and how they are spelled here
+    #[command(hide = true)]
+    Incumbent,
     /// Serve the host from the inside of a guest
     #[command(hide = true)]
     Agent {
@@ -151,7 +159,20 @@ pub enum Command {
 
 /// The command line, with its help and with what shells complete.
 pub fn command() -> clap::Command {
-    complete::with_names(help::grouped(Cli::command()))
+    let habits = |command: clap::Command| command.after_help(incumbent::page());
+    complete::with_names(help::grouped(Cli::command())).mut_subcommand(incumbent::NAME, habits)
+}
+
+/// The words for `command` to parse, with the name of the program: a mode of mptcp-upstream-virtme-docker becomes a command
+/// of ours, and its new spelling is reported. Fails for a mode that has none.
+pub fn words(mut words: Vec<OsString>, command: &clap::Command) -> Result<Vec<OsString>> {
+    let given = words.get(1..).unwrap_or_default();
+    if let Some(new) = incumbent::rewrite(given, &Environment::from_process(), command)? {
+        new.notes.iter().for_each(|note| console::note(note));
+        words.truncate(1);
+        words.extend(new.words);
+    }
+    Ok(words)
 }
 
 impl Command {
@@ -191,6 +212,9 @@ impl Command {
             Self::Confine { write, hand_over, guest, repeatable, command } => {
                 let terms = Terms { write, hand_over, guest, repeatable };
                 match process::enter_confinement(&terms, &command)? {}
+            }
+            Self::Incumbent => {
+                console::out(&format!("{}\n", incumbent::page())).map(|()| ExitCode::Passed as u8)
             }
             Self::Agent { .. } => agent::run().map(|()| ExitCode::Passed as u8),
         }

@@ -10,7 +10,15 @@ use vmptcp::{process, report};
 fn main() -> ExitCode {
     // A shell that completes a line asks by a variable of the environment, and wants nothing else.
     CompleteEnv::with_factory(cli::command).complete();
-    let parsed = Cli::from_arg_matches(&cli::command().get_matches());
+    let command = cli::command();
+    let words = match cli::words(std::env::args_os().collect(), &command) {
+        Ok(words) => words,
+        Err(error) => {
+            report::console::error(&error, false);
+            return ExitCode::from(error.kind().exit_code() as u8);
+        }
+    };
+    let parsed = Cli::from_arg_matches(&command.get_matches_from(words));
     let Cli { global, command } = parsed.unwrap_or_else(|error| error.exit());
     let context = Context::new(global);
     match process::interrupt::install().and_then(|()| command.run(&context)) {

@@ -108,6 +108,8 @@ fn the_help_names_the_commands_and_the_exit_codes() {
         2  usage: bad input                130  interrupted
         3  a guest crashed, or its kernel printed a splat
       `vmptcp exec` and `vmptcp shell` pass the guest's exit code through.
+
+    The modes of mptcp-upstream-virtme-docker work too: vmptcp help incumbent.
     ");
 }
 

@@ -10,6 +10,7 @@ mod examples;
 mod help;
 mod history;
 mod image;
+mod incumbent;
 mod input;
 mod matrix;
 mod plan;
