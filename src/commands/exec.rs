@@ -107,7 +107,7 @@ pub(super) fn kernel(
     journal: &mut Journal,
 ) -> Result<(Lock, Built)> {
     match (target.share()?, build::last(&target.out())) {
-        (Some(lock), Some(built)) if !build => Ok((lock, built)),
+        (Some(lock), Some(built)) if !build => lock.sign().map(|()| (lock, built)),
         (shared, _) => {
             drop(shared);
             let lock = target.lock(journal)?;

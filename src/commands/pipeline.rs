@@ -185,6 +185,7 @@ impl Target {
             if let Some(lock) = self.share()?
                 && let Some(current) = building::current(plan)?
             {
+                lock.sign()?;
                 return steps::carry_out(plan, &host, &lock, Some(current), journal);
             }
             let lock = self.lock(journal)?;

@@ -78,6 +78,7 @@ impl Images {
         let lock = Lock::share(&self.lock_file(recipe.name), &self.command)?.ok_or_else(|| {
             Error::cannot_run(format!("the image {} is being replaced", recipe.name)).hint("wait for its end")
         })?;
+        lock.sign()?;
         Ok(self.facts(recipe).is_some().then_some(lock))
     }
 

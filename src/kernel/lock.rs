@@ -53,18 +53,26 @@ pub enum Busy {
 #[derive(Debug)]
 pub struct Lock {
     file: File,
+    /// What it is held for.
+    command: String,
 }
 
 impl Lock {
     /// Shares the file `path`, for `command`, with others who only use what is built: together they keep it from whoever
-    /// wants it for itself. `None` if somebody has it for itself.
+    /// wants it for itself. `None` if another process has it for itself. Others are told of this one when it is [signed]:
+    /// what is looked at for a moment only shall not hide who else holds it.
+    ///
+    /// [signed]: Self::sign
     pub fn share(path: &Path, command: &str) -> Result<Option<Self>> {
-        let mut file = open(path)?;
-        if !set(&file, libc::F_RDLCK).doing("lock", path)? {
-            return Ok(None);
-        }
-        write_holder(&mut file, command).doing("write", path)?;
-        Ok(Some(Self { file }))
+        let file = open(path)?;
+        let shared = set(&file, libc::F_RDLCK).doing("lock", path)?;
+        Ok(shared.then(|| Self { file, command: command.to_owned() }))
+    }
+
+    /// Lets others see who holds it.
+    pub fn sign(&self) -> Result<()> {
+        write_holder(&self.file, &self.command)
+            .map_err(|error| Error::cannot_run(format!("cannot write a lock: {error}")))
     }
 
     /// From now on others may share the lock as well: each of them keeps it from whoever wants it for itself.
@@ -97,8 +105,8 @@ impl Lock {
             interrupt::check()?;
             std::thread::sleep(RETRY);
         }
-        write_holder(&mut file, command).doing("write", path)?;
-        Ok(Self { file })
+        write_holder(&file, command).doing("write", path)?;
+        Ok(Self { file, command: command.to_owned() })
     }
 }
 
@@ -133,7 +141,7 @@ fn held(path: &Path, holder: Option<&Holder>) -> Error {
     Error::cannot_run(format!("{} is locked by {who}", path.display())).hint("let it end first")
 }
 
-fn write_holder(file: &mut File, command: &str) -> std::io::Result<()> {
+fn write_holder(mut file: &File, command: &str) -> std::io::Result<()> {
     let since = jiff::Timestamp::now();
     // A holder that is not known is no reason not to lock.
     let holder = Process::own().map(|process| Holder { process, command: command.to_owned(), since });
@@ -193,6 +201,9 @@ mod tests {
         assert!(Lock::share(&path, "vmptcp exec").unwrap().is_none());
         first.relax().unwrap();
         let second = Lock::share(&path, "vmptcp exec").unwrap().unwrap();
+        let error = Lock::acquire(&path, "vmptcp build", Busy::Fail, |_| ()).unwrap_err().to_string();
+        assert!(error.contains("(vmptcp test, since"), "one that looks only hides nobody: {error}");
+        second.sign().unwrap();
         drop(first);
         let error = Lock::acquire(&path, "vmptcp build", Busy::Fail, |_| ()).unwrap_err().to_string();
         assert!(error.contains("(vmptcp exec, since"), "{error}");
