@@ -50,11 +50,14 @@ fn uml_a_guest_that_is_root_cannot_touch_the_host() {
     let file = dir.path().join("file");
     fs::write(&file, "host's").expect("a file");
     let mut victim = Command::new("sleep").arg("600").spawn().expect("it starts");
-    // The host's files again, this time writable; its devices; its processes, by the number that they have there.
+    // The host's files again, this time writable, by the name of the option that mount(8) of each distribution takes; its devices; its processes, by the number that they have there.
     let script = format!(
-        "mkdir -p /tmp/h; mount -t hostfs none /tmp/h -o {dir} && echo mounted
+        "hostfs() {{
+             mount -t hostfs none /tmp/h -o hostfs=$1 || LIBMOUNT_FORCE_MOUNT2=always mount -t hostfs none /tmp/h -o $1
+         }}
+         mkdir -p /tmp/h; hostfs {dir} && echo mounted
          mount -o remount,rw /tmp/h; echo guest > /tmp/h/file; touch /tmp/h/new; rm -f /tmp/h/file; chmod 0 /tmp/h/file
-         mount -t hostfs none /tmp/h -o / && echo evil > /tmp/h/{dir}/other
+         hostfs / && echo evil > /tmp/h/{dir}/other
          kill -9 {victim}; ls /proc/{victim} 2>/dev/null
          echo x > /etc/vmptcp-uml-was-here; cat /etc/vmptcp-uml-was-here",
         dir = dir.path().display(),
