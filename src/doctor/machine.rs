@@ -73,10 +73,10 @@ fn judge_accelerator(answer: Option<Answer>, has_qemu: bool) -> Finding {
 }
 
 /// Whether a seed makes the same run here, with the kernel of user-mode Linux in this directory.
-pub(super) fn virtual_time(kernel: Option<&Path>) -> Result<Finding> {
+pub(super) fn virtual_time(kernel: Option<&Path>, cache: &Path) -> Result<Finding> {
     let Some(kernel) = kernel else { return Ok(judge_virtual_time(None)) };
     let helper = std::env::current_exe().doing("find the path of", "this executable")?;
-    match repeat::twice(kernel, &helper) {
+    match repeat::twice(kernel, &helper, cache) {
         Err(error) if error.kind() == Kind::Interrupted => Err(error),
         outcome => Ok(judge_virtual_time(Some(outcome))),
     }

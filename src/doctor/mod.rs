@@ -130,7 +130,7 @@ pub fn examine(scope: &Scope) -> Result<Diagnosis> {
     let qemu = findings.iter().find(|finding| finding.name == "QEMU" && finding.status.is_usable());
     let accelerator = machine::accelerator(qemu, scope)?;
     findings.push(accelerator);
-    findings.push(machine::virtual_time(scope.uml)?);
+    findings.push(machine::virtual_time(scope.uml, scope.cache)?);
     findings.extend(machine::memory());
     findings.extend(machine::disk(scope.cache, scope.work));
     let mut diagnosis = Diagnosis {

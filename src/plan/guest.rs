@@ -7,7 +7,7 @@ use crate::process::Cmd;
 use crate::settings::Auto;
 use crate::vm::accel::Accelerator;
 use crate::vm::backend::Backend;
-use crate::vm::backend::uml::{Time, Uml};
+use crate::vm::backend::uml::{Time, Tracing, Uml};
 use crate::vm::backend::virtme::{Filesystem, Hiding, Virtme};
 use crate::vm::machine::Machine;
 use crate::vm::root::{Root, Share};
@@ -107,6 +107,11 @@ impl GuestPlan {
         }
     }
 
+    /// True if their time does not pass as on the host.
+    pub fn has_virtual_time(&self) -> bool {
+        self.engine() == Auto::Given(Engine::Uml(Time::Virtual))
+    }
+
     /// The same guests, on files of the host that nobody changes meanwhile.
     #[must_use]
     pub fn with_steady_files(mut self) -> Self {
@@ -128,16 +133,17 @@ impl GuestPlan {
                 let facts = VirtmeFacts { filesystem, hiding: None };
                 (Arc::new(virtme.backend(accelerator, facts)), usual_parameters(accelerator))
             }
-            BackendPlan::Uml(time) => {
-                (Arc::new(self.uml(*time, Cmd::new("unshare").arg("--mount"), false)), Vec::new())
-            }
+            BackendPlan::Uml(time) => (
+                Arc::new(self.uml(*time, Cmd::new("unshare").arg("--mount"), Tracing::default())),
+                Vec::new(),
+            ),
         };
         self.spec(backend, usual, Path::new("RUN/tmp"), Path::to_owned)
     }
 
     /// User-mode Linux, where `namespace` runs a command in namespaces of its own.
-    pub fn uml(&self, time: Time, namespace: Cmd, seccomp: bool) -> Uml {
-        Uml { namespace, helper: self.root.agent.clone(), time, seccomp }
+    pub fn uml(&self, time: Time, namespace: Cmd, tracing: Tracing) -> Uml {
+        Uml { namespace, helper: self.root.agent.clone(), time, tracing }
     }
 
     /// The guest, once all is known. The kernel gets the `usual` parameters before those of the user. `link` gives a path that

@@ -62,7 +62,8 @@ pub fn spec(guest: &GuestPlan, engine: Engine, tmp: &Path, host: &Host) -> Resul
         }
         BackendPlan::Uml(time) => {
             let namespace = uml::namespace()?;
-            let backend = Arc::new(guest.uml(*time, namespace, uml::has_seccomp(&guest.kernel)));
+            let backend =
+                Arc::new(guest.uml(*time, namespace, uml::Tracing::of(&guest.kernel, &host.cache)?));
             Ok(guest.spec(backend, checkers(&guest.kernel), tmp, Path::to_owned))
         }
     }

@@ -4,6 +4,8 @@
 //! and root in the guest could have that write to them as the user who started it: so the process itself is kept from that,
 //! by a mount namespace in which all is read-only but what the guest may write to.
 
+mod xstate;
+
 use super::{Backend, Capabilities, Channel, Ends, Requests, Started};
 use crate::error::{Error, IoContext, Result};
 use crate::guest::protocol::boot::{self, Boot, Mount};
@@ -51,8 +53,24 @@ pub struct Uml {
     pub helper: PathBuf,
     /// How its time passes.
     pub time: Time,
-    /// Its kernel can run programs without tracing them: see [`has_seccomp`].
+    /// How its kernel runs programs.
+    pub tracing: Tracing,
+}
+
+/// How a kernel catches what programs ask of it.
+#[derive(Debug, Clone, Default)]
+pub struct Tracing {
+    /// By seccomp, where the host lets it, which is faster than ptrace.
     pub seccomp: bool,
+    /// What is preloaded into it where it does not know all registers of this processor.
+    pub library: Option<PathBuf>,
+}
+
+impl Tracing {
+    /// How the kernel in this build directory does; what it needs for that is made in `cache`.
+    pub fn of(kernel: &Path, cache: &Path) -> Result<Self> {
+        Ok(Self { seccomp: has_seccomp(kernel), library: xstate::library(kernel, cache)? })
+    }
 }
 
 impl Backend for Uml {
@@ -84,6 +102,9 @@ impl Backend for Uml {
         cmd = cmd.arg("--hand-over").arg(handed_over(machine, name));
         for share in machine.root.shares.iter().filter(|share| share.writable) {
             cmd = cmd.arg("--write").arg(&share.host);
+        }
+        if let Some(library) = &self.tracing.library {
+            cmd = cmd.env("LD_PRELOAD", library);
         }
         cmd.arg("--").arg(machine.kernel.join("linux")).args(self.parameters(machine)).cwd("/")
     }
@@ -120,12 +141,17 @@ impl Backend for Uml {
     }
 }
 
-/// Whether the kernel in this build directory can catch what programs ask of it by seccomp, which is faster than ptrace.
-pub fn has_seccomp(kernel: &Path) -> bool {
-    let release = fs::read_to_string(kernel.join("include/config/kernel.release")).unwrap_or_default();
+/// Whether the kernel in this build directory can catch what programs ask of it by seccomp.
+fn has_seccomp(kernel: &Path) -> bool {
+    release(kernel) >= Some((6, 16))
+}
+
+/// The release of the kernel in this build directory, as in 6.12; none where there is none.
+fn release(kernel: &Path) -> Option<(u32, u32)> {
+    let release = fs::read_to_string(kernel.join("include/config/kernel.release")).ok()?;
     let mut numbers =
         release.split(|char: char| !char.is_ascii_digit()).map(|number| number.parse::<u32>().ok());
-    (numbers.next().flatten(), numbers.next().flatten()) >= (Some(6), Some(16))
+    Some((numbers.next()??, numbers.next()??))
 }
 
 /// The command that runs another one where nothing of the host is its own. Fails where the host grants no such place, and says
@@ -156,7 +182,7 @@ impl Uml {
             // What comes from the host would come at a time of the host's.
             Time::Virtual => words.extend(["ssl0=null,fd:1", "time-travel=inf-cpu", &start]),
         }
-        if self.seccomp {
+        if self.tracing.seccomp {
             // Where the host does not let it, it traces them.
             words.push("seccomp=auto");
         }
@@ -239,7 +265,7 @@ mod tests {
             namespace: Cmd::new("unshare").arg("--mount"),
             helper: "/my tools/vmptcp".into(),
             time,
-            seccomp: false,
+            tracing: Tracing::default(),
         }
     }
 
@@ -307,7 +333,10 @@ mod tests {
         };
         let releases = ["6.1.192", "6.12.117+", "6.15.0-rc7", "6.16.0-rc1-g0123", "6.18.2", "7.3.0-rc7"];
         assert_eq!(releases.map(of), [false, false, false, true, true, true]);
-        let told = |seccomp| Uml { seccomp, ..uml(Time::Virtual) }.parameters(&machine(None)).join(" ");
+        let told = |seccomp| {
+            let tracing = Tracing { seccomp, library: None };
+            Uml { tracing, ..uml(Time::Virtual) }.parameters(&machine(None)).join(" ")
+        };
         assert!(told(true).contains(" seccomp=auto ") && !told(false).contains("seccomp"));
     }
 
