@@ -3,11 +3,13 @@
 mod check;
 pub mod connections;
 mod id;
+mod rename;
 mod series;
 mod shard;
 
 pub use check::{CheckId, CheckOn, CheckResult, Finding, Severity, Status};
-pub use id::{DEFAULT_SUITE, TestId, label};
+pub use id::{DEFAULT_SUITE, TestId, label, label_on};
+pub use rename::Names;
 pub use series::{GIVEN, PatchInfo, SeriesInfo};
 pub use shard::{Portion, RunShard};
 
@@ -20,6 +22,9 @@ pub const SCHEMA: u32 = 3;
 
 /// The name of the step in which a command runs in a guest, with our streams as its own.
 pub const GUEST_STEP: &str = "guest";
+
+/// The directory, in that of a run on several kernels, that has a run for each of them.
+pub const PARTS: &str = "variants";
 
 /// An event and when it happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -91,6 +96,9 @@ pub enum Event {
     TestsPlanned {
         /// Which runs of which tests.
         tests: Vec<TestId>,
+        /// The step in which they run; none for the one that began last.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<String>,
     },
     /// This run is one of several that run the tests together, each on a machine of its own.
     RunSharded {

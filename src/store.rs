@@ -7,10 +7,11 @@
 //!     events.jsonl  results.json  junit.xml  summary.txt  summary.md  report.html  .config
 //!     console-1.log …
 //!     tests/pm_netlink.1.log  tests/pm_netlink.1.tap
+//!     variants/debug/   a run on several kernels has one for each
 //! ```
 
 use crate::error::{Error, IoContext, Result};
-use crate::event::{Event, Record};
+use crate::event::{Event, PARTS, Record};
 use crate::text::file;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Write};
@@ -63,6 +64,17 @@ impl RunDir {
         let now = jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string();
         let path = settle(hidden, runs, &now)?;
         file::replace_link(&runs.join(LATEST), Path::new(path.file_name().unwrap_or_default()))?;
+        Ok(Self { path, events: BufWriter::new(events), started: Instant::now(), last_ms: 0 })
+    }
+
+    /// Creates the directory of a run that is a part of another one: below `whole`, under this name.
+    pub fn create_part(whole: &Path, name: &str) -> Result<Self> {
+        let path = whole.join(PARTS).join(name);
+        let tests = path.join("tests");
+        fs::create_dir_all(&tests).doing("create", &tests)?;
+        let log = path.join(EVENTS);
+        let events = File::create(&log).doing("create", &log)?;
+        let _ = events.lock();
         Ok(Self { path, events: BufWriter::new(events), started: Instant::now(), last_ms: 0 })
     }
 
@@ -170,6 +182,10 @@ pub fn replay(runs: &Path, wanted: &str) -> Result<Replay> {
 
 fn locate(runs: &Path, wanted: &str) -> Result<PathBuf> {
     let direct = Path::new(wanted);
+    if !wanted.is_empty() && direct.is_relative() && runs.join(direct).join(EVENTS).is_file() {
+        let named = runs.join(direct);
+        return named.canonicalize().doing("read", &named);
+    }
     if wanted.contains('/') || direct.join("events.jsonl").is_file() {
         return direct.canonicalize().map_err(|error| Error::usage(format!("no run at {wanted}: {error}")));
     }

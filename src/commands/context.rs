@@ -6,11 +6,13 @@ use crate::image::{Images, Recipe};
 use crate::kernel::lock::Lock;
 use crate::kernel::{MakeEnvironment, Tree, WorkDir};
 use crate::report::terminal::{Terminal, Verbosity};
+use crate::runner::Host;
+use crate::runner::turns::Turn;
 use crate::settings::{self, Environment, Loaded, Override, Root};
 use clap::ValueEnum;
-use std::cell::RefCell;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// The link to the tree that was obtained last, in the cache.
 const REMEMBERED: &str = "trees/.last";
@@ -51,13 +53,13 @@ pub struct Context {
     /// Flags that every command takes.
     pub global: Global,
     /// The images that are used, until this command ends.
-    held: RefCell<Vec<Lock>>,
+    held: Mutex<Vec<Lock>>,
 }
 
 impl Context {
     /// Looks at the process's environment, once.
     pub fn new(global: Global) -> Self {
-        Self { environment: Environment::from_process(), global, held: RefCell::default() }
+        Self { environment: Environment::from_process(), global, held: Mutex::default() }
     }
 
     /// What make gets of the environment. Fails if a variable in it would build another kernel than vmptcp says.
@@ -75,6 +77,11 @@ impl Context {
         Ok(self.cache()?.join("venv"))
     }
 
+    /// The places that the runner needs, which it uses when it is its turn.
+    pub fn host(&self, turn: Turn) -> Result<Host> {
+        Ok(Host { cache: self.cache()?, venv: self.venv()?, turn })
+    }
+
     /// The root filesystems of vmptcp's own.
     pub fn images(&self) -> Result<Images> {
         Ok(Images::new(&self.cache()?, &Self::argv().join(" ")))
@@ -87,7 +94,8 @@ impl Context {
             Root::Image(name) => name,
         };
         let (images, recipe) = (self.images()?, Recipe::find(name)?);
-        self.held.borrow_mut().extend(images.hold(&recipe)?);
+        let held = images.hold(&recipe)?;
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).extend(held);
         Ok(images.root(&recipe))
     }
 

@@ -11,6 +11,7 @@ use crate::kernel::build::{self, Built};
 use crate::plan::GuestPlan;
 use crate::report::console;
 use crate::runner::attach::{self, Command, Streams};
+use crate::runner::turns::Turn;
 use crate::runner::{Host, Journal, building, guest};
 use crate::vm::LiveHub;
 use std::io::IsTerminal;
@@ -76,7 +77,7 @@ pub(super) struct Request {
 
 /// Runs a command in a guest of the target, and returns its exit code.
 pub(super) fn attach(context: &Context, target: &Target, flags: &GuestFlags, request: Request) -> Result<u8> {
-    let host = Host { cache: context.cache()?, venv: context.venv()? };
+    let host = context.host(Turn::alone())?;
     // What is wrong with the request is found before a kernel is built for it.
     let guest = target.guest(context)?;
     let mut ended = None;

@@ -4,6 +4,7 @@ use super::fragments::read_fragment;
 use super::overrides::{KernelFlags, Overrides, TestSettings, VmFlags};
 use crate::error::Result;
 use crate::kernel::kconfig::{Request, Source, Value, malformed};
+use crate::settings::Variant;
 use clap::{Arg, ArgAction, ArgMatches};
 use std::path::Path;
 
@@ -171,5 +172,10 @@ impl RunFlags {
     /// The settings that they override.
     pub fn overrides(&self) -> Result<Overrides> {
         Ok(self.tests.overrides()?.and(self.kernel.overrides()?).and(self.vm.overrides()?))
+    }
+
+    /// The same for each variant that they name.
+    pub fn of_each_variant(&self) -> Result<Vec<Overrides>> {
+        Ok(self.overrides()?.each("kernel.variant", Variant::WORDS))
     }
 }

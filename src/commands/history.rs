@@ -82,7 +82,10 @@ pub fn open(context: &Context) -> Result<Index> {
 pub fn of_failures(summary: &Summary, context: &Context) -> Result<Vec<String>> {
     let failed: BTreeSet<Case> = cases(summary)
         .into_iter()
-        .filter(|(_, results)| results.iter().any(|result| history::is_failure(result.outcome)))
+        // Of a run on several kernels, each of these has its own notes.
+        .filter(|(case, results)| {
+            case.variant.is_none() && results.iter().any(|result| history::is_failure(result.outcome))
+        })
         .map(|(case, _)| case)
         .collect();
     let cache = context.cache()?;

@@ -6,11 +6,10 @@ use super::overrides::Overrides;
 use super::pipeline::{FinishedRun, Target};
 use super::test;
 use crate::error::{Error, Result};
-use crate::plan::{BackendPlan, Hunt, Plan, Step, TestPlan};
+use crate::plan::{Hunt, Plan, Step, TestPlan};
 use crate::process::quote;
 use crate::report::{self, ByOutcome};
 use crate::text::duration;
-use crate::vm::backend::uml::Time;
 use std::time::Duration;
 
 /// The seeds that are tried if none are given.
@@ -105,7 +104,7 @@ fn only_test(plan: &mut Plan) -> Result<&mut TestPlan> {
 
 /// Makes a search of a plan that runs a test with each of its seeds.
 fn search(tests: &mut TestPlan, args: &Args) -> Result<()> {
-    if !matches!(tests.guest.backend, BackendPlan::Uml(Time::Virtual)) {
+    if !tests.guest.has_virtual_time() {
         return Err(Error::usage("in real time the same seed makes another run each time")
             .hint("leave --time real out, and vm.time = \"real\" of the settings"));
     }

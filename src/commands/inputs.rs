@@ -30,6 +30,7 @@ pub fn variant(settings: &Settings) -> Variant {
         Named::Normal => Flavour::Normal,
         Named::Debug => Flavour::Debug,
         Named::Btf => Flavour::Btf,
+        Named::DebugBtf => Flavour::DebugBtf,
     };
     Variant { flavour, gcov: kernel.gcov, clang: kernel.clang, uml: kernel.uml }
 }
@@ -41,6 +42,7 @@ pub fn ask_for(variant: Variant, settings: &mut Settings) {
         Flavour::Normal => Named::Normal,
         Flavour::Debug => Named::Debug,
         Flavour::Btf => Named::Btf,
+        Flavour::DebugBtf => Named::DebugBtf,
     };
     kernel.gcov = variant.gcov;
     kernel.clang = variant.clang;

@@ -19,6 +19,7 @@ pub mod hook;
 pub mod hunt;
 pub mod image;
 mod inputs;
+mod joint;
 pub mod man;
 pub mod matrix;
 pub mod merge;

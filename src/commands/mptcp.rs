@@ -9,8 +9,8 @@ use crate::error::{Error, ExitCode, Result};
 use crate::event::{GUEST_STEP, StepStatus};
 use crate::report::clean;
 use crate::report::console;
-use crate::runner::Host;
 use crate::runner::lab::{HostState, show};
+use crate::runner::turns::Turn;
 use crate::vm::LiveHub;
 use std::fmt::Write as _;
 
@@ -58,7 +58,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
     let target = Target::open(context, args.guest.overrides()?)?;
     let network = args.topology.as_ref().map(|name| topology(name, &target.loaded)).transpose()?;
     let guest = target.guest(context)?.with_steady_files();
-    let host = Host { cache: context.cache()?, venv: context.venv()? };
+    let host = context.host(Turn::alone())?;
     let mut states = None;
     let ended = target.journaled(
         vec![GUEST_STEP.to_owned()],

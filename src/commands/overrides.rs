@@ -23,6 +23,24 @@ impl Overrides {
         self
     }
 
+    /// The same with one value each, where a flag gave several to this setting, with commas between them; `all` is what the
+    /// word stands for.
+    #[must_use]
+    pub fn each(self, key: &str, all: &[&str]) -> Vec<Self> {
+        let several = self.0.iter().rposition(|given| given.key == key).and_then(|at| {
+            let value = self.0[at].value.as_str()?;
+            let values: Vec<&str> = if value == "all" { all.to_vec() } else { value.split(',').collect() };
+            (values.len() > 1).then(|| (at, values.into_iter().map(str::to_owned).collect::<Vec<_>>()))
+        });
+        let Some((at, values)) = several else { return vec![self] };
+        let with = |value: String| {
+            let mut given = self.0.clone();
+            given[at].value = value.trim().into();
+            Self(given)
+        };
+        values.into_iter().map(with).collect()
+    }
+
     /// The flags, as they were typed.
     pub fn typed(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|given| given.flag.as_str())
@@ -158,5 +176,26 @@ pub fn variable_of(text: &str) -> Result<(String, String)> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err(Error::usage(format!("--env {text}: not of the form NAME=VALUE"))
             .hint("for example: --env SELFTESTS_MPTCP_LIB_NO_KVERSION_CHECK=1")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(given: &str) -> Vec<String> {
+        let flags = Overrides::of("kernel.uml", "--uml", "true");
+        let flags = flags.and(Overrides::of("kernel.variant", "--variant", given));
+        let each = flags.each("kernel.variant", &["normal", "debug"]);
+        each.iter().map(|flags| flags.0[1].value.as_str().unwrap_or_default().to_owned()).collect()
+    }
+
+    #[test]
+    fn several_values_are_as_many_command_lines() {
+        assert_eq!(values("debug"), ["debug"]);
+        assert_eq!(values("normal, debug"), ["normal", "debug"]);
+        assert_eq!(values("all"), ["normal", "debug"]);
+        assert_eq!(values("normal,"), ["normal", ""], "the settings say what is wrong with it");
+        assert_eq!(Overrides::default().each("kernel.variant", &[]).len(), 1);
     }
 }

@@ -15,6 +15,7 @@ use crate::plan::{
 };
 use crate::report;
 use crate::results::{Observer, Summary};
+use crate::runner::turns::Turn;
 use crate::runner::{Host, Journal, building, steps};
 use crate::settings::{Accelerator as Wanted, AfterSplat, Auto, BootSplat, Filesystem, Loaded, Size};
 use crate::store::{self, Keep, RunDir};
@@ -171,26 +172,42 @@ impl Target {
 
     /// The same, as this run.
     pub fn carry_out_in(&self, plan: &Plan, run: NewRun<'_>, context: &Context) -> Result<FinishedRun> {
-        let host = Host { cache: context.cache()?, venv: context.venv()? };
-        self.observed(run, context, |journal| {
-            // Only what is tested needs it, and git may take its time.
-            let tests = plan.steps.iter().any(|step| matches!(step, Step::Test(_)));
-            if let Some(commit) = tests.then(|| self.tree.commit()).flatten() {
-                let dirty = if commit.dirty { ", with uncommitted changes" } else { "" };
-                let commit = format!("{} ({}{dirty})", commit.hash, commit.describe);
-                let facts = BTreeMap::from([("commit".to_owned(), commit)]);
-                journal.add(Event::Provenance { step: None, facts })?;
-            }
-            // What is built already can be tested while others test it.
-            if let Some(lock) = self.share()?
-                && let Some(current) = building::current(plan)?
-            {
-                lock.sign()?;
-                return steps::carry_out(plan, &host, &lock, Some(current), journal);
-            }
-            let lock = self.lock(journal)?;
-            steps::carry_out(plan, &host, &lock, None, journal)
-        })
+        let host = context.host(Turn::alone())?;
+        self.observed(run, context, |journal| self.steps_of(plan, &host, journal))
+    }
+
+    /// Carries out a plan as a part of a run, in the directory `dir`.
+    pub fn carry_out_part(
+        &self,
+        plan: &Plan,
+        (dir, observer): (RunDir, Box<dyn Observer>),
+        turn: Turn,
+        context: &Context,
+    ) -> Result<FinishedRun> {
+        let host = context.host(turn)?;
+        let began = Began { steps: plan.names(), kind: plan.kind(), facts: self.facts() };
+        recorded(dir, observer, began, context, |journal| self.steps_of(plan, &host, journal))
+    }
+
+    /// The steps of a plan, under a lock.
+    fn steps_of(&self, plan: &Plan, host: &Host, journal: &mut Journal) -> Result<()> {
+        // Only what is tested needs it, and git may take its time.
+        let tests = plan.steps.iter().any(|step| matches!(step, Step::Test(_)));
+        if let Some(commit) = tests.then(|| self.tree.commit()).flatten() {
+            let dirty = if commit.dirty { ", with uncommitted changes" } else { "" };
+            let commit = format!("{} ({}{dirty})", commit.hash, commit.describe);
+            let facts = BTreeMap::from([("commit".to_owned(), commit)]);
+            journal.add(Event::Provenance { step: None, facts })?;
+        }
+        // What is built already can be tested while others test it.
+        if let Some(lock) = self.share()?
+            && let Some(current) = building::current(plan)?
+        {
+            lock.sign()?;
+            return steps::carry_out(plan, host, &lock, Some(current), journal);
+        }
+        let lock = self.lock(journal)?;
+        steps::carry_out(plan, host, &lock, None, journal)
     }
 
     /// Lets the history find the runs below `runs`. Where that cannot be, they are runs all the same.
@@ -254,18 +271,39 @@ impl Target {
     ) -> Result<FinishedRun> {
         self.work.create()?;
         let dir = RunDir::create(runs)?;
-        let path = dir.path().to_owned();
-        let mut journal = Journal::new(dir, observer);
-        let version = env!("CARGO_PKG_VERSION").to_owned();
-        let outcome = journal
-            .add(Event::RunStarted { schema: SCHEMA, version, argv: Context::argv(), steps, kind })
-            .and_then(|()| journal.add(Event::Provenance { step: None, facts: self.facts() }))
+        let began = Began { steps, kind, facts: self.facts() };
+        recorded(dir, observer, began, context, |journal| {
             // The new one counts as well, and now says of what kind it is.
-            .inspect(|()| store::prune(runs, self.kept()))
-            .and_then(|()| self.place_in_history(runs, context, &mut journal))
-            .and_then(|()| work(&mut journal));
-        finish(journal, path, outcome, context)
+            store::prune(runs, self.kept());
+            self.place_in_history(runs, context, journal)?;
+            work(journal)
+        })
     }
+}
+
+/// What is known of a run when it begins.
+struct Began {
+    steps: Vec<String>,
+    kind: String,
+    facts: BTreeMap<String, String>,
+}
+
+/// Does `work` with a journal in `dir`. See [`Target::observed`].
+fn recorded(
+    dir: RunDir,
+    observer: Box<dyn Observer>,
+    Began { steps, kind, facts }: Began,
+    context: &Context,
+    work: impl FnOnce(&mut Journal) -> Result<()>,
+) -> Result<FinishedRun> {
+    let path = dir.path().to_owned();
+    let mut journal = Journal::new(dir, observer);
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    let outcome = journal
+        .add(Event::RunStarted { schema: SCHEMA, version, argv: Context::argv(), steps, kind })
+        .and_then(|()| journal.add(Event::Provenance { step: None, facts }))
+        .and_then(|()| work(&mut journal));
+    finish(journal, path, outcome, context)
 }
 
 /// Ends the journal of a run that came to this, and writes its files.

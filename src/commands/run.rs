@@ -2,9 +2,12 @@
 
 use super::context::Context;
 use super::flags::{Asked, RunFlags};
+use super::joint::{self, Part};
+use super::overrides::Overrides;
 use super::pipeline::Target;
 use super::{build, module, sample, source, suites, test};
 use crate::error::{ExitCode, Result};
+use crate::kernel::Tree;
 use crate::plan::{Plan, Step};
 use crate::process::Cmd;
 use crate::report::clean;
@@ -23,6 +26,7 @@ Examples:
   vmptcp run --profile full        all tests
   vmptcp run --only selftests      without the samples and the kernel modules
   vmptcp run --variant debug       on a kernel with KASAN, lockdep and the like
+  vmptcp run --variant all         on each kind of kernel, in one run with one verdict
   vmptcp run --dry-run             only show what would be done, with every command")]
 pub struct Args {
     /// Show what would be done, with every command, and do nothing
@@ -42,18 +46,38 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<u8> {
-    let flags = || args.flags.overrides();
+    let mut variants = args.flags.of_each_variant()?;
     let tree = match context.find_tree()? {
         Some(tree) => tree,
         None if args.dry_run => {
-            let settings = context.settings(None, flags()?)?.settings;
+            let settings = context.settings(None, variants.swap_remove(0))?.settings;
             return console::out(&without_tree(context, &settings.source)).map(|()| ExitCode::Passed as u8);
         }
         None => source::obtain_for_run(context)?,
     };
-    let target = Target::of(context, tree, flags()?)?;
+    if variants.len() > 1 {
+        return several(args, context, &tree, variants);
+    }
+    let target = Target::of(context, tree, variants.swap_remove(0))?;
     let plan = plan(args, context, &target)?;
     sample::finish(context, &target, &plan, args.dry_run, args.flags.tests.json)
+}
+
+/// Runs it for kernels of several variants.
+fn several(args: &Args, context: &Context, tree: &Tree, variants: Vec<Overrides>) -> Result<u8> {
+    let part = |flags| {
+        let target = Target::of(context, tree.clone(), flags)?;
+        let plan = plan(args, context, &target)?;
+        Ok(Part { target, plan })
+    };
+    let parts: Vec<Part> = variants.into_iter().map(part).collect::<Result<_>>()?;
+    if args.dry_run {
+        return console::out(&joint::render(&parts)).map(|()| ExitCode::Passed as u8);
+    }
+    parts.iter().try_for_each(|part| sample::unpack_own(&part.target))?;
+    let ended = joint::carry_out(&parts, Box::new(context.terminal()), context)?;
+    test::show(context, &ended, args.flags.tests.json)?;
+    ended.into_result()
 }
 
 /// The plan: configure, build, test, and the labs.

@@ -4,6 +4,7 @@ mod also;
 
 use super::context::Context;
 use super::flags::{Asked, RunFlags};
+use super::joint::{self, Part};
 use super::overrides::Overrides;
 use super::pipeline::{FinishedRun, Target};
 use super::suites;
@@ -47,6 +48,7 @@ Examples:
   vmptcp test simult_flows --uml --seeds 1..50    in virtual time: what fails now and then, fails again
   vmptcp test --uml --profile full --also virtme    and what user-mode Linux cannot show, with virtme-ng
   vmptcp test --profile full --shard 1/4    the first of four parts, for four machines
+  vmptcp test --variant normal,debug   on both kernels, in one run with one verdict
   vmptcp test --all-features           what is skipped fails: is anything missing?")]
 pub struct Args {
     /// Which tests: the name of a suite, a glob or a part of a name, of `test`, `test/subtest` or `test:group` [default: the profile]
@@ -97,8 +99,11 @@ impl Args {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<u8> {
-    let flags = args.flags.overrides()?;
-    let target = Target::open(context, flags)?;
+    let mut variants = args.flags.of_each_variant()?;
+    if variants.len() > 1 && !args.list {
+        return several(args, context, variants);
+    }
+    let target = Target::open(context, variants.swap_remove(0))?;
     if args.list {
         console::out(&list(context, &target, args)?)?;
         return Ok(ExitCode::Passed as u8);
@@ -111,6 +116,24 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
         None => carry_out(context, &target, &plan, args.flags.tests.json),
         Some(Also::Virtme) => also::run(args, context, &target, &plan),
     }
+}
+
+/// Runs the tests on kernels of several variants.
+fn several(args: &Args, context: &Context, variants: Vec<Overrides>) -> Result<u8> {
+    if args.also.is_some() || args.shard.is_some() {
+        return Err(Error::usage("--also and --shard are for one kernel")
+            .hint("give one --variant; a CI gives each variant jobs of its own"));
+    }
+    let part = |flags| {
+        let target = Target::open(context, flags)?;
+        let plan = chosen(args, context, &target)?;
+        refuse_to_repeat_seeds(&plan)?;
+        Ok(Part { target, plan })
+    };
+    let parts: Vec<Part> = variants.into_iter().map(part).collect::<Result<_>>()?;
+    let ended = joint::carry_out(&parts, Box::new(context.terminal()), context)?;
+    show(context, &ended, args.flags.tests.json)?;
+    ended.into_result()
 }
 
 /// The plan for what the arguments choose.
@@ -308,9 +331,7 @@ pub fn carry_out(context: &Context, target: &Target, plan: &Plan, as_json: bool)
 /// Fails where tests are repeated until one fails, and every round would be the one before.
 fn refuse_to_repeat_seeds(plan: &Plan) -> Result<()> {
     let repeats = |step: &Step| match step {
-        Step::Test(tests) => {
-            tests.fleet.until_fail && matches!(tests.guest.backend, BackendPlan::Uml(Time::Virtual))
-        }
+        Step::Test(tests) => tests.fleet.until_fail && tests.guest.has_virtual_time(),
         _ => false,
     };
     if !plan.steps.iter().any(repeats) {

@@ -69,7 +69,7 @@ pub struct Args {
     /// Run all selftests at the tip, and not only those of the profile or of what was touched
     #[arg(long)]
     full: bool,
-    /// Run the tests at the tip on this kernel as well: normal, debug or btf, also as in debug-clang
+    /// Run the tests at the tip on this kernel as well: normal, debug, btf or debug-btf, also as in debug-clang
     #[arg(long, value_name = "VARIANT", value_parser = Variant::parse, conflicts_with = "no_tests")]
     also: Vec<Variant>,
     /// Warnings stand against the series as well

@@ -1,5 +1,6 @@
 //! Which run of which test: its identity in events, results and the names of files.
 
+use super::PARTS;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -13,6 +14,9 @@ const OLD_SUITES: [&str; 2] = ["samples", "modules"];
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "Stored")]
 pub struct TestId {
+    /// The variant of the kernel that it runs on, where a run has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
     /// The suite that the test belongs to.
     pub suite: String,
     /// The test's name, unique in the suite.
@@ -35,6 +39,8 @@ fn is_zero(number: &u32) -> bool {
 /// What is read: format 1 has no suite.
 #[derive(Deserialize)]
 struct Stored {
+    #[serde(default)]
+    variant: Option<String>,
     suite: Option<String>,
     name: String,
     attempt: u32,
@@ -45,7 +51,7 @@ struct Stored {
 }
 
 impl From<Stored> for TestId {
-    fn from(Stored { suite, name, attempt, shard, rerun }: Stored) -> Self {
+    fn from(Stored { variant, suite, name, attempt, shard, rerun }: Stored) -> Self {
         let (suite, name) = match suite {
             Some(suite) => (suite, name),
             None => match name.split_once('/') {
@@ -53,30 +59,37 @@ impl From<Stored> for TestId {
                 _ => (DEFAULT_SUITE.to_owned(), name),
             },
         };
-        Self { suite, name, attempt, shard, rerun }
+        Self { variant, suite, name, attempt, shard, rerun }
     }
 }
 
 impl TestId {
     /// The run of a whole test.
     pub fn new(suite: impl Into<String>, name: impl Into<String>, attempt: u32) -> Self {
-        Self { suite: suite.into(), name: name.into(), attempt, shard: None, rerun: 0 }
+        Self { variant: None, suite: suite.into(), name: name.into(), attempt, shard: None, rerun: 0 }
+    }
+
+    /// The same on the kernel of this variant, in a run that has several.
+    #[must_use]
+    pub fn on(self, variant: Option<&str>) -> Self {
+        Self { variant: variant.map(str::to_owned), ..self }
     }
 
     /// The whole run of the test that this is a part or a rerun of.
     #[must_use]
     pub fn whole(&self) -> Self {
-        Self::new(self.suite.clone(), self.name.clone(), self.attempt)
-    }
-
-    /// True if both are runs of the same test.
-    pub fn same_test(&self, other: &Self) -> bool {
-        self.suite == other.suite && self.name == other.name
+        Self::new(self.suite.clone(), self.name.clone(), self.attempt).on(self.variant.as_deref())
     }
 
     /// The test's name for a person.
     pub fn label(&self) -> String {
-        label(&self.suite, &self.name)
+        label_on(self.variant.as_deref(), &self.suite, &self.name)
+    }
+
+    /// The file with the output of all parts of the test, relative to the directory of the run.
+    pub fn output(&self) -> String {
+        let place = self.variant.as_ref().map(|variant| format!("{PARTS}/{variant}/")).unwrap_or_default();
+        format!("{place}tests/{}.log", self.stem())
     }
 
     /// The beginning of the names of its files.
@@ -91,6 +104,12 @@ impl TestId {
 /// The name of a test for a person: with its suite where that is not the default one.
 pub fn label(suite: &str, name: &str) -> String {
     if suite == DEFAULT_SUITE { name.to_owned() } else { format!("{suite}/{name}") }
+}
+
+/// The same in a run that has kernels of several variants.
+pub fn label_on(variant: Option<&str>, suite: &str, name: &str) -> String {
+    let variant = variant.map(|variant| format!("{variant}: ")).unwrap_or_default();
+    variant + &label(suite, name)
 }
 
 impl fmt::Display for TestId {
@@ -118,6 +137,9 @@ mod tests {
         let part = TestId { shard: Some(2), rerun: 1, ..TestId::new("selftests", "mptcp_join", 3) };
         let text = serde_json::to_string(&part).unwrap();
         assert_eq!(serde_json::from_str::<TestId>(&text).unwrap(), part, "{text}");
+        assert!(!text.contains("variant"), "most runs have one kernel: {text}");
+        let part = part.on(Some("debug"));
+        assert_eq!(serde_json::from_str::<TestId>(&serde_json::to_string(&part).unwrap()).unwrap(), part);
         let read = |text: &str| serde_json::from_str::<TestId>(text).unwrap();
         assert_eq!(read(r#"{"name":"diag","attempt":1}"#), TestId::new("selftests", "diag", 1));
         assert_eq!(read(r#"{"name":"samples/c-echo","attempt":1}"#), TestId::new("samples", "c-echo", 1));
@@ -131,6 +153,9 @@ mod tests {
         let (own, other) = (TestId::new("selftests", "diag", 2), TestId::new("samples", "diag", 1));
         assert_eq!((own.stem(), own.to_string()), ("diag.2".into(), "diag (attempt 2)".into()));
         assert_eq!((other.stem(), other.to_string()), ("samples.diag.1".into(), "samples/diag".into()));
-        assert!(!own.same_test(&other) && own.same_test(&own.whole()));
+        let debug = own.clone().on(Some("debug"));
+        assert_eq!(debug.to_string(), "debug: diag (attempt 2)");
+        assert_eq!(debug.output(), "variants/debug/tests/diag.2.log");
+        assert_eq!(debug.whole(), debug);
     }
 }

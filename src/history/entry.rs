@@ -1,9 +1,9 @@
 //! A run as the index keeps it.
 
-use crate::event::Outcome;
+use crate::event::{Outcome, PARTS};
 use crate::results::{Case, Summary, Verdict, cases};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where a run comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -70,7 +70,7 @@ impl Entry {
                 seconds: result.seconds,
             })
         });
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = name_of(&path);
         Self {
             name,
             origin: Origin::Local(path),
@@ -90,6 +90,18 @@ impl Entry {
     }
 }
 
+/// The name of a run: that of its directory, with the run that it is a part of.
+fn name_of(run: &Path) -> String {
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    match run.parent() {
+        Some(parts) if name(parts) == PARTS => {
+            let whole = parts.parent().map(name).unwrap_or_default();
+            format!("{whole}/{PARTS}/{}", name(run))
+        }
+        _ => name(run),
+    }
+}
+
 fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
@@ -104,6 +116,13 @@ fn configuration(summary: &Summary) -> String {
 mod tests {
     use super::*;
     use crate::results::tests::eventful_run;
+
+    #[test]
+    fn a_part_of_a_run_is_named_with_the_whole() {
+        let name = |path: &str| name_of(Path::new(path));
+        assert_eq!(name("/runs/20260101-000000-1"), "20260101-000000-1");
+        assert_eq!(name("/runs/20260101-000000-1/variants/debug"), "20260101-000000-1/variants/debug");
+    }
 
     #[test]
     fn a_run_is_kept_with_every_result_and_what_it_can_be_compared_with() {

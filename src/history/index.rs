@@ -212,7 +212,10 @@ impl Index {
             "SELECT id, suite, test, subtest FROM cases WHERE id IN (SELECT case_id FROM results WHERE outcome >= 5)",
         )?;
         let case = |row: &Row<'_>| {
-            Ok((row.get(0)?, Case { suite: row.get(1)?, test: row.get(2)?, subtest: row.get(3)? }))
+            Ok((
+                row.get(0)?,
+                Case { variant: None, suite: row.get(1)?, test: row.get(2)?, subtest: row.get(3)? },
+            ))
         };
         rows.query_map([], case)?.collect()
     }

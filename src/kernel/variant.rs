@@ -13,6 +13,20 @@ pub enum Flavour {
     Debug,
     /// With BPF type information, for BPF programs that follow the kernel's types.
     Btf,
+    /// With both.
+    DebugBtf,
+}
+
+impl Flavour {
+    /// The name.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Debug => "debug",
+            Self::Btf => "btf",
+            Self::DebugBtf => "debug-btf",
+        }
+    }
 }
 
 /// A variant: a [`Flavour`] and its modifiers. Each has a build directory of its own.
@@ -38,12 +52,13 @@ impl Variant {
                 (0, "normal") => {}
                 (0, "debug") => variant.flavour = Flavour::Debug,
                 (0, "btf") => variant.flavour = Flavour::Btf,
+                (1, "btf") if variant.flavour == Flavour::Debug => variant.flavour = Flavour::DebugBtf,
                 (_, "gcov") if !variant.gcov => variant.gcov = true,
                 (_, "clang") if !variant.clang => variant.clang = true,
                 (_, "uml") if !variant.uml => variant.uml = true,
                 _ => {
                     return Err(Error::usage(format!(
-                        "unknown variant {name:?}: say normal, debug or btf, then -gcov, -clang and -uml as needed, as in debug-clang"
+                        "unknown variant {name:?}: say normal, debug, btf or debug-btf, then -gcov, -clang and -uml as needed, as in debug-clang"
                     )));
                 }
             }
@@ -53,12 +68,13 @@ impl Variant {
 
     /// The fragments that it adds to the configuration, by name without `.config`, in order.
     pub fn fragments(self) -> Vec<&'static str> {
-        let flavour = match self.flavour {
-            Flavour::Normal => None,
-            Flavour::Debug => Some("debug"),
-            Flavour::Btf => Some("btf"),
+        let flavour: &[&str] = match self.flavour {
+            Flavour::Normal => &[],
+            Flavour::Debug => &["debug"],
+            Flavour::Btf => &["btf"],
+            Flavour::DebugBtf => &["debug", "btf"],
         };
-        flavour.into_iter().chain(self.gcov.then_some("gcov")).collect()
+        flavour.iter().copied().chain(self.gcov.then_some("gcov")).collect()
     }
 
     /// The variables that every call of make for the kernel needs, also those that configure: `LLVM=1` makes kconfig itself
@@ -79,18 +95,14 @@ impl Variant {
 
     /// True if the kernel is so much slower that tests need more time and must be told so (`KSFT_MACHINE_SLOW`).
     pub fn is_slow(self) -> bool {
-        self.flavour == Flavour::Debug || self.gcov
+        matches!(self.flavour, Flavour::Debug | Flavour::DebugBtf) || self.gcov
     }
 }
 
 /// The name, which is also that of its build directory.
 impl fmt::Display for Variant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let flavour = match self.flavour {
-            Flavour::Normal => "normal",
-            Flavour::Debug => "debug",
-            Flavour::Btf => "btf",
-        };
+        let flavour = self.flavour.as_str();
         let gcov = if self.gcov { "-gcov" } else { "" };
         let clang = if self.clang { "-clang" } else { "" };
         let uml = if self.uml { "-uml" } else { "" };
@@ -104,7 +116,7 @@ mod tests {
 
     #[test]
     fn every_variant_reads_back_as_it_is_written() {
-        for flavour in [Flavour::Normal, Flavour::Debug, Flavour::Btf] {
+        for flavour in [Flavour::Normal, Flavour::Debug, Flavour::Btf, Flavour::DebugBtf] {
             for modifiers in 0..8 {
                 let [gcov, clang, uml] = [1, 2, 4].map(|bit| modifiers & bit != 0);
                 let variant = Variant { flavour, gcov, clang, uml };
@@ -117,7 +129,17 @@ mod tests {
     fn modifiers_come_in_any_order_and_alone() {
         assert_eq!(Variant::parse("debug-clang-gcov").unwrap().to_string(), "debug-gcov-clang");
         assert_eq!(Variant::parse("clang").unwrap().to_string(), "normal-clang");
-        for wrong in ["", "fast", "debug-", "normal-debug", "gcov-gcov", "clang-debug", "../x"] {
+        for wrong in [
+            "",
+            "fast",
+            "debug-",
+            "normal-debug",
+            "normal-btf",
+            "btf-debug",
+            "gcov-gcov",
+            "clang-debug",
+            "../x",
+        ] {
             assert!(Variant::parse(wrong).is_err(), "{wrong}");
         }
     }

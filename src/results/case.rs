@@ -1,7 +1,7 @@
 //! Tests and subtests by an identity that holds over runs, and what became of each in one run.
 
 use super::{Summary, Test};
-use crate::event::{Outcome, label};
+use crate::event::{Outcome, label_on};
 use indexmap::IndexMap;
 use serde::Serialize;
 use std::fmt;
@@ -9,6 +9,9 @@ use std::fmt;
 /// A test, or a subtest of one, whatever run it was in.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Case {
+    /// The variant of the kernel, where a run has several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
     /// The suite.
     pub suite: String,
     /// The test.
@@ -29,7 +32,7 @@ pub struct CaseResult {
 impl Case {
     /// A test as a whole.
     pub fn test(suite: impl Into<String>, test: impl Into<String>) -> Self {
-        Self { suite: suite.into(), test: test.into(), subtest: None }
+        Self { variant: None, suite: suite.into(), test: test.into(), subtest: None }
     }
 
     /// A subtest of this test.
@@ -41,7 +44,7 @@ impl Case {
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&label(&self.suite, &self.test))?;
+        f.write_str(&label_on(self.variant.as_deref(), &self.suite, &self.test))?;
         match &self.subtest {
             Some(subtest) => write!(f, ": {subtest}"),
             None => Ok(()),
@@ -53,7 +56,7 @@ impl fmt::Display for Case {
 pub fn cases(summary: &Summary) -> IndexMap<Case, Vec<CaseResult>> {
     let mut cases: IndexMap<Case, Vec<CaseResult>> = IndexMap::new();
     for test in &summary.tests {
-        let whole = Case::test(&test.suite, &test.name);
+        let whole = Case { variant: test.variant.clone(), ..Case::test(&test.suite, &test.name) };
         let seconds = test.result.virtual_seconds.unwrap_or(test.result.seconds);
         let result =
             CaseResult { outcome: test.result.outcome, seconds: test.result.started.then_some(seconds) };

@@ -80,16 +80,16 @@ impl Summary {
 
     fn add_of_test(&mut self, event: Event) {
         match event {
-            Event::TestsPlanned { tests } => {
+            Event::TestsPlanned { tests, step } => {
+                let step = step.or_else(|| self.runs.clone());
                 for id in tests {
-                    let step = self.runs.clone();
-                    self.test_mut(&id).step = step;
+                    self.test_mut(&id).step.clone_from(&step);
                 }
             }
             Event::TestSharded { test, shards } => {
                 let test = self.test_mut(&test);
                 // Where the runner puts the output of all parts together.
-                test.result.output = Some(format!("tests/{}.log", test.id().stem()));
+                test.result.output = Some(test.id().output());
                 test.shards = shards.into_iter().map(Shard::new).collect();
             }
             Event::TestStarted { test, vm, output, .. } => {

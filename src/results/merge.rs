@@ -1,7 +1,7 @@
 //! Puts the runs of several shards together: the events of one run, as if all tests had run on one machine. Pure.
 
 use crate::error::{Error, Result};
-use crate::event::{Event, Portion, Record, RunShard, TestId};
+use crate::event::{Event, Names, Portion, Record, RunShard, TestId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What each shard has of a fact.
@@ -52,7 +52,7 @@ impl<'r> ShardRun<'r> {
                 .hint("runs that are to be merged are made with: vmptcp test --shard K/N")
         })?;
         let planned = records.iter().filter_map(|record| match &record.event {
-            Event::TestsPlanned { tests } => Some(tests.iter().cloned()),
+            Event::TestsPlanned { tests, .. } => Some(tests.iter().cloned()),
             _ => None,
         });
         let problem = problem_of(shard, &name, records);
@@ -265,36 +265,31 @@ impl<'r> Merge<'r> {
 
     /// An event of a run as one of the whole; none for what is told of the whole by itself.
     fn event(&self, run: usize, event: &Event) -> Option<Event> {
-        let (shift, id) = (self.runs[run].vms, |id: &TestId| self.id(run, id));
-        let path = |path: &str| self.file(run, path).unwrap_or_else(|| path.to_owned());
-        let mut event = event.clone();
-        match &mut event {
-            Event::VmStarted { vm, console, .. } => (*vm, *console) = (*vm + shift, path(console)),
-            Event::VmReady { vm, .. } | Event::VmEnded { vm, .. } => *vm += shift,
-            Event::TestStarted { test, vm, output, .. } => {
-                (*test, *vm, *output) = (id(test), *vm + shift, path(output));
+        match event {
+            Event::TestSharded { test, .. } if self.spread.contains_key(test) => None,
+            Event::Note { text } => Some(Event::Note { text: self.of_shard(run, text) }),
+            Event::Warning { text, hint } => {
+                Some(Event::Warning { text: self.of_shard(run, text), hint: hint.clone() })
             }
-            Event::Evidence { test, file, .. } => {
-                (*test, *file) = (test.as_ref().map(id), path(file));
-            }
-            Event::Splat { vm, test, candidates, .. } => {
-                (*vm, *test) = (*vm + shift, test.as_ref().map(id));
-                *candidates = candidates.iter().map(id).collect();
-            }
-            Event::Seed { test, .. }
-            | Event::VirtualTime { test, .. }
-            | Event::Subtest { test, .. }
-            | Event::LeftOut { test, .. }
-            | Event::Connections { test, .. }
-            | Event::TestEnded { test, .. } => *test = id(test),
-            Event::TestSharded { test, .. } if self.spread.contains_key(test) => return None,
-            Event::TestSharded { .. } => {}
-            Event::Note { text } | Event::Warning { text, .. } => {
-                *text = format!("shard {}: {text}", self.runs[run].shard);
-            }
-            _ => return None,
+            Event::VmStarted { .. }
+            | Event::VmReady { .. }
+            | Event::VmEnded { .. }
+            | Event::TestSharded { .. }
+            | Event::TestStarted { .. }
+            | Event::Evidence { .. }
+            | Event::Splat { .. }
+            | Event::Seed { .. }
+            | Event::VirtualTime { .. }
+            | Event::Subtest { .. }
+            | Event::LeftOut { .. }
+            | Event::Connections { .. }
+            | Event::TestEnded { .. } => Some(event.renamed(&InWhole { merge: self, run })),
+            _ => None,
         }
-        Some(event)
+    }
+
+    fn of_shard(&self, run: usize, text: &str) -> String {
+        format!("shard {}: {text}", self.runs[run].shard)
     }
 
     /// The parts of each test whose groups ran on several machines.
@@ -330,6 +325,26 @@ impl<'r> Merge<'r> {
             facts.into_iter().map(|(name, values)| (name, one(values))).collect()
         };
         all.into_iter().map(|(step, known)| (step, facts(known))).collect()
+    }
+}
+
+/// What the names of a run are in the whole.
+struct InWhole<'m, 'r> {
+    merge: &'m Merge<'r>,
+    run: usize,
+}
+
+impl Names for InWhole<'_, '_> {
+    fn test(&self, id: &TestId) -> TestId {
+        self.merge.id(self.run, id)
+    }
+
+    fn vm(&self, vm: u32) -> u32 {
+        vm + self.merge.runs[self.run].vms
+    }
+
+    fn file(&self, path: &str) -> String {
+        self.merge.file(self.run, path).unwrap_or_else(|| path.to_owned())
     }
 }
 

@@ -38,7 +38,7 @@ proptest! {
         cut in any::<proptest::sample::Index>(),
     ) {
         let ids: Vec<TestId> = (0..outcomes.len()).map(id).collect();
-        let mut events = vec![Event::TestsPlanned { tests: ids.clone() }];
+        let mut events = vec![Event::TestsPlanned { tests: ids.clone(), step: None }];
         events.extend(ids.iter().zip(&outcomes).flat_map(|(id, outcome)| events_of(id, *outcome)));
         events.truncate(1 + cut.index(events.len()));
         let ended = events.iter().filter(|event| matches!(event, Event::TestEnded { .. })).count();
@@ -58,7 +58,7 @@ proptest! {
     fn a_rerun_makes_a_flake_only_if_it_passed(rerun in proptest::sample::select(&OUTCOMES), ends in any::<bool>()) {
         let test = id(0);
         let again = TestId { rerun: 1, ..test.clone() };
-        let mut events = vec![Event::TestsPlanned { tests: vec![test.clone()] }];
+        let mut events = vec![Event::TestsPlanned { tests: vec![test.clone()], step: None }];
         events.extend(events_of(&test, Outcome::Fail));
         events.extend(events_of(&again, rerun).into_iter().take(if ends { 2 } else { 1 }));
         let summary = Summary::of(&records(events));

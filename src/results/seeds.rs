@@ -77,7 +77,7 @@ mod tests {
             let test = TestId::new("selftests", "simult_flows", attempt);
             let outcome = if [4, 17].contains(&attempt) { Outcome::Fail } else { Outcome::Pass };
             let (reason, exit_code, seconds) = (None, Some(0), 1.0);
-            events.push(Event::TestsPlanned { tests: vec![test.clone()] });
+            events.push(Event::TestsPlanned { tests: vec![test.clone()], step: None });
             events.push(Event::Seed { test: test.clone(), seed: u64::from(attempt) + 100 });
             if attempt == 9 {
                 let result = Subtest {

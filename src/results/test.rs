@@ -1,12 +1,15 @@
 //! One test of a run: as a whole or put together from its parts, and what further runs of it told.
 
 use super::Attempt;
-use crate::event::{Outcome, Subtest, TestId, label};
+use crate::event::{Outcome, Subtest, TestId, label_on};
 use serde::Serialize;
 
 /// One run of one test.
 #[derive(Debug, Clone, Serialize)]
 pub struct Test {
+    /// The variant of the kernel that it runs on, where a run has several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
     /// The suite that it belongs to.
     pub suite: String,
     /// Its name, unique in the suite.
@@ -51,6 +54,7 @@ impl Test {
     /// A test that was not started yet.
     pub(super) fn new(id: &TestId) -> Self {
         Self {
+            variant: id.variant.clone(),
             suite: id.suite.clone(),
             name: id.name.clone(),
             attempt: id.attempt,
@@ -63,12 +67,12 @@ impl Test {
 
     /// Which run of which test it is.
     pub fn id(&self) -> TestId {
-        TestId::new(self.suite.clone(), self.name.clone(), self.attempt)
+        TestId::new(self.suite.clone(), self.name.clone(), self.attempt).on(self.variant.as_deref())
     }
 
     /// Its name for a person.
     pub fn label(&self) -> String {
-        label(&self.suite, &self.name)
+        label_on(self.variant.as_deref(), &self.suite, &self.name)
     }
 
     /// Its name for a person, and what tells it from other runs of the same test: its seed, or its number.
@@ -82,7 +86,8 @@ impl Test {
 
     /// True if `id` is this run of this test, or a part or a rerun of it.
     pub fn is(&self, id: &TestId) -> bool {
-        self.suite == id.suite && self.name == id.name && self.attempt == id.attempt
+        (&self.variant, &self.suite, &self.name, self.attempt)
+            == (&id.variant, &id.suite, &id.name, id.attempt)
     }
 
     /// It ran, or was to run, and that ended badly. Of one in parts, also before all of them ended.

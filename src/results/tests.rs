@@ -49,7 +49,7 @@ pub(crate) fn eventful_run() -> Vec<Record> {
             seconds: 0.4,
         },
         Event::Warning { text: "CONFIG_X did not take".into(), hint: Some("vmptcp config".into()) },
-        Event::TestsPlanned { tests: ["good", "bad", "ugly", "late"].map(id).to_vec() },
+        Event::TestsPlanned { tests: ["good", "bad", "ugly", "late"].map(id).to_vec(), step: None },
         Event::VmStarted { vm: 1, accelerator: "tcg".into(), console: "console-1.log".into() },
         Event::VmReady { vm: 1, kernel: "6.12.1".into(), seconds: 9.5 },
         started("good", 1),
@@ -104,7 +104,7 @@ pub(crate) fn tried(seeds: &[(u64, Option<&str>)]) -> Vec<Event> {
     let mut events = Vec::new();
     for (attempt, (seed, failed)) in (1..).zip(seeds) {
         let test = TestId::new("selftests", "simult_flows", attempt);
-        events.push(Event::TestsPlanned { tests: vec![test.clone()] });
+        events.push(Event::TestsPlanned { tests: vec![test.clone()], step: None });
         events.push(Event::Seed { test: test.clone(), seed: *seed });
         if let Some(name) = failed {
             let (number, outcome, reason, ms) = (None, Outcome::Fail, None, None);
@@ -151,7 +151,10 @@ fn the_guests_of_each_step_are_its_own_and_those_of_the_first_stand_for_all() {
         facts: BTreeMap::from([("vms".to_owned(), vms.to_owned())]),
     };
     let begin = |step: &str| Event::StepStarted { step: step.to_owned() };
-    let planned = |suite: &str, name: &str| Event::TestsPlanned { tests: vec![TestId::new(suite, name, 1)] };
+    let planned = |suite: &str, name: &str| Event::TestsPlanned {
+        tests: vec![TestId::new(suite, name, 1)],
+        step: None,
+    };
     let summary = Summary::of(&records(vec![
         begin("test"),
         facts(Some("test"), "2"),
@@ -178,7 +181,7 @@ fn parts_of_a_test_that_was_killed_keep_what_they_said() {
         flaky: false,
     };
     let summary = Summary::of(&records(vec![
-        Event::TestsPlanned { tests: vec![TestId::new("selftests", "join", 1)] },
+        Event::TestsPlanned { tests: vec![TestId::new("selftests", "join", 1)], step: None },
         Event::TestSharded {
             test: TestId::new("selftests", "join", 1),
             shards: vec!["a".into(), "b".into()],

@@ -8,6 +8,7 @@ use crate::kernel::build::Built;
 use crate::plan::{BackendPlan, GuestPlan, GuestRules, RootPlan, VirtmePlan};
 use crate::process::Cmd;
 use crate::results::tests::Nobody;
+use crate::runner::turns::Turn;
 use crate::settings::Auto;
 use crate::store::RunDir;
 use crate::suite::selftests;
@@ -164,5 +165,5 @@ pub(super) fn guest_plan(dir: &Path) -> GuestPlan {
 
 /// Places on a machine of which all is below `dir`.
 pub(super) fn host(dir: &Path) -> Host {
-    Host { cache: dir.join("cache"), venv: dir.join("venv") }
+    Host { cache: dir.join("cache"), venv: dir.join("venv"), turn: Turn::alone() }
 }

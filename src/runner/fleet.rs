@@ -103,7 +103,7 @@ impl Fleet<'_> {
                 tests.push(whole);
             }
         }
-        journal.add(Event::TestsPlanned { tests })?;
+        journal.add(Event::TestsPlanned { tests, step: None })?;
         for (test, shards) in parts {
             journal.add(Event::TestSharded { test, shards })?;
         }

@@ -103,7 +103,7 @@ fn is_repeatable(outcome: Outcome) -> bool {
 
 /// Adds what an earlier hunt found.
 fn remember(test: TestId, attempt: Attempt, journal: &mut Journal) -> Result<()> {
-    journal.add(Event::TestsPlanned { tests: vec![test.clone()] })?;
+    journal.add(Event::TestsPlanned { tests: vec![test.clone()], step: None })?;
     if let Some(seed) = attempt.seed {
         journal.add(Event::Seed { test: test.clone(), seed })?;
     }

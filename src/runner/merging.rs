@@ -21,7 +21,7 @@ pub fn merge(merge: &Merge<'_>, dirs: &[&Path], journal: &mut Journal) -> Result
         copy(merge, at, dir, &run)?;
     }
     journal.add(Event::StepStarted { step: STEP.to_owned() })?;
-    journal.add(Event::TestsPlanned { tests: merge.planned() })?;
+    journal.add(Event::TestsPlanned { tests: merge.planned(), step: None })?;
     for event in merge.sharded() {
         journal.add(event)?;
     }

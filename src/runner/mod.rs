@@ -31,6 +31,7 @@ mod running;
 mod start;
 pub mod steps;
 mod testing;
+pub mod turns;
 mod watch;
 mod without_kvm;
 mod worker;
@@ -39,11 +40,13 @@ pub use journal::Journal;
 
 use std::path::PathBuf;
 
-/// The places on this machine that the steps need.
+/// The places on this machine that the steps need, and when they may use it.
 #[derive(Debug, Clone)]
 pub struct Host {
     /// The user's cache.
     pub cache: PathBuf,
     /// virtme-ng's private virtual environment.
     pub venv: PathBuf,
+    /// When this may be used for a build, or for tests.
+    pub turn: turns::Turn,
 }

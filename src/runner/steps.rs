@@ -27,6 +27,7 @@ pub fn carry_out(
     }
     let mut built = None;
     let outcome = one_after_the_other(plan, host, lock, current, &mut built, journal);
+    host.turn.end();
     if matches!(&outcome, Err(error) if error.kind() == Kind::Interrupted) {
         return outcome;
     }
@@ -60,6 +61,9 @@ fn one_after_the_other(
             Step::Configure(_) | Step::Build(_) => {}
         }
     }
+    if current.is_none() {
+        host.turn.begin_build()?;
+    }
     for step in &plan.steps {
         match (step, &mut current) {
             (Step::Configure(_), Some(current)) => current.configured(journal)?,
@@ -69,11 +73,13 @@ fn one_after_the_other(
             (Step::Test(tests), _) => {
                 let built = built.as_ref().ok_or_else(|| Error::cannot_run("nothing was built to test"))?;
                 lock.relax()?;
+                host.turn.begin_tests(!tests.guest.has_virtual_time())?;
                 testing::run(tests, built, host, &mut LiveHub::default(), journal)?;
             }
             (Step::Lab(plan), _) => {
                 let built = built.as_ref().ok_or_else(|| Error::cannot_run("nothing was built to run on"))?;
                 lock.relax()?;
+                host.turn.begin_tests(true)?;
                 lab::run(plan, built, host, &|| Box::new(LiveHub::default()), journal)?;
             }
         }

@@ -222,7 +222,7 @@ mod tests {
         /t/vmptcp.toml:5:1: vm.memory = "1Q": expected auto or a size of at least 64M, such as 512M or 2G
         /t/vmptcp.toml:6:1: vm.boot-timeout = 0: expected auto or a time above 0: 90 (seconds), 90s, 30m or 2h
         /t/vmptcp.toml:9:1: kernel.tree cannot be set in a tree's own file: set it in the user's, or with VMPTCP_KERNEL_TREE
-        /t/vmptcp.toml:10:1: kernel.variant = "fast": expected normal, debug or btf
+        /t/vmptcp.toml:10:1: kernel.variant = "fast": expected normal, debug, btf or debug-btf
         /t/vmptcp.toml:11:1: kernel.jobs = 99999999999999999999: expected a whole number from 0 to 4096
         /t/vmptcp.toml:12:2: unknown section vn: the nearest is vm
         /t/vmptcp.toml:14:10: profile.a has no tests: add a line tests = ["..."]

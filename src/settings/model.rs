@@ -70,9 +70,9 @@ section! {
         base: Base = ABase, r#""minimal""#,
             Build.value("base", "BASE",
                 "What the configuration starts from: minimal, defconfig, existing, or a file with a slash in its path");
-        /// "normal", "debug" (lockdep, KASAN, kmemleak and other checks; slow) or "btf" (with BTF, for BPF programs).
+        /// "normal", "debug" (lockdep, KASAN, kmemleak and other checks; slow) "btf" (with BTF, for BPF programs), or "debug-btf".
         variant: Variant = Word(Variant::WORDS), r#""normal""#,
-            Build.value("variant", "VARIANT", "The kernel to build: normal, debug or btf");
+            Build.value("variant", "VARIANT", "The kernel to build: normal, debug, btf or debug-btf; vmptcp run and test take several, with commas between them, or all");
         /// Measure which lines of the kernel the tests reach.
         gcov: bool = Bool, "false", Build.switch("gcov", "Count which lines of the kernel run");
         /// Build with clang and the LLVM tools instead of gcc.

@@ -43,6 +43,8 @@ words! {
         Debug = "debug",
         /// With BTF, for BPF programs.
         Btf = "btf",
+        /// With both.
+        DebugBtf = "debug-btf",
     }
 }
 

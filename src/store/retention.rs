@@ -1,7 +1,7 @@
 //! Which runs are kept.
 
 use super::{ABANDONED_AGE, EVENTS, NEW, list};
-use crate::event::{Event, Record};
+use crate::event::{Event, PARTS, Record};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
@@ -41,14 +41,21 @@ pub fn prune(runs: &Path, keep: Keep) {
     sweep(runs);
 }
 
-/// The runs below `runs`, with the size of their log in bytes: it grows as long as a run goes on.
+/// The runs below `runs`, with the size of their log in bytes: it grows as long as a run goes on. Of one on several kernels
+/// its parts, a run each, and not the whole.
 pub fn logs(runs: &Path) -> Vec<(PathBuf, u64)> {
-    let size = |name: String| {
+    let size = |run: &Path| fs::metadata(run.join(EVENTS)).ok().map(|log| log.len());
+    let of = |name: String| {
         let run = runs.join(&name);
-        let log = fs::metadata(run.join(EVENTS)).ok().filter(|_| is_run(&run, &name))?;
-        Some((run, log.len()))
+        let own = size(&run).filter(|_| is_run(&run, &name));
+        let parts = run.join(PARTS);
+        if own.is_none() || !parts.is_dir() {
+            return own.map(|size| vec![(run, size)]).unwrap_or_default();
+        }
+        let part = |name: String| Some((parts.join(&name), size(&parts.join(&name))?));
+        list(&parts).into_iter().filter_map(part).collect()
     };
-    list(runs).into_iter().filter_map(size).collect()
+    list(runs).into_iter().flat_map(of).collect()
 }
 
 /// Removes what an invocation left that was killed while it made the directory of a run.

@@ -87,7 +87,7 @@ mod tests {
         let (diag, sockopt) = (TestId::new("selftests", "diag", 1), TestId::new("selftests", "sockopt", 1));
         let again = TestId { rerun: 1, ..diag.clone() };
         let mut events = vec![
-            Event::TestsPlanned { tests: vec![diag.clone(), sockopt.clone()] },
+            Event::TestsPlanned { tests: vec![diag.clone(), sockopt.clone()], step: None },
             subtest(&diag, "sometimes", Outcome::Fail, false),
             subtest(&diag, "always", Outcome::Fail, false),
             subtest(&diag, "ignored", Outcome::Fail, true),

@@ -98,7 +98,7 @@ mod tests {
             let outcome = if attempt <= fails { Outcome::Fail } else { Outcome::Pass };
             let (number, reason, ms, flaky) = (None, None, None, false);
             let result = Subtest { number, name: "in use".to_owned(), outcome, reason: None, ms, flaky };
-            events.push(Event::TestsPlanned { tests: vec![test.clone()] });
+            events.push(Event::TestsPlanned { tests: vec![test.clone()], step: None });
             events.push(Event::Seed { test: test.clone(), seed: u64::from(attempt) });
             events.push(Event::Subtest { test: test.clone(), result });
             if attempt == 1 && splats {
@@ -106,7 +106,7 @@ mod tests {
             }
             events.push(Event::TestEnded { test, outcome, reason, exit_code: Some(0), seconds: 1.0 });
         }
-        events.push(Event::TestsPlanned { tests: vec![TestId::new("selftests", "late", 1)] });
+        events.push(Event::TestsPlanned { tests: vec![TestId::new("selftests", "late", 1)], step: None });
         failures(&Summary::of(&records(events)))
     }
 

@@ -11,7 +11,7 @@ fn a_mode_runs_the_command_and_reports_its_new_spelling() {
     diag  (in the profile)
     vmptcp: INPUT_CPUS=4 is now: --cpus 4
     vmptcp: INPUT_RUN_TESTS_ONLY=selftest_diag is now: selftest_diag
-    vmptcp: auto-btf-debug is now: vmptcp test --variant debug --fragment btf --cpus 4 selftest_diag --list
+    vmptcp: auto-btf-debug is now: vmptcp test --variant debug-btf --cpus 4 selftest_diag --list
     exit code 0
     ");
     let run = sandbox.run(["defconfig", "debug", "--set-val", "NR_CPUS", "4"]);

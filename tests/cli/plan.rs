@@ -106,6 +106,62 @@ fn paths_with_spaces_and_umlauts_are_quoted() {
 }
 
 #[test]
+fn several_variants_are_planned_one_by_one_and_run_as_one() {
+    let sandbox = Sandbox::new();
+    let plan = sandbox.run(["run", "--dry-run", "--variant", "normal,debug", "--only", "selftests"]).stdout;
+    let heads: Vec<&str> =
+        plan.lines().filter(|line| line.ends_with(':') && !line.starts_with(' ')).collect();
+    assert_eq!(heads, ["normal:", "debug:"]);
+    assert!(
+        plan.contains("O=[dir]/tree/.vmptcp/build/normal ")
+            && plan.contains("O=[dir]/tree/.vmptcp/build/debug ")
+    );
+    let all = sandbox.run(["run", "--dry-run", "--variant", "all"]).stdout;
+    assert!(all.contains("\ndebug-btf:\n"), "{all}");
+    let wrong = |args: &[&str]| sandbox.run(args).all();
+    insta::assert_snapshot!([
+        wrong(&["test", "--variant", "normal,fast"]),
+        wrong(&["test", "--variant", "normal,normal"]),
+        wrong(&["test", "--variant", "normal,debug", "--shard", "1/2"]),
+        wrong(&["build", "--variant", "normal,debug"]),
+    ].join("\n"), @r#"
+    error: --variant normal,fast: kernel.variant = "fast": expected normal, debug, btf or debug-btf
+      → correct or remove it, and run the same command again
+    exit code 2
+    error: the variant normal is named twice
+      → name it once
+    exit code 2
+    error: --also and --shard are for one kernel
+      → give one --variant; a CI gives each variant jobs of its own
+    exit code 2
+    error: --variant normal,debug: kernel.variant = "normal,debug": expected normal, debug, btf or debug-btf
+      → correct or remove it, and run the same command again
+    exit code 2
+    "#);
+}
+
+#[test]
+fn a_variant_that_cannot_be_configured_does_not_hide_the_others() {
+    let sandbox = Sandbox::new();
+    let run = sandbox.run(["test", "--variant", "normal,debug", "diag"]);
+    assert_eq!(run.code, 4, "{}", run.all());
+    let steps: Vec<String> =
+        run.stderr.lines().map(|line| line.split(" in 0.").next().unwrap().to_owned()).collect();
+    insta::assert_snapshot!(steps.join("\n"), @"
+    configure normal done
+    build normal failed
+    configure debug done
+    build debug failed
+    warning: debug: the kernel does not build:
+      net/mptcp/protocol.c:7:2: error: expected ';' before '}' token
+      the whole log: less [dir]/tree/.vmptcp/build/debug/build.log
+    error: normal: the kernel does not build:
+    net/mptcp/protocol.c:7:2: error: expected ';' before '}' token
+      → the whole log: less [dir]/tree/.vmptcp/build/normal/build.log
+    ");
+}
+
+#[test]
 fn shards_divide_the_tests_and_say_what_is_wrong() {
     let sandbox = Sandbox::new();
     let list = |words: &[&str]| sandbox.run([&["test", "--list", "--shard"], words].concat());

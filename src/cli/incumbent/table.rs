@@ -24,14 +24,16 @@ pub(super) const MODES: &[Mode] = &[
     mode(&["manual", "normal", "manual-normal"], "shell --build"),
     mode(&["debug", "manual-debug"], "shell --build --variant debug"),
     mode(&["btf", "btf-normal", "manual-btf", "manual-btf-normal"], "shell --build --variant btf"),
-    mode(&["btf-debug", "manual-btf-debug"], "shell --build --variant debug --fragment btf"),
+    mode(&["btf-debug", "manual-btf-debug"], "shell --build --variant debug-btf"),
     mode(&["auto-normal", "expect-normal"], "test --profile full"),
     mode(&["auto-debug", "expect-debug"], "test --profile full --variant debug"),
     mode(
         &["auto-btf-normal", "auto-btf", "expect-btf-normal", "expect-btf"],
         "test --profile full --variant btf",
     ),
-    mode(&["auto-btf-debug", "expect-btf-debug"], "test --profile full --variant debug --fragment btf"),
+    mode(&["auto-btf-debug", "expect-btf-debug"], "test --profile full --variant debug-btf"),
+    mode(&["all", "auto-all", "expect", "expect-all"], "test --profile full --variant normal,debug"),
+    mode(&["auto-btf-all", "expect-btf-all"], "test --profile full --variant btf,debug-btf"),
     of_variant(&["vm-manual", "vm"], "shell"),
     of_variant(&["vm-auto", "vm-expect"], "test --profile full"),
     of_variant(&["build"], "build"),
@@ -43,8 +45,6 @@ pub(super) const MODES: &[Mode] = &[
 
 /// The modes that have none: what to do.
 pub(super) const ELSEWHERE: &[(&[&str], &str)] = &[
-    (&["all", "auto-all", "expect", "expect-all"], "run auto-normal, then auto-debug: one verdict each"),
-    (&["auto-btf-all", "expect-btf-all"], "run auto-btf-normal, then auto-btf-debug: one verdict each"),
     (&["make"], "run make in the tree: make O=.vmptcp/build/normal"),
     (&["make.cross"], "run make.cross in the tree"),
     (&["cmd", "command"], "run the command as it is: there is no container"),
@@ -58,7 +58,7 @@ pub(super) const VARIANTS: &[(&[&str], &str)] = &[
     (&["normal"], ""),
     (&["debug"], "--variant debug"),
     (&["btf-normal", "btf"], "--variant btf"),
-    (&["btf-debug"], "--variant debug --fragment btf"),
+    (&["btf-debug"], "--variant debug-btf"),
 ];
 
 /// What a variable is here.

@@ -15,7 +15,7 @@ fn new_line(text: &str, inputs: &[(&str, &str)]) -> String {
 fn a_mode_becomes_a_command() {
     for (old, new) in [
         ("auto-normal", "test --profile full"),
-        ("auto-btf-debug -e FOO", "test --profile full --variant debug --fragment btf -e FOO"),
+        ("auto-btf-debug -e FOO", "test --profile full --variant debug-btf -e FOO"),
         ("manual-debug --set-val NR_CPUS 4", "shell --build --variant debug --set NR_CPUS=4"),
         ("defconfig debug my.config", "config --variant debug --fragment my.config"),
         ("build debug", "build --variant debug"),

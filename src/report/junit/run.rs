@@ -172,7 +172,7 @@ mod tests {
             lines: vec!["WARNING: <x>".into(), "\u{1b}[2J".into()],
         };
         Summary::of(&records(vec![
-            Event::TestsPlanned { tests: ["flaky", "bad", "first", "second"].map(id).to_vec() },
+            Event::TestsPlanned { tests: ["flaky", "bad", "first", "second"].map(id).to_vec(), step: None },
             subtest(&id("flaky"), Outcome::Fail),
             subtest(&id("flaky"), Outcome::Fail),
             ended(id("flaky"), Outcome::Fail),

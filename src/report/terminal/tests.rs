@@ -89,6 +89,7 @@ fn halfway(cols: u16) -> Shown {
     shown.add(Event::StepStarted { step: "test".into() });
     shown.add(Event::TestsPlanned {
         tests: ["pm_netlink", "diag", "mptcp_join", "simult_flows"].map(test).into(),
+        step: None,
     });
     for event in
         [booting(1), booting(2), ready(1), ready(2), started("pm_netlink", 1), started("mptcp_join", 2)]

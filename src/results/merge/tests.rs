@@ -58,7 +58,7 @@ fn run(number: u32, tests: &[&str], events: Vec<Event>, end: End<'_>) -> Vec<Rec
         },
         Event::RunSharded { shard: RunShard { number, of: 2 }, division: division() },
         Event::StepStarted { step: "test".into() },
-        Event::TestsPlanned { tests: tests.iter().map(|name| id(name)).collect() },
+        Event::TestsPlanned { tests: tests.iter().map(|name| id(name)).collect(), step: None },
         Event::VmStarted { vm: 1, accelerator: "uml".into(), console: "console-1.log".into() },
         Event::VmReady { vm: 1, kernel: "6.12".into(), seconds: 1.0 },
     ];
@@ -93,7 +93,10 @@ fn shards<'r>(runs: &[(&str, &'r [Record])]) -> Vec<ShardRun<'r>> {
 fn whole(merge: &Merge<'_>) -> Summary {
     let time = jiff::Timestamp::UNIX_EPOCH;
     let record = |event| Record { time, at_ms: 0, event };
-    let plan = [Event::StepStarted { step: "test".into() }, Event::TestsPlanned { tests: merge.planned() }];
+    let plan = [
+        Event::StepStarted { step: "test".into() },
+        Event::TestsPlanned { tests: merge.planned(), step: None },
+    ];
     let head = plan.into_iter().chain(merge.sharded()).map(record);
     let all: Vec<Record> = head.chain(merge.records()).collect();
     Summary::of(&all)

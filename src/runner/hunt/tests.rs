@@ -2,6 +2,7 @@ use super::super::fixture::{Bench, told_spec};
 use super::super::leaks;
 use super::*;
 use crate::plan::{GuestRules, Hunt};
+use crate::runner::turns::Turn;
 use crate::suite::tests::named;
 use crate::suite::{Conditions, Selection};
 use crate::vm::VmId;
@@ -74,7 +75,11 @@ impl Place {
         let guests = Simulation::new(|vm| guest(fails.contains(&vm)));
         let mut bench = Bench::below(self.runs.path());
         let jobs = (1..).zip(seeds).map(job).collect();
-        let host = Host { cache: self.cache.path().to_owned(), venv: self.cache.path().to_owned() };
+        let host = Host {
+            cache: self.cache.path().to_owned(),
+            venv: self.cache.path().to_owned(),
+            turn: Turn::alone(),
+        };
         run(jobs, &self.setup, &self.built, &host, &mut guests.clone(), &mut bench.journal).unwrap();
         assert!(guests.is_over());
         let tried = guests.log().started.iter().filter_map(|(_, spec)| spec.machine.seed).collect();

@@ -123,7 +123,8 @@ pub fn run(
 impl Lab<'_> {
     fn run_all(&self, journal: &mut Journal) -> Result<()> {
         let id = |scenario: &Scenario| TestId::new(self.plan.suite.id, &*scenario.name, 1);
-        journal.add(Event::TestsPlanned { tests: self.plan.scenarios.iter().map(id).collect() })?;
+        journal
+            .add(Event::TestsPlanned { tests: self.plan.scenarios.iter().map(id).collect(), step: None })?;
         let mut guests = Guests { open: None, boots: Boots::new(self.plan.guest.rules) };
         for scenario in &self.plan.scenarios {
             let test = id(scenario);
