@@ -21,6 +21,9 @@ use std::path::{Path, PathBuf};
 /// What guests take for the time at which they start, in virtual time: the beginning of 2026, in nanoseconds.
 const START: &str = "1767225600000000000";
 
+/// Where a kernel would have its memory if these named a directory, which it cannot write to: /dev/shm it can.
+const TEMPORARY: [&str; 3] = ["TMPDIR", "TMP", "TEMP"];
+
 /// What to do where a kernel may not trace the processes that it runs programs in.
 const FORBIDDEN_PTRACE: &str = "this system forbids ptrace(2), by which user-mode Linux runs programs: allow it (in a container: \
     --cap-add SYS_PTRACE, or --security-opt seccomp=unconfined), or leave --uml out";
@@ -119,7 +122,8 @@ impl Backend for Uml {
         fs::create_dir_all(&dir).doing("create", &dir)?;
         let path = dir.join(boot::FILE);
         file::replace(&path, &encode(&self.boot(machine, requests)))?;
-        let mut child = self.command(machine, name).spawn(Stdio::Pipes)?;
+        let command = TEMPORARY.iter().fold(self.command(machine, name), Cmd::env_remove);
+        let mut child = command.spawn(Stdio::Pipes)?;
         let lost = || Error::cannot_run("a pipe of the guest is missing");
         let Pipes { stdin, stdout, stderr } = child.take_pipes().ok_or_else(lost)?;
         let writer: Option<Box<dyn Write + Send>> = match self.time {
