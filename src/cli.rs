@@ -112,6 +112,12 @@ pub enum Command {
     Build(commands::build::Args),
     /// Configure the kernel, and prove that each symbol is set
     Config(commands::config::Args),
+    /// Pack a built kernel, to test it on other machines
+    Pack(commands::pack::Args),
+    /// Unpack a kernel that was built elsewhere
+    Unpack(commands::unpack::Args),
+    /// Print a definition that runs tests on several machines
+    ShardTemplate(commands::shard_template::Args),
     /// Obtain a kernel tree
     Source(commands::source::Args),
     /// Check every tool and the machine, and say what is missing
@@ -202,6 +208,9 @@ impl Command {
             Self::Stop(args) => commands::stop::run(&args, context),
             Self::Build(args) => commands::build::run(&args, context),
             Self::Config(args) => commands::config::run(&args, context),
+            Self::Pack(args) => commands::pack::run(&args, context),
+            Self::Unpack(args) => commands::unpack::run(&args, context),
+            Self::ShardTemplate(args) => commands::shard_template::run(&args, context),
             Self::Source(args) => commands::source::run(&args, context),
             Self::Doctor(args) => commands::doctor::run(&args, context),
             Self::Image(args) => commands::image::run(&args, context),

@@ -17,9 +17,11 @@ use crate::event::{Portion, RunShard};
 use crate::kernel::alias::Alias;
 use crate::kernel::build::{self, BuildRequest};
 use crate::kernel::kconfig::{self, ConfigureRequest};
+use crate::kernel::pack::PackedRequest;
 use crate::process::Cmd;
 use crate::settings::Auto;
 use crate::suite::{Conditions, SUITES, Selection, Site, Suite, Timeouts};
+use crate::text::Shown;
 use lab::LabPlan;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -44,6 +46,8 @@ pub enum Step {
     Configure(ConfigureRequest),
     /// Build the kernel, and what the suites need beside it.
     Build(BuildRequest),
+    /// Take a kernel that was built elsewhere.
+    Unpacked(Box<PackedRequest>),
     /// Run tests in guests.
     Test(Box<TestPlan>),
     /// Run sample programs or kernel modules in guests.
@@ -114,6 +118,7 @@ impl Step {
         match self {
             Self::Configure(_) => "configure",
             Self::Build(_) => "build",
+            Self::Unpacked(_) => "unpacked",
             Self::Test(_) => "test",
             Self::Lab(plan) => plan.suite.id,
         }
@@ -132,7 +137,7 @@ impl Plan {
             match step {
                 Step::Test(plan) => plan.suites().collect(),
                 Step::Lab(plan) => vec![plan.suite],
-                Step::Configure(_) | Step::Build(_) => Vec::new(),
+                Step::Configure(_) | Step::Build(_) | Step::Unpacked(_) => Vec::new(),
             }
         };
         self.steps.iter().flat_map(of)
@@ -143,7 +148,7 @@ impl Plan {
         let tests = |step: &Step| match step {
             Step::Test(plan) => Some(plan.choice.clone()),
             Step::Lab(plan) => Some(plan.suite.to_string()),
-            Step::Configure(_) | Step::Build(_) => None,
+            Step::Configure(_) | Step::Build(_) | Step::Unpacked(_) => None,
         };
         let tests: Vec<String> = self.steps.iter().filter_map(tests).collect();
         if tests.is_empty() {
@@ -182,6 +187,11 @@ impl Step {
                 lines.extend(build::commands_of(request).iter().map(ToString::to_string));
                 lines
             }
+            Self::Unpacked(request) => vec![format!(
+                "# the kernel {} of the pack in {}",
+                request.variant,
+                Shown::path(&request.tree)
+            )],
             Self::Test(plan) => plan.lines(),
             Self::Lab(plan) => plan.lines(),
         }

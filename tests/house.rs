@@ -365,6 +365,7 @@ const OWN_FILES: &[(&str, &str, &str)] = &[
     ("agent::kmemleak", "fs::write(", "a file of the kernel's"),
     ("kernel::source", "fs::rename(", "a directory, under the lock of the cache"),
     ("kernel::kconfig::configure", "fs::rename(", "what kconfig wrote, under the lock of the variant"),
+    ("kernel::pack::read", "fs::rename(", "a directory gets its name"),
     ("series::import", "fs::write(", "a repository that is being made"),
     ("series::import", "fs::rename(", "a directory gets its name"),
     ("series::apply", "fs::write(", "a directory of this series alone"),

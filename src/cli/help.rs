@@ -5,10 +5,40 @@ use std::fmt::Write as _;
 
 /// Each command once, those that are needed most first.
 pub const GROUPS: [(&str, &[&str]); 4] = [
-    ("Everyday", &["run", "test", "ci", "matrix", "hunt", "flakes", "compare", "report", "merge", "history"]),
+    (
+        "Everyday",
+        &[
+            "run",
+            "test",
+            "ci",
+            "matrix",
+            "hunt",
+            "flakes",
+            "compare",
+            "report",
+            "merge",
+            "shard-template",
+            "history",
+        ],
+    ),
     ("Series", &["validate", "hook", "bisect"]),
     ("Guests", &["exec", "shell", "ps", "attach", "stop", "sample", "module", "topology", "mptcp"]),
-    ("Set-up", &["source", "config", "build", "doctor", "image", "settings", "completions", "man", "help"]),
+    (
+        "Set-up",
+        &[
+            "source",
+            "config",
+            "build",
+            "pack",
+            "unpack",
+            "doctor",
+            "image",
+            "settings",
+            "completions",
+            "man",
+            "help",
+        ],
+    ),
 ];
 
 /// The command line, whose help lists the commands in these groups.
@@ -21,7 +51,7 @@ pub fn grouped(command: Command) -> Command {
         for name in names {
             let about = command.find_subcommand(name).and_then(Command::get_about).map(ToString::to_string);
             let about = about.unwrap_or_else(|| "Show the help of a command".to_owned());
-            let _ = writeln!(list, "  {literal}{name:<11}{literal:#}  {about}");
+            let _ = writeln!(list, "  {literal}{name:<14}{literal:#}  {about}");
         }
         list.push('\n');
     }

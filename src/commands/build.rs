@@ -4,9 +4,10 @@ use super::context::Context;
 use super::flags::BuildFlags;
 use super::inputs;
 use super::pipeline::Target;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::DEFAULT_SUITE;
 use crate::kernel::kconfig::Source;
+use crate::kernel::pack::{Manifest, PackedRequest};
 use crate::plan::{Plan, Step};
 use crate::suite::{Suite, find};
 
@@ -27,6 +28,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<u8> {
     let target = Target::open(context, args.flags.overrides()?)?;
+    target.tree.require_sources("build a kernel")?;
     let suites: Vec<&'static Suite> = find(DEFAULT_SUITE).into_iter().collect();
     let plan = plan(context, &target, &suites, args.flags.sources()?)?;
     target.carry_out(&plan, &target.sessions(), context)?.into_result()
@@ -40,6 +42,9 @@ pub fn plan(
     asked: Vec<Source>,
 ) -> Result<Plan> {
     let Target { tree, work, loaded, .. } = target;
+    if let Some(manifest) = tree.packed() {
+        return unpacked(target, manifest, suites, &asked);
+    }
     Ok(Plan {
         notes: Vec::new(),
         shard: None,
@@ -48,4 +53,26 @@ pub fn plan(
             Step::Build(inputs::build(context, tree, work, loaded, suites)?),
         ],
     })
+}
+
+/// The plan on a pack: take the kernel that is in it.
+fn unpacked(
+    target: &Target,
+    manifest: &Manifest,
+    suites: &[&'static Suite],
+    asked: &[Source],
+) -> Result<Plan> {
+    if !asked.is_empty() {
+        let what = "the kernel of a pack has the symbols with which it was built, and no others";
+        return Err(Error::usage(what)
+            .hint("leave the symbols out, or ask for them where the sources are: vmptcp pack -e SYM"));
+    }
+    let request = PackedRequest {
+        tree: target.tree.root().to_owned(),
+        out: target.out(),
+        variant: target.variant,
+        collections: inputs::collections(suites),
+        manifest: manifest.clone(),
+    };
+    Ok(Plan { steps: vec![Step::Unpacked(Box::new(request))], ..Plan::default() })
 }

@@ -58,6 +58,7 @@ pub fn configure(
     suites: &[&'static Suite],
     asked: Vec<Source>,
 ) -> Result<ConfigureRequest> {
+    tree.require_sources("configure a kernel")?;
     let settings = &loaded.settings;
     let variant = variant(settings);
     let selftests = tree.root().join(SELFTESTS_CONFIG);
@@ -164,6 +165,15 @@ fn essential(asked: &[kconfig::Request]) -> Vec<kconfig::Request> {
     missing.map(request).collect()
 }
 
+/// The collections of selftests that these suites need.
+pub fn collections(suites: &[&'static Suite]) -> Vec<String> {
+    let mut collections: Vec<String> =
+        suites.iter().filter_map(|suite| suite.needs.collection).map(str::to_owned).collect();
+    collections.sort();
+    collections.dedup();
+    collections
+}
+
 /// How it is to be built, with what these suites need.
 pub fn build(
     context: &Context,
@@ -172,10 +182,6 @@ pub fn build(
     loaded: &Loaded,
     suites: &[&'static Suite],
 ) -> Result<BuildRequest> {
-    let mut collections: Vec<String> =
-        suites.iter().filter_map(|suite| suite.needs.collection).map(str::to_owned).collect();
-    collections.sort();
-    collections.dedup();
     let kernel = &loaded.settings.kernel;
     let variant = variant(&loaded.settings);
     let out = work.build_dir(&variant.to_string());
@@ -191,7 +197,7 @@ pub fn build(
         variant,
         jobs: kernel.jobs.map_or_else(doctor::cores, NonZero::get) as usize,
         ccache: build::use_ccache(ccache, &out)?,
-        collections,
+        collections: collections(suites),
         make_variables: if variant.gcov { counted_files(tree, variant)? } else { Vec::new() },
         environment: context.make_environment()?,
         out,

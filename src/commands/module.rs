@@ -146,6 +146,7 @@ fn scenario(
     context: &Context,
     target: &Target,
 ) -> Result<Scenario> {
+    target.tree.require_sources("build kernel modules")?;
     let out = target.out();
     Ok(Scenario {
         name,

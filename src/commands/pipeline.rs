@@ -90,7 +90,11 @@ impl Target {
 
     /// The build directory.
     pub fn out(&self) -> PathBuf {
-        self.work.build_dir(&self.variant.to_string())
+        match self.tree.packed() {
+            // Wherever the work on it goes, they are in the tree.
+            Some(_) => WorkDir::inside(self.tree.root()).build_dir(&self.variant.to_string()),
+            None => self.work.build_dir(&self.variant.to_string()),
+        }
     }
 
     /// The guests that the settings ask for.

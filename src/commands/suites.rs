@@ -11,7 +11,8 @@ use crate::suite::{
 use crate::text::decode;
 use crate::text::hash::Key;
 use jiff::civil::Date;
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The files of a kernel tree, as suites read them.
@@ -28,6 +29,48 @@ impl Files for TreeFiles<'_> {
         let entries = std::fs::read_dir(&dir).doing("read", &dir)?;
         Ok(entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect())
     }
+}
+
+/// The same, and a record of what was read.
+struct Recorded<'a> {
+    files: TreeFiles<'a>,
+    texts: RefCell<BTreeSet<PathBuf>>,
+    dirs: RefCell<BTreeSet<PathBuf>>,
+}
+
+impl Files for Recorded<'_> {
+    fn text(&self, path: &str) -> Result<String> {
+        let text = self.files.text(path)?;
+        self.texts.borrow_mut().insert(path.into());
+        Ok(text)
+    }
+
+    fn names(&self, dir: &str) -> Result<Vec<String>> {
+        let names = self.files.names(dir)?;
+        self.dirs.borrow_mut().insert(dir.into());
+        Ok(names)
+    }
+}
+
+/// The files of the tree by which it is known which tests and subtests there are of all suites that it has; their paths in it.
+pub fn sources(target: &Target) -> Result<BTreeSet<PathBuf>> {
+    let root = target.tree.root();
+    let files = Recorded { files: TreeFiles(root), texts: RefCell::default(), dirs: RefCell::default() };
+    for suite in SUITES {
+        let Tests::Listed { sources, list } = suite.tests else { continue };
+        // A tree need not have all of them.
+        if list(&files).is_ok() {
+            files.dirs.borrow_mut().insert(sources.into());
+        }
+    }
+    let mut found = files.texts.into_inner();
+    for dir in files.dirs.into_inner() {
+        let path = root.join(&dir);
+        let entries = std::fs::read_dir(&path).doing("read", &path)?.flatten();
+        let plain = entries.filter(|entry| entry.path().is_file());
+        found.extend(plain.map(|entry| dir.join(entry.file_name())));
+    }
+    Ok(found)
 }
 
 /// The tests of a suite, as the tree's files have them; none of a suite that no tree lists.

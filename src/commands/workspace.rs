@@ -41,6 +41,7 @@ impl LockedWorkspace {
     /// The same below another name: what works there does not disturb this.
     pub fn named(context: &Context, flags: &RunFlags, name: &str) -> Result<Self> {
         let target = Target::open(context, flags.overrides()?)?;
+        target.tree.require_sources("check out commits")?;
         let git = Git::of_tree(target.tree.root())?;
         target.work.create()?;
         let root = target.work.root().join(name);

@@ -5,11 +5,13 @@ pub mod build;
 pub mod environment;
 pub mod kconfig;
 pub mod lock;
+pub mod pack;
 mod slug;
 pub mod source;
 mod space;
 pub mod tree;
 pub mod variant;
+mod version;
 pub mod workdir;
 
 pub use environment::MakeEnvironment;

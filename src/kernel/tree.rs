@@ -1,68 +1,21 @@
 //! A kernel source tree: is it one, which version, which commit.
 
+use super::pack::{MANIFEST, Manifest};
+pub use super::version::{Commit, Version};
 use crate::error::{Error, IoContext, Result};
 use crate::process::Cmd;
 use crate::text::decode;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Where a tree keeps the MPTCP selftests, relative to its root.
 pub const MPTCP_SELFTESTS: &str = "tools/testing/selftests/net/mptcp";
 
-/// The version that a kernel's top-level Makefile states.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version {
-    /// `VERSION`.
-    pub major: u32,
-    /// `PATCHLEVEL`.
-    pub minor: u32,
-    /// `SUBLEVEL`, 0 if there is none.
-    pub sublevel: u32,
-    /// `EXTRAVERSION`, as in `-rc3`; often empty.
-    pub extra: String,
-}
-
-impl Version {
-    /// Reads the version from the text of a top-level Makefile; `None` if that states none.
-    pub fn parse(makefile: &str) -> Option<Self> {
-        // The assignments are at the very top; the same names appear further down in recipes.
-        let value = |name: &str| {
-            makefile.lines().take(40).find_map(|line| {
-                let (key, value) = line.split_once('=')?;
-                (key.trim_end() == name).then(|| value.trim())
-            })
-        };
-        Some(Self {
-            major: value("VERSION")?.parse().ok()?,
-            minor: value("PATCHLEVEL")?.parse().ok()?,
-            sublevel: value("SUBLEVEL").and_then(|text| text.parse().ok()).unwrap_or(0),
-            extra: value("EXTRAVERSION").unwrap_or_default().to_owned(),
-        })
-    }
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}{}", self.major, self.minor, self.sublevel, self.extra)
-    }
-}
-
-/// The commit that a tree is at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Commit {
-    /// The full hash.
-    pub hash: String,
-    /// What `git describe --always` says.
-    pub describe: String,
-    /// True if a tracked file differs from the commit.
-    pub dirty: bool,
-}
-
-/// A directory that is a kernel source tree.
+/// A directory that is a kernel source tree, or a pack that was unpacked.
 #[derive(Debug, Clone)]
 pub struct Tree {
     root: PathBuf,
     version: Version,
+    packed: Option<Manifest>,
 }
 
 impl Tree {
@@ -80,6 +33,9 @@ impl Tree {
         if !root.is_dir() {
             return Err(not_a_tree("it is not a directory"));
         }
+        if let Some(packed) = Manifest::of(&root)? {
+            return Ok(Self { root, version: packed.version.clone(), packed: Some(packed) });
+        }
         for needed in ["Makefile", "Kconfig", "scripts/kconfig"] {
             if !root.join(needed).exists() {
                 return Err(not_a_tree(&format!("no {needed} there")));
@@ -89,7 +45,7 @@ impl Tree {
         let text = std::fs::read(&makefile).doing("read", &makefile)?;
         let version = Version::parse(&decode(&text))
             .ok_or_else(|| not_a_tree("its Makefile states no VERSION and PATCHLEVEL"))?;
-        Ok(Self { root, version })
+        Ok(Self { root, version, packed: None })
     }
 
     /// Its canonical path.
@@ -100,6 +56,23 @@ impl Tree {
     /// The version that its Makefile states.
     pub fn version(&self) -> &Version {
         &self.version
+    }
+
+    /// What was unpacked; none where the sources are.
+    pub fn packed(&self) -> Option<&Manifest> {
+        self.packed.as_ref()
+    }
+
+    /// Fails unless the sources are here, without which `what` cannot be done.
+    pub fn require_sources(&self, what: &str) -> Result<()> {
+        if self.packed.is_none() {
+            return Ok(());
+        }
+        let root = self.root.display();
+        Err(Error::usage(format!(
+            "cannot {what} without the kernel's sources: {root} was unpacked from a pack"
+        ))
+        .hint(format!("do that where the sources are: --tree DIR; what a pack has is in {MANIFEST} there")))
     }
 
     /// True if it has the MPTCP selftests.
@@ -123,6 +96,9 @@ impl Tree {
     /// The commit it is at. `None` if it is not a work tree of git's, or git is missing or refuses to look at it (a tree
     /// that belongs to somebody else): then nobody can tell.
     pub fn commit(&self) -> Option<Commit> {
+        if let Some(packed) = &self.packed {
+            return packed.commit.clone();
+        }
         let git = |args: &[&str]| {
             // Without optional locks `status` writes nothing, not even its index.
             let git = Cmd::new("git").arg("--no-optional-locks").arg("-C").arg(&self.root).env("LC_ALL", "C");

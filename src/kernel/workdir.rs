@@ -29,6 +29,11 @@ impl WorkDir {
         Self::at(&cache.join("work").join(cache_name(tree.root())))
     }
 
+    /// The one in the tree `root`.
+    pub fn inside(root: &Path) -> Self {
+        Self::at(&root.join(NAME))
+    }
+
     /// A work directory of the user's choice.
     pub fn at(root: &Path) -> Self {
         Self { root: root.to_owned() }

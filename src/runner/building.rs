@@ -5,12 +5,14 @@ use crate::error::{Error, Result};
 use crate::event::StepStatus;
 use crate::kernel::build::{self, BuildRequest, Built};
 use crate::kernel::kconfig::{self, ConfigureRequest, Severity};
+use crate::kernel::pack::{self, PackedRequest};
 use crate::plan::{Plan, Step};
 
 /// What a plan would configure and build, where it is there already.
 #[derive(Debug)]
 pub struct Current {
-    configured: kconfig::Outcome,
+    /// None of what was built elsewhere.
+    configured: Option<kconfig::Outcome>,
     built: Built,
 }
 
@@ -22,7 +24,11 @@ pub fn current(plan: &Plan) -> Result<Option<Current>> {
             Step::Configure(request) => configured = kconfig::current(request)?,
             Step::Build(request) => {
                 let Some(configured) = configured.take() else { return Ok(None) };
+                let configured = Some(configured);
                 return Ok(build::current(request)?.map(|built| Current { configured, built }));
+            }
+            Step::Unpacked(request) => {
+                return pack::find(request).map(|built| Some(Current { configured: None, built }));
             }
             Step::Test(_) | Step::Lab(_) => {}
         }
@@ -33,7 +39,8 @@ pub fn current(plan: &Plan) -> Result<Option<Current>> {
 impl Current {
     /// Records the configuration as a step that has nothing to do.
     pub(super) fn configured(&self, journal: &mut Journal) -> Result<()> {
-        journal.step("configure", |journal| proved(&self.configured, journal))
+        let Some(configured) = &self.configured else { return Ok(()) };
+        journal.step("configure", |journal| proved(configured, journal))
     }
 
     /// Records the build as a step that has nothing to do.
@@ -49,6 +56,7 @@ pub fn prepare(plan: &Plan, journal: &mut Journal) -> Result<Built> {
         match step {
             Step::Configure(request) => configure(request, journal)?,
             Step::Build(request) => built = Some(build(request, journal)?),
+            Step::Unpacked(request) => built = Some(unpacked(request, journal)?),
             Step::Test(_) | Step::Lab(_) => {}
         }
     }
@@ -87,6 +95,15 @@ fn proved(outcome: &kconfig::Outcome, journal: &mut Journal) -> Result<((), Step
 pub fn build(request: &BuildRequest, journal: &mut Journal) -> Result<Built> {
     journal.step("build", |journal| {
         build::build(request, &mut |progress| journal.progress(&progress)).map(finished)
+    })
+}
+
+/// Takes a kernel that was built elsewhere.
+pub fn unpacked(request: &PackedRequest, journal: &mut Journal) -> Result<Built> {
+    journal.step("unpacked", |_| {
+        let built = pack::find(request)?;
+        let detail = format!("Linux {}, {} of a pack", built.kernel_release, request.variant);
+        Ok((built, StepStatus::UpToDate, detail))
     })
 }
 

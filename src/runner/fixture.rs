@@ -132,6 +132,7 @@ pub(super) fn built(dir: &Path) -> Built {
         steps: 1,
         seconds: 1.0,
         up_to_date: true,
+        elsewhere: false,
     }
 }
 

@@ -5,7 +5,7 @@ use crate::doctor;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::kernel::build::Built;
-use crate::text::hash;
+use crate::text::{decode, hash};
 use crate::vm::Spec;
 
 /// Records it: for all steps, and for this one, of which up to `vms` guests like `spec` are at work.
@@ -17,14 +17,23 @@ pub(super) fn record(
     host: &Host,
     journal: &mut Journal,
 ) -> Result<()> {
-    let mut facts = doctor::versions(&["virtme-ng", "QEMU", "gcc", "clang"], &host.venv)?;
+    let tools: &[&str] =
+        if built.elsewhere { &["virtme-ng", "QEMU"] } else { &["virtme-ng", "QEMU", "gcc", "clang"] };
+    let mut facts = doctor::versions(tools, &host.venv)?;
     let of_guests = ["iproute2", "iptables", "nftables"];
     facts.extend(doctor::versions_of_guests(&of_guests, &spec.machine.root.dir, &host.venv)?);
     let config = std::fs::read(&built.config).map_err(|error| Error::io("read", &built.config, &error))?;
+    let config_hash = hash::of(&config).to_string();
+    // The tools of this machine had no part in it; the configuration says which one had.
+    let config = decode(&config);
+    let compiler = config.lines().find_map(|line| line.strip_prefix("CONFIG_CC_VERSION_TEXT="));
+    if let Some(compiler) = compiler.filter(|_| built.elsewhere) {
+        facts.insert("compiler".to_owned(), compiler.trim_matches('"').to_owned());
+    }
     let host_kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let known = [
         ("kernel", built.kernel_release.clone()),
-        ("config hash", hash::of(&config).to_string()),
+        ("config hash", config_hash),
         ("host kernel", host_kernel.trim().to_owned()),
     ];
     facts.extend(known.map(|(name, value)| (name.to_owned(), value)));

@@ -33,6 +33,7 @@ pub fn carry_out(
     }
     let tree = plan.steps.iter().find_map(|step| match step {
         Step::Build(request) => Some(&request.tree),
+        Step::Unpacked(request) => Some(&request.tree),
         _ => None,
     });
     // Also those of the steps before one that failed.
@@ -52,13 +53,15 @@ fn one_after_the_other(
     built: &mut Option<Built>,
     journal: &mut Journal,
 ) -> Result<()> {
-    programs::require_host(plan.suites())?;
+    if !plan.steps.iter().any(|step| matches!(step, Step::Unpacked(_))) {
+        programs::require_host(plan.suites())?;
+    }
     // Before something is built for guests that cannot be.
     for step in &plan.steps {
         match step {
             Step::Test(tests) => require_root(&tests.guest.root.dir)?,
             Step::Lab(plan) => require_root(&plan.guest.root.dir)?,
-            Step::Configure(_) | Step::Build(_) => {}
+            Step::Configure(_) | Step::Build(_) | Step::Unpacked(_) => {}
         }
     }
     if current.is_none() {
@@ -70,6 +73,7 @@ fn one_after_the_other(
             (Step::Configure(request), None) => building::configure(request, journal)?,
             (Step::Build(_), Some(current)) => *built = Some(current.built(journal)?),
             (Step::Build(request), None) => *built = Some(building::build(request, journal)?),
+            (Step::Unpacked(request), _) => *built = Some(building::unpacked(request, journal)?),
             (Step::Test(tests), _) => {
                 let built = built.as_ref().ok_or_else(|| Error::cannot_run("nothing was built to test"))?;
                 lock.relax()?;

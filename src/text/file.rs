@@ -37,6 +37,13 @@ fn try_replace(path: &Path, content: &[u8]) -> io::Result<()> {
     fresh.persist(&place).map(drop).map_err(|error| error.error)
 }
 
+/// Replaces the file `path` with one that `write` writes, which may be large. It gets the mode of the umask.
+pub fn replace_with(path: &Path, write: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
+    let mut fresh = fresh_file(path).doing("write", path)?;
+    write(fresh.as_file_mut())?;
+    fresh.persist(path).map(drop).map_err(|error| error.error).doing("write", path)
+}
+
 /// Lets the symbolic link `link` point to `target`, whether it exists or not.
 pub fn replace_link(link: &Path, target: &Path) -> Result<()> {
     let symlink = |fresh: &Path| std::os::unix::fs::symlink(target, fresh);

@@ -23,43 +23,46 @@ fn the_help_names_the_commands_and_the_exit_codes() {
     Usage: vmptcp [OPTIONS] <COMMAND>
 
     Everyday:
-      run          Build the kernel, boot it and run the tests
-      test         Run tests in a guest; builds first what changed
-      ci           Run tests as a CI system does
-      matrix       Run the same tests on several kernels
-      hunt         Find the seeds with which a test fails
-      flakes       List what fails at times: how often, since when
-      compare      Compare two runs
-      report       Show an earlier run again
-      merge        Merge the runs of all shards into one run with one report
-      history      Add the public CI's results to the history, or rebuild it
+      run             Build the kernel, boot it and run the tests
+      test            Run tests in a guest; builds first what changed
+      ci              Run tests as a CI system does
+      matrix          Run the same tests on several kernels
+      hunt            Find the seeds with which a test fails
+      flakes          List what fails at times: how often, since when
+      compare         Compare two runs
+      report          Show an earlier run again
+      merge           Merge the runs of all shards into one run with one report
+      shard-template  Print a definition that runs tests on several machines
+      history         Add the public CI's results to the history, or rebuild it
 
     Series:
-      validate     Validate a series of patches before it is sent
-      hook         Validate what git send-email and b4 are about to send
-      bisect       Find the commit that broke a test
+      validate        Validate a series of patches before it is sent
+      hook            Validate what git send-email and b4 are about to send
+      bisect          Find the commit that broke a test
 
     Guests:
-      exec         Run a command in a guest
-      shell        Open a terminal in a guest
-      ps           List the guests that you are running
-      attach       Open a terminal, or run a command, in a guest that is running
-      stop         Stop a guest, and the invocation that it runs for
-      sample       Build and run sample programs in a network, and show which protocol they used
-      module       Build kernel modules, load them, watch them, and unload them
-      topology     List the networks that programs can run in, or draw one
-      mptcp        Show MPTCP sysctls, limits and endpoints of a guest, or of a network's hosts
+      exec            Run a command in a guest
+      shell           Open a terminal in a guest
+      ps              List the guests that you are running
+      attach          Open a terminal, or run a command, in a guest that is running
+      stop            Stop a guest, and the invocation that it runs for
+      sample          Build and run sample programs in a network, and show which protocol they used
+      module          Build kernel modules, load them, watch them, and unload them
+      topology        List the networks that programs can run in, or draw one
+      mptcp           Show MPTCP sysctls, limits and endpoints of a guest, or of a network's hosts
 
     Set-up:
-      source       Obtain a kernel tree
-      config       Configure the kernel, and prove that each symbol is set
-      build        Build the kernel, its modules, headers and the MPTCP selftests
-      doctor       Check every tool and the machine, and say what is missing
-      image        Make, list and remove root filesystems for guests
-      settings     Show every setting, and where its value comes from
-      completions  Print what makes a shell complete commands, flags and names
-      man          Write the manual pages
-      help         Show the help of a command
+      source          Obtain a kernel tree
+      config          Configure the kernel, and prove that each symbol is set
+      build           Build the kernel, its modules, headers and the MPTCP selftests
+      pack            Pack a built kernel, to test it on other machines
+      unpack          Unpack a kernel that was built elsewhere
+      doctor          Check every tool and the machine, and say what is missing
+      image           Make, list and remove root filesystems for guests
+      settings        Show every setting, and where its value comes from
+      completions     Print what makes a shell complete commands, flags and names
+      man             Write the manual pages
+      help            Show the help of a command
 
           --tree <DIR>
               The kernel tree [default: the current directory, the configured one, or what `vmptcp

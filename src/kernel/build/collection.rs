@@ -9,9 +9,12 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// Where selftests are installed, relative to a build directory.
+pub const INSTALLED: &str = "kselftest_install";
+
 /// Where the selftests of a build directory are installed.
 pub(super) fn install_dir(out: &Path) -> PathBuf {
-    out.join("kselftest_install")
+    out.join(INSTALLED)
 }
 
 /// The command that builds and installs a collection.

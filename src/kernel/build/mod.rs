@@ -18,6 +18,7 @@ use crate::event::{Progress, Unit};
 use crate::process::{self, Cmd, find};
 use crate::text::Shown;
 use crate::text::hash::{self, Digest, Key};
+pub use collection::INSTALLED;
 use collection::install_dir;
 use failure::Watch;
 use stamp::{Done, Stamp};
@@ -74,6 +75,8 @@ pub struct Built {
     pub seconds: f64,
     /// True if nothing had changed, and make was not even asked.
     pub up_to_date: bool,
+    /// True if it was unpacked: another machine built it.
+    pub elsewhere: bool,
 }
 
 /// Whether to compile through ccache.
@@ -311,6 +314,7 @@ fn built_in(out: &Path, done: &Done, up_to_date: bool) -> Built {
         steps: done.steps,
         seconds: done.seconds,
         up_to_date,
+        elsewhere: false,
     }
 }
 

@@ -56,6 +56,7 @@ impl Place {
             steps: 1,
             seconds: 1.0,
             up_to_date: true,
+            elsewhere: false,
         };
         Self { dir, runs: tempfile::tempdir().unwrap(), cache: tempfile::tempdir().unwrap(), setup, built }
     }
