@@ -82,7 +82,7 @@ pub enum Command {
     Validate(commands::validate::Args),
     /// Validate what git send-email and b4 are about to send
     Hook(commands::hook::Args),
-    /// Run tests as a CI system does
+    /// Run tests as a CI system does, and tell others of the results
     Ci(commands::ci::Args),
     /// Find the seeds with which a test fails
     Hunt(commands::hunt::Args),

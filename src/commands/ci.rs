@@ -2,6 +2,10 @@
 
 mod artifacts;
 mod budget;
+mod curl;
+mod letter;
+mod mail;
+mod patchwork;
 
 use super::context::Context;
 use super::pipeline::{NewRun, Target};
@@ -17,13 +21,15 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Run tests as a CI system does
+/// Run tests as a CI system does, and tell others of the results
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
 Examples:
   vmptcp ci run                                     the profile, with groups, annotations and artifacts
   vmptcp ci run --profile full --uml --budget 2h    what fits into two hours, the likeliest to fail first
-  vmptcp ci run --artifacts out diag -- -v")]
+  vmptcp ci run --artifacts out diag -- -v
+  vmptcp ci patchwork --dry-run                     the results as checks of Patchwork
+  vmptcp ci mail --cover cover.eml --from ci@example.org    the results as an answer")]
 pub struct Args {
     #[command(subcommand)]
     what: What,
@@ -33,6 +39,10 @@ pub struct Args {
 enum What {
     /// Run tests, with the output, the summary and the artifacts that a CI system takes
     Run(RunArgs),
+    /// Print the checks of a series for Patchwork, or send them
+    Patchwork(patchwork::Args),
+    /// Print the answer to a series, or send it
+    Mail(mail::Args),
 }
 
 /// Run tests, with the output, the summary and the artifacts that a CI system takes
@@ -72,7 +82,15 @@ fn time(text: &str) -> Result<Duration, String> {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<u8> {
-    let What::Run(args) = &args.what;
+    match &args.what {
+        What::Run(args) => run_tests(args, context),
+        What::Patchwork(args) => patchwork::run(args, context),
+        What::Mail(args) => mail::run(args, context),
+    }
+}
+
+/// Runs tests.
+fn run_tests(args: &RunArgs, context: &Context) -> Result<u8> {
     if args.tests.lists() {
         return test::run(&args.tests, context);
     }

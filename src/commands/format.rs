@@ -16,6 +16,8 @@ impl ValueEnum for Format {
             Self::Junit => ("junit", "For CI systems"),
             Self::Markdown => ("markdown", "To paste into a mail"),
             Self::Html => ("html", "One page, for a browser"),
+            Self::B4Review => ("b4-review", "What b4 takes of a check in its reviews"),
+            Self::Nipa => ("nipa", "Rows as executors of netdev's NIPA write them"),
             Self::Lines => ("lines", "A finding a line, as compilers write them: for editors"),
         };
         Some(PossibleValue::new(name).help(help))

@@ -1,5 +1,7 @@
 //! `vmptcp hook`: validation in the way of sending. git calls `sendemail-validate` for each mail, b4 its per-patch command.
 
+mod review;
+
 use super::context::Context;
 use super::validate;
 use crate::error::{Error, ExitCode, IoContext, Result};
@@ -22,6 +24,9 @@ const CHAINED: &str = "sendemail-validate.before-vmptcp";
 /// The line that tells our hook from others.
 const MARK: &str = "# installed by: vmptcp hook install";
 
+/// What b4 runs in reviews.
+const REVIEW: &str = "b4-review";
+
 /// b4's setting for the command that looks at each patch.
 const B4: &str = "b4.prep-perpatch-check-cmd";
 
@@ -35,7 +40,8 @@ Examples:
   vmptcp hook install --quick          only what takes seconds, also for the whole series
   vmptcp hook remove                   as it was before
   vmptcp hook run sendemail-validate FILE
-  vmptcp hook run b4 < PATCH")]
+  vmptcp hook run b4 < PATCH
+  vmptcp hook run b4-review < MAIL     what b4.review-perpatch-check-cmd and review-series-check-cmd take")]
 pub struct Args {
     #[command(subcommand)]
     action: Action,
@@ -56,8 +62,8 @@ enum Action {
     Remove,
     /// Do what the hook does
     Run {
-        /// Whose hook: sendemail-validate or b4
-        #[arg(value_name = "HOOK", value_parser = [HOOK, "b4"])]
+        /// Whose hook: sendemail-validate, b4 or b4-review
+        #[arg(value_name = "HOOK", value_parser = [HOOK, "b4", REVIEW])]
         hook: String,
         /// What git gives it: the mail, and a file with its headers
         #[arg(value_name = "FILE")]
@@ -83,6 +89,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
             };
             of_mail(context, mail, rest.first().map(PathBuf::as_path), *quick, *no_tests)
         }
+        Action::Run { hook, .. } if hook == REVIEW => review::run(context),
         Action::Run { .. } => of_b4(context),
     }
 }

@@ -125,6 +125,11 @@ impl Args {
         Self { format: Format::Lines, ..Self::of_hook(input, Some(1), true, true) }
     }
 
+    /// What b4 asks for in a review: the quick checks of a patch, or of the series.
+    pub(super) fn of_review(input: Vec<String>) -> Self {
+        Self { format: Format::B4Review, ..Self::of_hook(input, None, true, true) }
+    }
+
     fn format(&self) -> Format {
         match self.format {
             _ if self.flags.tests.json => Format::Json,
@@ -199,7 +204,7 @@ fn carry_out(
 ) -> Result<u8> {
     let terminal = match args.format() {
         // Editors and b4 take all that is said for findings.
-        Format::Lines => Terminal::new(Verbosity::Quiet, false, false),
+        Format::Lines | Format::B4Review => Terminal::new(Verbosity::Quiet, false, false),
         _ => context.terminal(),
     };
     let runs = place.target.runs();

@@ -1,6 +1,7 @@
 //! How results are shown. An [`Exporter`] makes one form of them, the same for runs and for validations, each in a file of
 //! its own; `terminal` shows a run while it goes on.
 
+mod checks;
 mod ci;
 mod connections;
 pub mod console;
@@ -13,10 +14,13 @@ mod json;
 mod junit;
 mod lines;
 mod markdown;
+mod nipa;
+mod review;
 mod style;
 pub mod terminal;
 mod text;
 
+pub use checks::{Check, checks};
 pub use ci::{CiView, System as CiSystem};
 pub use html::{Excerpts, Html};
 pub use hunt::ByOutcome;
@@ -24,6 +28,8 @@ pub use json::Json;
 pub use junit::Junit;
 pub use lines::Lines;
 pub use markdown::Markdown;
+pub use nipa::Nipa;
+pub use review::Review;
 pub use style::{clean, duration, plural};
 pub use text::{Ending, Text, verdict};
 
@@ -55,11 +61,24 @@ pub enum Format {
     Lines,
     /// One page, for a browser.
     Html,
+    /// For b4's reviews.
+    B4Review,
+    /// For netdev's NIPA.
+    Nipa,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Text, Self::Json, Self::Junit, Self::Markdown, Self::Lines, Self::Html];
+    pub const ALL: [Self; 8] = [
+        Self::Text,
+        Self::Json,
+        Self::Junit,
+        Self::Markdown,
+        Self::Lines,
+        Self::Html,
+        Self::B4Review,
+        Self::Nipa,
+    ];
 
     /// What makes it. Only text has colours.
     pub fn exporter(self, colour: bool) -> Box<dyn Exporter> {
@@ -70,6 +89,8 @@ impl Format {
             Self::Markdown => Box::new(Markdown),
             Self::Lines => Box::new(Lines),
             Self::Html => Box::new(Html::default()),
+            Self::B4Review => Box::new(Review),
+            Self::Nipa => Box::new(Nipa),
         }
     }
 }

@@ -113,6 +113,16 @@ impl Environment {
         both.unwrap_or((1, 1))
     }
 
+    /// The token of an account of Patchwork's: `PATCHWORK_TOKEN`.
+    pub fn patchwork_token(&self) -> Option<String> {
+        self.get("PATCHWORK_TOKEN")?.to_str().map(str::to_owned)
+    }
+
+    /// The password of an account of a mail server: `SMTP_PASSWORD`.
+    pub fn smtp_password(&self) -> Option<String> {
+        self.get("SMTP_PASSWORD")?.to_str().map(str::to_owned)
+    }
+
     /// True in continuous integration: `CI` is set, and not to `false` or `0`.
     pub fn is_ci(&self) -> bool {
         self.get("CI").is_some_and(|value| value != "false" && value != "0")

@@ -25,7 +25,7 @@ fn the_help_names_the_commands_and_the_exit_codes() {
     Everyday:
       run             Build the kernel, boot it and run the tests
       test            Run tests in a guest; builds first what changed
-      ci              Run tests as a CI system does
+      ci              Run tests as a CI system does, and tell others of the results
       matrix          Run the same tests on several kernels
       hunt            Find the seeds with which a test fails
       flakes          List what fails at times: how often, since when

@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "vmptcp is run from outside, as a user does")]
 #![allow(clippy::too_many_lines, reason = "a snapshot is as long as what it shows")]
 
+mod ci;
 mod completions;
 mod examples;
 mod help;

@@ -83,3 +83,17 @@ fn a_hook_that_was_there_is_kept_asked_first_and_comes_back() {
     assert!(!lab.git(&["config", "--list"]).contains("perpatch"));
     assert_eq!(lab.vmptcp(&["hook", "remove"]).code, 0, "nothing to undo");
 }
+
+#[test]
+fn a_review_of_b4_gets_json_for_a_patch_and_for_a_series() {
+    let lab = Lab::small();
+    let mails = series(&lab, "Why.");
+    let asked = |mail: &str| lab.vmptcp_reads(&["hook", "run", "b4-review"], mail);
+    let patch = asked(&fs::read_to_string(mails.last().unwrap()).unwrap());
+    let result: serde_json::Value = serde_json::from_str(&patch.stdout).unwrap();
+    assert_eq!((result[0]["tool"].as_str(), result[0]["status"].as_str()), (Some("vmptcp"), Some("fail")));
+    assert!(result[0]["details"].as_str().unwrap().contains("[signed-off-by]"), "{result}");
+    let other = asked("Subject: [PATCH mptcp-next 0/7] mptcp: another\n\nx\n");
+    assert_eq!((other.code, &other.stdout[..]), (2, ""));
+    assert!(other.stderr.contains("7 patches"), "{}", other.stderr);
+}
