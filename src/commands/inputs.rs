@@ -190,18 +190,27 @@ pub fn build(
         Ccache::Always => build::Ccache::Always,
         Ccache::Never => build::Ccache::Never,
     };
+    let selftests = other_selftests(loaded)?;
     Ok(BuildRequest {
         tree: tree.root().to_owned(),
         log: out.join("build.log"),
-        alias: alias(context, tree, &out)?,
+        alias: alias(context, tree, selftests.as_ref(), &out)?,
         variant,
         jobs: kernel.jobs.map_or_else(doctor::cores, NonZero::get) as usize,
         ccache: build::use_ccache(ccache, &out)?,
         collections: collections(suites),
+        selftests: selftests.map(|other| other.root().to_owned()),
         make_variables: if variant.gcov { counted_files(tree, variant)? } else { Vec::new() },
         environment: context.make_environment()?,
         out,
     })
+}
+
+/// The tree that the settings take the selftests from; none for the kernel's own.
+pub fn other_selftests(loaded: &Loaded) -> Result<Option<Tree>> {
+    let Some(dir) = &loaded.settings.kernel.selftests else { return Ok(None) };
+    let tree = Tree::open(dir).map_err(|error| error.context("the tree of the selftests"))?;
+    tree.require_mptcp_selftests().map(|()| Some(tree))
 }
 
 /// Variables for make that let it count the lines of MPTCP's own files, and of no others: that would take much longer.
@@ -229,9 +238,10 @@ fn counted_files(tree: &Tree, variant: Variant) -> Result<Vec<String>> {
     Ok(variables)
 }
 
-/// The paths of a tree and a build directory that make can take.
-pub fn alias(context: &Context, tree: &Tree, out: &Path) -> Result<Alias> {
-    let dirs: Vec<&Path> = if out.exists() { vec![tree.root(), out] } else { vec![tree.root()] };
+/// The paths of a tree, of another one with selftests, and of a build directory that make can take.
+pub fn alias(context: &Context, tree: &Tree, selftests: Option<&Tree>, out: &Path) -> Result<Alias> {
+    let trees = [Some(tree), selftests].into_iter().flatten().map(Tree::root);
+    let dirs: Vec<&Path> = trees.chain(out.exists().then_some(out)).collect();
     Alias::new(&dirs, &context.cache()?)
 }
 

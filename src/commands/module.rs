@@ -158,7 +158,7 @@ fn scenario(
             path,
             params,
             tree: target.tree.root().to_owned(),
-            alias: inputs::alias(context, &target.tree, &out)?,
+            alias: inputs::alias(context, &target.tree, None, &out)?,
             make_variables: target.variant.make_variables().into_iter().map(str::to_owned).collect(),
             environment: context.make_environment()?,
             out,

@@ -19,6 +19,7 @@ use crate::runner::turns::Turn;
 use crate::runner::{Host, Journal, building, steps};
 use crate::settings::{Accelerator as Wanted, AfterSplat, Auto, BootSplat, Filesystem, Loaded, Size};
 use crate::store::{self, Keep, RunDir};
+use crate::suite::Suite;
 use crate::vm::Listing;
 use crate::vm::accel::Accelerator;
 use crate::vm::backend::uml::Time;
@@ -76,6 +77,13 @@ impl Target {
         let work = context.work_dir(&tree, &loaded)?;
         let variant = inputs::variant(&loaded.settings);
         Ok(Self { tree, loaded, work, variant })
+    }
+
+    /// The tree that has the tests of a suite: the selftests may be those of another one.
+    pub fn tree_of(&self, suite: &Suite) -> Result<Tree> {
+        let other =
+            if suite.needs.collection.is_some() { inputs::other_selftests(&self.loaded)? } else { None };
+        Ok(other.unwrap_or_else(|| self.tree.clone()))
     }
 
     /// Where the results of tests are.
@@ -157,15 +165,15 @@ impl Target {
     /// What the results depend on, as far as the tree and the settings tell.
     fn facts(&self) -> BTreeMap<String, String> {
         let settings = &self.loaded.settings;
-        BTreeMap::from(
-            [
-                ("tree", self.tree.root().display().to_string()),
-                ("tree version", self.tree.version().to_string()),
-                ("variant", self.variant.to_string()),
-                ("base", settings.kernel.base.to_string()),
-            ]
-            .map(|(name, value)| (name.to_owned(), value)),
-        )
+        let other = settings.kernel.selftests.as_ref();
+        let facts = [
+            ("tree", self.tree.root().display().to_string()),
+            ("tree version", self.tree.version().to_string()),
+            ("variant", self.variant.to_string()),
+            ("base", settings.kernel.base.to_string()),
+        ];
+        let facts = facts.into_iter().chain(other.map(|tree| ("selftests of", tree.display().to_string())));
+        facts.map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     /// Carries out a plan under a lock and with a journal below `runs`.

@@ -76,7 +76,7 @@ pub fn sources(target: &Target) -> Result<BTreeSet<PathBuf>> {
 /// The tests of a suite, as the tree's files have them; none of a suite that no tree lists.
 pub fn listing(target: &Target, suite: &Suite) -> Result<Listing> {
     match suite.tests {
-        Tests::Listed { list, .. } => list(&TreeFiles(target.tree.root())),
+        Tests::Listed { list, .. } => list(&TreeFiles(target.tree_of(suite)?.root())),
         Tests::Lab(_) => Ok(Listing { tests: Vec::new(), notes: Vec::new() }),
     }
 }
@@ -92,6 +92,39 @@ pub fn selections(target: &Target, words: &[String]) -> Result<(Vec<Selection>, 
         if words.is_empty() { of_profile(target)? } else { named(target, words)? };
     notes.extend(waive(&mut selections, target, jiff::Zoned::now().date()));
     Ok((selections, notes))
+}
+
+/// All tests of these suites, by name; `all` are those of every suite that lists some for this tree.
+pub fn whole(target: &Target, names: &[String]) -> Result<(Vec<Selection>, Vec<String>)> {
+    if !names.iter().any(|name| name == "all") {
+        let words = |name: &String| match find(name) {
+            Some(suite) if suite.is_listed() => Ok(name.clone()),
+            _ => {
+                let known: Vec<&str> = listed().map(|suite| suite.id).collect();
+                Err(Error::usage(format!("--suite {name}: no suite of this name has tests in a tree"))
+                    .hint(format!("use all, or one of {}", known.join(", "))))
+            }
+        };
+        return selections(target, &names.iter().map(words).collect::<Result<Vec<_>>>()?);
+    }
+    let (mut selections, mut notes) = (Vec::new(), Vec::new());
+    for suite in listed() {
+        match listing(target, suite) {
+            Err(error) if suite.id != DEFAULT_SUITE => notes.push(format!("{error}: left out")),
+            listing => {
+                let listing = listing?;
+                notes.extend(listing.notes);
+                selections.extend(listing.tests.into_iter().map(Selection::whole));
+            }
+        }
+    }
+    notes.extend(waive(&mut selections, target, jiff::Zoned::now().date()));
+    Ok((selections, notes))
+}
+
+/// The suites whose tests are commands that a tree lists.
+fn listed() -> impl Iterator<Item = &'static Suite> {
+    SUITES.iter().copied().filter(|suite| suite.is_listed())
 }
 
 /// Leaves out what `words` name, as [`selections`] takes them: whole suites, tests, subtests.
@@ -194,7 +227,7 @@ pub fn known_subtests(
         for (name, value) in suite.variables(conditions, env) {
             key = key.field(name).field(value);
         }
-        let dir = target.tree.root().join(sources);
+        let dir = target.tree_of(suite)?.root().join(sources);
         let mut files: Vec<PathBuf> =
             std::fs::read_dir(&dir).doing("read", &dir)?.flatten().map(|entry| entry.path()).collect();
         files.sort();

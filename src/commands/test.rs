@@ -40,6 +40,7 @@ Examples:
   vmptcp test 'diag/*in use*'          all of diag runs, only these subtests count (Linux 6.6 or later)
   vmptcp test mptcp_join -- -f         one script, with an argument of its own
   vmptcp test kunit                    all tests of another suite
+  vmptcp test --suite all              all tests of every suite that the tree has
   vmptcp test --except diag            the profile without this test
   vmptcp test diag --except 'diag/*in use*'    all subtests but these count (Linux 6.6 or later)
   vmptcp test --vms 1 --no-shards      one after the other, in one guest
@@ -49,11 +50,15 @@ Examples:
   vmptcp test --uml --profile full --also virtme    and what user-mode Linux cannot show, with virtme-ng
   vmptcp test --profile full --shard 1/4    the first of four parts, for four machines
   vmptcp test --variant normal,debug   on both kernels, in one run with one verdict
+  vmptcp test --selftests ../net-next  the selftests of another tree on this kernel
   vmptcp test --all-features           what is skipped fails: is anything missing?")]
 pub struct Args {
     /// Which tests: the name of a suite, a glob or a part of a name, of `test`, `test/subtest` or `test:group` [default: the profile]
     #[arg(value_name = "FILTER")]
     filters: Vec<String>,
+    /// All tests of these suites; all: of every suite that the tree has
+    #[arg(long, value_name = "SUITE", value_delimiter = ',', conflicts_with = "filters")]
+    suite: Vec<String>,
     /// Arguments for the script; only with a FILTER that chooses one
     #[arg(last = true, value_name = "ARGS", allow_hyphen_values = true)]
     arguments: Vec<String>,
@@ -141,9 +146,12 @@ pub(super) fn chosen(args: &Args, context: &Context, target: &Target) -> Result<
     let asked = args.asked.sources()?;
     let selected = selected(args, context, target)?;
     // What is left of a profile is another kind of run.
-    let choice = (!args.filters.is_empty() || !args.except.is_empty()).then_some("tests");
+    let choice = match &args.suite[..] {
+        [] => (!args.filters.is_empty() || !args.except.is_empty()).then(|| "tests".to_owned()),
+        suites => Some(format!("suite {}", suites.join(" and "))),
+    };
     let division = selected.division.clone();
-    let mut plan = plan_of(context, target, selected, choice, asked)?;
+    let mut plan = plan_of(context, target, selected, choice.as_deref(), asked)?;
     plan.shard = args.shard.zip(division);
     Ok(plan)
 }
@@ -172,7 +180,10 @@ impl Selected {
 
 /// What the arguments choose.
 fn selected(args: &Args, context: &Context, target: &Target) -> Result<Selected> {
-    let (mut selections, notes) = suites::selections(target, &args.filters)?;
+    let (mut selections, notes) = match &args.suite[..] {
+        [] => suites::selections(target, &args.filters)?,
+        suites => suites::whole(target, suites)?,
+    };
     if !args.except.is_empty() {
         selections = suites::except(selections, &args.except)?;
     }
@@ -351,7 +362,8 @@ pub(super) fn show(context: &Context, ended: &FinishedRun, as_json: bool) -> Res
 /// The tests that there are, or that are asked for, and which of them are in the profile.
 fn list(context: &Context, target: &Target, args: &Args) -> Result<String> {
     let mut notes = Vec::new();
-    let chosen: Vec<TestCase> = if args.filters.is_empty() && args.except.is_empty() && args.shard.is_none() {
+    let all = args.filters.is_empty() && args.suite.is_empty() && args.except.is_empty();
+    let chosen: Vec<TestCase> = if all && args.shard.is_none() {
         let mut all = Vec::new();
         for suite in SUITES {
             match suites::listing(target, suite) {

@@ -86,6 +86,10 @@ section! {
         fragments: Vec<PathBuf> = Paths, "[]";
         /// Symbols to add after all fragments, in this order: "FOO=y", "FOO=n", "FOO=m", "FOO=123", "FOO=\"text\"".
         symbols: Vec<String> = Symbols, "[]";
+        /// Another kernel tree, whose selftests run on this kernel: newer ones on a stable kernel, say. What that lacks,
+        /// they skip. Empty: the kernel's own tree.
+        selftests: Option<PathBuf>, by "empty_is_none" = OptionalPath, r#""""#,
+            Build.value("selftests", "TREE", "Another kernel tree, whose selftests run on this kernel");
         /// Every requested symbol that does not take is an error, not only those that the tests need.
         strict: bool = Bool, "false",
             Build.switch("strict", "Make every symbol that did not take an error");

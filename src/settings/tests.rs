@@ -229,6 +229,7 @@ fn the_listing_shows_every_value_and_its_origin() {
     kernel.uml = false                                    built-in
     kernel.fragments = []                                 built-in
     kernel.symbols = []                                   built-in
+    kernel.selftests = ""                                 built-in
     kernel.strict = false                                 built-in
     kernel.jobs = 7                                       VMPTCP_KERNEL_JOBS
     kernel.ccache = "auto"                                built-in

@@ -1,7 +1,7 @@
 //! The examples of the help and of the documents: what is shown works when typed, on every tree that is supported.
 
 use super::help::commands;
-use super::sandbox::{SELFTESTS, Sandbox};
+use super::sandbox::{SELFTESTS, Sandbox, fake_tree};
 use std::fs;
 use std::path::PathBuf;
 
@@ -103,6 +103,9 @@ fn with_tests(tests: &str) -> Sandbox {
         let text = if script == "mptcp_join.sh" { JOIN } else { "#!/bin/bash\n" };
         sandbox.write(&format!("tree/{SELFTESTS}/{script}"), text);
     }
+    // Where examples have another tree.
+    fake_tree(&sandbox.path("net-next"));
+    fake_tree(&sandbox.path("home/src/net-next"));
     sandbox.write("tree/net/mptcp/Makefile", "obj-$(CONFIG_MPTCP_KUNIT_TEST) += token_test.o\n");
     let suite = "static struct kunit_suite mptcp_token_suite = {\n\t.name = \"mptcp-token\",\n};\n";
     sandbox.write("tree/net/mptcp/token_test.c", suite);
@@ -154,8 +157,8 @@ fn every_filter_on_subtests_that_is_shown_matches_and_says_since_when() {
     for example in found.iter().filter(|example| example.words[0] == "test") {
         for filter in example.words.iter().take_while(|word| *word != "--") {
             let Some((test, subtest)) = filter.split_once('/') else { continue };
-            // As in --shard 1/4.
-            if test.bytes().all(|byte| byte.is_ascii_digit()) {
+            // As in --shard 1/4, and a path.
+            if test.bytes().all(|byte| byte.is_ascii_digit()) || filter.starts_with(['.', '~']) {
                 continue;
             }
             let Some(names) = subtests(test) else { panic!("{example:?}: no capture of {test}") };

@@ -141,6 +141,35 @@ fn several_variants_are_planned_one_by_one_and_run_as_one() {
 }
 
 #[test]
+fn whole_suites_are_chosen_and_what_a_tree_lacks_is_left_out() {
+    let sandbox = Sandbox::new();
+    let list = |suites: &str| sandbox.run(["test", "--list", "--suite", suites]).all();
+    insta::assert_snapshot!([list("all"), list("selftests"), list("kunit"), list("samples"), list("none")].join("\n"), @"
+    mptcp_connect
+    pm_netlink  (in the profile)
+    diag  (in the profile)
+    mptcp_sockopt  (in the profile)
+    userspace_pm  (in the profile)
+    note: cannot read [dir]/tree/net/mptcp/Makefile: No such file or directory (os error 2): left out
+    exit code 0
+    mptcp_connect
+    pm_netlink  (in the profile)
+    diag  (in the profile)
+    mptcp_sockopt  (in the profile)
+    userspace_pm  (in the profile)
+    exit code 0
+    error: cannot read [dir]/tree/net/mptcp/Makefile: No such file or directory (os error 2)
+    exit code 5
+    error: --suite samples: no suite of this name has tests in a tree
+      → use all, or one of selftests, kunit
+    exit code 2
+    error: --suite none: no suite of this name has tests in a tree
+      → use all, or one of selftests, kunit
+    exit code 2
+    ");
+}
+
+#[test]
 fn a_variant_that_cannot_be_configured_does_not_hide_the_others() {
     let sandbox = Sandbox::new();
     let run = sandbox.run(["test", "--variant", "normal,debug", "diag"]);

@@ -17,18 +17,23 @@ pub(super) fn install_dir(out: &Path) -> PathBuf {
     out.join(INSTALLED)
 }
 
-/// The command that builds and installs a collection.
-pub(super) fn command(request: &BuildRequest, collection: &str) -> Cmd {
+/// The commands that build and install a collection: those of another tree than the kernel's need its headers first.
+pub(super) fn commands(request: &BuildRequest, collection: &str) -> Vec<Cmd> {
+    let headers = request.selftests.as_ref().map(|other| request.make_user(other).arg("headers"));
+    headers.into_iter().chain([install(request, collection)]).collect()
+}
+
+fn install(request: &BuildRequest, collection: &str) -> Cmd {
     // FORCE_TARGETS: a test program that does not compile is an error, not a test less.
     let mut install = OsString::from("KSFT_INSTALL_PATH=");
     install.push(request.alias.path(&install_dir(&request.out)));
-    let make = request.make_user(&request.tree.join("tools/testing/selftests"));
+    let make = request.make_user(&request.selftests().join("tools/testing/selftests"));
     let make = make.args([format!("TARGETS={collection}"), "FORCE_TARGETS=1".to_owned()]).arg(install);
     make.args(&request.make_variables).arg("install")
 }
 
 /// The collections of a request that are not as they would be built now, each with what is to be remembered of it. `tree` is
-/// over every file of the source tree.
+/// over every file of the tree that they are of.
 pub(super) fn stale<'a>(
     request: &'a BuildRequest,
     stamp: &Stamp,
@@ -36,7 +41,7 @@ pub(super) fn stale<'a>(
 ) -> Result<Vec<(&'a str, Digest)>> {
     let mut stale = Vec::new();
     for collection in &request.collections {
-        let asked = super::fingerprint_of(request, "collection", &[command(request, collection)]).digest();
+        let asked = super::fingerprint_of(request, "collection", &commands(request, collection)).digest();
         let installed = stamp.collections.get(collection);
         let same = match installed {
             Some(known) if (known.request, known.tree) == (asked, tree) => {

@@ -50,6 +50,8 @@ pub struct BuildRequest {
     pub ccache: bool,
     /// Collections of selftests that are built and installed as well: `net/mptcp`.
     pub collections: Vec<String>,
+    /// Another tree, whose collections these are; none for the kernel's own.
+    pub selftests: Option<PathBuf>,
     /// More variables for make, as `NAME=VALUE`.
     pub make_variables: Vec<String>,
     /// What make gets of the environment.
@@ -112,9 +114,23 @@ impl BuildRequest {
     }
 
     /// Where headers for programs, and the selftests, are made: user-mode Linux has the host's, which a build of its own
-    /// would mix up with the kernel's.
+    /// would mix up with the kernel's. Those of another tree have headers of their own.
     fn user_dir(&self) -> PathBuf {
-        if self.variant.uml { self.out.join("user") } else { self.out.clone() }
+        match (&self.selftests, self.variant.uml) {
+            (Some(_), _) => self.out.join("other"),
+            (None, true) => self.out.join("user"),
+            (None, false) => self.out.clone(),
+        }
+    }
+
+    /// The tree whose selftests are built.
+    fn selftests(&self) -> &Path {
+        self.selftests.as_deref().unwrap_or(&self.tree)
+    }
+
+    /// The same for a kernel without selftests, or with those of its own tree.
+    fn of_kernel(&self) -> Self {
+        Self { selftests: None, ..self.clone() }
     }
 
     fn make(&self, dir: &Path, out_dir: &Path) -> Cmd {
@@ -140,7 +156,8 @@ impl BuildRequest {
 /// image is.
 pub fn commands_of(request: &BuildRequest) -> Vec<Cmd> {
     let (kernel, image) = kernel_commands(request);
-    let collections = request.collections.iter().map(|collection| collection::command(request, collection));
+    let collections =
+        request.collections.iter().flat_map(|collection| collection::commands(request, collection));
     kernel.into_iter().chain(collections).chain([image]).collect()
 }
 
@@ -156,7 +173,7 @@ fn kernel_commands(request: &BuildRequest) -> (Vec<Cmd>, Cmd) {
     let kernel = kernel.args(&request.make_variables);
     let commands = if request.variant.uml {
         // "Headers not exportable for UML": they are the host's.
-        vec![kernel.arg("all"), request.make_user(&request.tree).arg("headers")]
+        vec![kernel.arg("all"), request.of_kernel().make_user(&request.tree).arg("headers")]
     } else {
         vec![kernel.args(["all", "headers"])]
     };
@@ -173,7 +190,8 @@ pub fn build(request: &BuildRequest, progress: &mut dyn FnMut(Progress)) -> Resu
     let tree = fingerprint::tree(&request.tree, &request.out, request.jobs)?;
     let asked = request_fingerprint(request)?;
     let holds = still_holds(request, &stamp, asked, tree)?.cloned();
-    let stale = collection::stale(request, &stamp, tree)?;
+    let theirs = selftests_fingerprint(request, tree)?;
+    let stale = collection::stale(request, &stamp, theirs)?;
     if let Some(done) = holds.as_ref().filter(|_| stale.is_empty()) {
         return Ok(built(request, done, true));
     }
@@ -187,11 +205,22 @@ pub fn build(request: &BuildRequest, progress: &mut dyn FnMut(Progress)) -> Resu
         stamp.collections.remove(name);
         stamp.write(&request.out)?;
         collection::clear(request, name)?;
-        run.make(&collection::command(request, name), "selftests do")?;
-        stamp.collections.insert(name.to_owned(), collection::installed(&request.out, name, asked, tree)?);
+        fs::create_dir_all(request.user_dir()).doing("create", request.user_dir())?;
+        for command in collection::commands(request, name) {
+            run.make(&command, "selftests do")?;
+        }
+        stamp.collections.insert(name.to_owned(), collection::installed(&request.out, name, asked, theirs)?);
         stamp.write(&request.out)?;
     }
     Ok(built(request, &done, false))
+}
+
+/// Over the files of the tree that the selftests are of; `own` is that of the kernel's.
+fn selftests_fingerprint(request: &BuildRequest, own: Digest) -> Result<Digest> {
+    match &request.selftests {
+        Some(other) => fingerprint::tree(other, &request.out, request.jobs),
+        None => Ok(own),
+    }
 }
 
 /// Builds the kernel, its modules and headers.
@@ -210,7 +239,7 @@ fn kernel(run: &mut Run, stamp: &mut Stamp, asked: Digest, tree: Digest) -> Resu
         let config = || fs::read_to_string(request.out.join(".config")).unwrap_or_default();
         stamp.full_steps.unwrap_or_else(|| steps::estimate(&config()))
     });
-    let user_dir = request.user_dir();
+    let user_dir = request.of_kernel().user_dir();
     fs::create_dir_all(&user_dir).doing("create", &user_dir)?;
     let (commands, question) = kernel_commands(request);
     for command in &commands {
@@ -262,7 +291,8 @@ pub fn current(request: &BuildRequest) -> Result<Option<Built>> {
     check(request)?;
     let tree = fingerprint::tree(&request.tree, &request.out, request.jobs)?;
     let done = still_holds(request, &old, request_fingerprint(request)?, tree)?;
-    let done = if collection::stale(request, &old, tree)?.is_empty() { done } else { None };
+    let theirs = selftests_fingerprint(request, tree)?;
+    let done = if collection::stale(request, &old, theirs)?.is_empty() { done } else { None };
     Ok(done.map(|done| built(request, done, true)))
 }
 

@@ -13,6 +13,7 @@ fn request(dir: &Path) -> BuildRequest {
         jobs: 2,
         ccache: false,
         collections: vec!["net/mptcp".to_owned()],
+        selftests: None,
         make_variables: Vec::new(),
         environment: MakeEnvironment::default(),
     }
@@ -54,6 +55,17 @@ fn what_runs_on_user_mode_linux_is_built_for_the_host() {
     LC_ALL=C LC_MESSAGES=C make -C /x/tree/tools/testing/selftests O=/x/out/user -j2 --no-print-directory --output-sync=target TARGETS=net/mptcp FORCE_TARGETS=1 KSFT_INSTALL_PATH=/x/out/kselftest_install install
     LC_ALL=C LC_MESSAGES=C make -C /x/tree O=/x/out -j2 --no-print-directory --output-sync=target ARCH=um --silent image_name
     ");
+}
+
+#[test]
+fn selftests_of_another_tree_are_built_with_its_headers_and_beside_those_of_the_kernel() {
+    let mut request = request(Path::new("/x"));
+    request.selftests = Some("/y".into());
+    let lines = shown(&request);
+    let lines: Vec<&str> = lines.lines().collect();
+    assert!(lines[0].contains(" -C /x/tree O=/x/out ") && lines[0].ends_with("all headers"), "{lines:?}");
+    assert!(lines[1].contains(" -C /y O=/x/out/other ") && lines[1].ends_with(" headers"), "{lines:?}");
+    assert!(lines[2].contains(" -C /y/tools/testing/selftests O=/x/out/other "), "{lines:?}");
 }
 
 /// A tree whose build copies one file, and counts how often it was asked.
@@ -135,6 +147,26 @@ fn selftests_are_built_for_those_who_need_them_and_only_then() {
     assert_eq!(counts(), (2, 2));
     built(&with);
     assert_eq!(counts(), (2, 3), "those of another tree are none of this one");
+}
+
+#[test]
+fn a_change_of_the_other_tree_builds_its_selftests_again_and_no_kernel() {
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let own = little_tree(dir.path());
+    let theirs = BuildRequest { selftests: Some(little_tree(other.path()).tree), ..own.clone() };
+    let counts = || {
+        let lines = |name| fs::read_to_string(own.out.join(name)).unwrap_or_default().lines().count();
+        (lines("asked"), lines("installed"), lines("other/installed"))
+    };
+    let built = |request: &BuildRequest| build(request, &mut |_| ()).unwrap();
+    built(&theirs);
+    assert_eq!(counts(), (1, 0, 1));
+    assert!(built(&theirs).up_to_date);
+    fs::write(other.path().join("tree/x.c"), "int y;\n").unwrap();
+    built(&theirs);
+    assert_eq!(counts(), (1, 0, 2));
+    built(&own);
+    assert_eq!(counts(), (1, 1, 2), "the kernel's own are others");
 }
 
 #[test]
