@@ -22,4 +22,5 @@ mod settings;
 mod stop;
 mod streams;
 mod together;
+mod translation;
 mod voice;
