@@ -106,6 +106,10 @@ pub enum Command {
     Ps(commands::ps::Args),
     /// Open a terminal, or run a command, in a guest that is running
     Attach(commands::attach::Args),
+    /// Attach gdb to the kernel of a guest that is running
+    Gdb(commands::gdb::Args),
+    /// Write the memory of a guest that is running into a file
+    Dump(commands::dump::Args),
     /// Stop a guest, and the invocation that it runs for
     Stop(commands::stop::Args),
     /// Build the kernel, its modules, headers and the MPTCP selftests
@@ -205,6 +209,8 @@ impl Command {
             Self::Shell(args) => commands::shell::run(&args, context),
             Self::Ps(args) => commands::ps::run(&args, context),
             Self::Attach(args) => commands::attach::run(&args, context),
+            Self::Gdb(args) => commands::gdb::run(&args, context),
+            Self::Dump(args) => commands::dump::run(&args, context),
             Self::Stop(args) => commands::stop::run(&args, context),
             Self::Build(args) => commands::build::run(&args, context),
             Self::Config(args) => commands::config::run(&args, context),

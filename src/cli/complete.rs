@@ -11,7 +11,7 @@ use std::ffi::OsStr;
 type Names = fn() -> Vec<(String, String)>;
 
 /// The command, its argument, and the names that it takes.
-const TAKES: [(&str, &str, Names); 26] = [
+const TAKES: [(&str, &str, Names); 28] = [
     ("test", "filters", names::tests),
     ("test", "except", names::tests),
     ("test", "test.profile", names::profiles),
@@ -29,6 +29,8 @@ const TAKES: [(&str, &str, Names); 26] = [
     ("compare", "after", names::runs),
     ("attach", "guest", names::guests),
     ("stop", "guests", names::guests),
+    ("gdb", "guest", names::guests),
+    ("dump", "guest", names::guests),
     ("image", "names", names::images),
     ("test", "vm.root", names::images),
     ("run", "vm.root", names::images),

@@ -22,7 +22,10 @@ pub const GROUPS: [(&str, &[&str]); 4] = [
         ],
     ),
     ("Series", &["validate", "hook", "bisect"]),
-    ("Guests", &["exec", "shell", "ps", "attach", "stop", "sample", "module", "topology", "mptcp"]),
+    (
+        "Guests",
+        &["exec", "shell", "ps", "attach", "gdb", "dump", "stop", "sample", "module", "topology", "mptcp"],
+    ),
     (
         "Set-up",
         &[

@@ -10,6 +10,7 @@ mod hub;
 pub mod link;
 pub mod machine;
 mod message;
+pub mod monitor;
 pub mod registry;
 mod remote;
 pub mod repeat;

@@ -45,6 +45,8 @@ fn the_help_names_the_commands_and_the_exit_codes() {
       shell           Open a terminal in a guest
       ps              List the guests that you are running
       attach          Open a terminal, or run a command, in a guest that is running
+      gdb             Attach gdb to the kernel of a guest that is running
+      dump            Write the memory of a guest that is running into a file
       stop            Stop a guest, and the invocation that it runs for
       sample          Build and run sample programs in a network, and show which protocol they used
       module          Build kernel modules, load them, watch them, and unload them

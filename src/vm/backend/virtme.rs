@@ -2,6 +2,7 @@
 
 mod command;
 mod monitor;
+mod relay;
 pub mod virtiofs;
 
 pub use command::{BOOT_PROGRAMS, Filesystem, Hiding, Virtme, is_plain};
@@ -36,6 +37,7 @@ impl Backend for Virtme {
     fn start(&self, machine: &Machine, name: &str, _requests: &[ToGuest]) -> Result<Started> {
         let listener = Listener::open(name)?;
         let monitor = Qmp::new(Listener::open(&command::monitor_of(name))?);
+        relay::serve(name, &command::relay_of(name))?;
         raise_limit_of_files();
         let mut child = self.command_line(machine, name).spawn(Stdio::Merged)?;
         let console = child.take_output().ok_or_else(|| Error::cannot_run("the guest has no console"))?;

@@ -76,6 +76,11 @@ pub(super) fn monitor_of(socket: &str) -> String {
     format!("{socket}-monitor")
 }
 
+/// The name of the socket for QEMU's monitor that others use.
+pub(super) fn relay_of(socket: &str) -> String {
+    format!("{socket}-relay")
+}
+
 /// True if virtme-ng takes `path` for a share: it allows few characters.
 pub fn is_plain(path: &Path) -> bool {
     path.to_str()
@@ -123,6 +128,8 @@ impl Virtme {
             format!("-chardev socket,id={PORT_NAME},path={socket},abstract=on"),
             format!("-chardev socket,id=vmptcp.monitor,path={},abstract=on", monitor_of(socket)),
             "-mon chardev=vmptcp.monitor,mode=control".to_owned(),
+            format!("-chardev socket,id=vmptcp.relay,path={},abstract=on", relay_of(socket)),
+            "-mon chardev=vmptcp.relay,mode=control".to_owned(),
             format!("-device virtio-serial-pci -device virtserialport,name={PORT_NAME},chardev={PORT_NAME}"),
         ];
         qemu.extend(self.qemu_args.iter().map(|arg| quote(arg)));
@@ -190,7 +197,7 @@ mod tests {
         --disable-kvm
         --force-9p
         --rwdir /run/vmptcp/0=/cache/alias/1
-        --append loglevel=7 '--qemu-opts=-chardev socket,id=vmptcp.agent,path=vmptcp-1-abc,abstract=on -chardev socket,id=vmptcp.monitor,path=vmptcp-1-abc-monitor,abstract=on -mon chardev=vmptcp.monitor,mode=control -device virtio-serial-pci -device virtserialport,name=vmptcp.agent,chardev=vmptcp.agent'
+        --append loglevel=7 '--qemu-opts=-chardev socket,id=vmptcp.agent,path=vmptcp-1-abc,abstract=on -chardev socket,id=vmptcp.monitor,path=vmptcp-1-abc-monitor,abstract=on -mon chardev=vmptcp.monitor,mode=control -chardev socket,id=vmptcp.relay,path=vmptcp-1-abc-relay,abstract=on -mon chardev=vmptcp.relay,mode=control -device virtio-serial-pci -device virtserialport,name=vmptcp.agent,chardev=vmptcp.agent'
         --exec "exec '/my tools/vmptcp' agent"
         "#);
     }

@@ -2,10 +2,11 @@
 
 use super::super::Monitor;
 use crate::error::{Error, Result};
+use crate::vm::monitor::{ask, hello};
 use crate::vm::socket::Listener;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Write};
+use std::io::BufReader;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -42,8 +43,8 @@ impl Monitor for Qmp {
         stream.set_read_timeout(Some(ANSWER_TIMEOUT)).map_err(failed)?;
         stream.set_write_timeout(Some(ANSWER_TIMEOUT)).map_err(failed)?;
         let mut writer = stream.try_clone().map_err(failed)?;
+        hello(&mut writer).map_err(failed)?;
         let mut reader = BufReader::new(stream);
-        ask(&mut writer, &mut reader, &json!({ "execute": "qmp_capabilities" })).map_err(failed)?;
         let mut text = String::new();
         for question in QUESTIONS {
             let arguments = json!({ "command-line": question });
@@ -56,25 +57,6 @@ impl Monitor for Qmp {
             let _ = writeln!(text, "== where the CPUs are\n{}", located(&text, symbols));
         }
         Ok(text)
-    }
-}
-
-/// Asks one question; events and the greeting that come in between are passed over.
-fn ask(writer: &mut impl Write, reader: &mut impl BufRead, command: &Value) -> std::io::Result<Value> {
-    writeln!(writer, "{command}")?;
-    let mut line = String::new();
-    loop {
-        line.clear();
-        if reader.read_line(&mut line)? == 0 {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
-        }
-        let Ok(mut message) = serde_json::from_str::<Value>(&line) else { continue };
-        if let Some(error) = message.get("error") {
-            return Err(std::io::Error::other(error.to_string()));
-        }
-        if let Some(answer) = message.get_mut("return") {
-            return Ok(answer.take());
-        }
     }
 }
 
@@ -107,17 +89,6 @@ fn located(registers: &str, symbols: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_answer_is_found_among_events() {
-        let said = "{\"QMP\": {}}\n{\"event\": \"STOP\"}\nnoise\n{\"return\": \"x\"}\n";
-        let mut asked = Vec::new();
-        let answer = ask(&mut asked, &mut said.as_bytes(), &json!({ "execute": "q" })).unwrap();
-        assert_eq!(answer, "x");
-        assert_eq!(String::from_utf8(asked).unwrap(), "{\"execute\":\"q\"}\n");
-        assert!(ask(&mut Vec::new(), &mut "{\"error\": {}}\n".as_bytes(), &json!({})).is_err());
-        assert!(ask(&mut Vec::new(), &mut "".as_bytes(), &json!({})).is_err());
-    }
 
     #[test]
     fn cpus_are_located_in_the_kernels_functions() {
