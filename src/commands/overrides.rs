@@ -3,8 +3,10 @@
 use crate::error::{Error, Result};
 use crate::process::quote;
 use crate::settings::{Flag, Group, Override, Takes, flags};
+use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Arg, ArgAction, ArgMatches};
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 
 /// Overrides of settings.
 #[derive(Debug, Default)]
@@ -116,6 +118,7 @@ fn arg(key: &'static str, flag: &Flag) -> Arg {
     let arg = if flag.value_name.is_empty() { arg } else { arg.value_name(flag.value_name) };
     let arg = match flag.takes {
         Takes::Count => arg.value_parser(count),
+        Takes::Value if !flag.words.is_empty() => arg.value_parser(Words(flag.words)),
         // What is handed on to another program may begin with a dash.
         Takes::List => arg.allow_hyphen_values(true),
         Takes::Nothing(_) | Takes::Value | Takes::Pairs => arg,
@@ -159,6 +162,31 @@ fn overrides(given: &Given) -> Result<Overrides> {
         }
     }
     Ok(Overrides(all))
+}
+
+/// Takes any text, and lets the help and shells know the words that there are. The settings judge it: where several may stand,
+/// and where the value comes from.
+#[derive(Debug, Clone, Copy)]
+struct Words(&'static [(&'static str, &'static str)]);
+
+impl TypedValueParser for Words {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<String, clap::Error> {
+        StringValueParser::new().parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let value = |(word, meaning): &(&'static str, &'static str)| {
+            PossibleValue::new(*word).help(meaning.trim().trim_end_matches('.'))
+        };
+        Some(Box::new(self.0.iter().map(value)))
+    }
 }
 
 /// How many, or `auto`.

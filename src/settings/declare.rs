@@ -39,6 +39,8 @@ pub struct Flag {
     pub value_name: &'static str,
     /// One line of help.
     pub help: &'static str,
+    /// The words that it takes, each with what it means; empty where there are others.
+    pub words: &'static [(&'static str, &'static str)],
 }
 
 /// Flags that go together.
@@ -72,6 +74,10 @@ impl Flag {
         Self { short: Some(short), ..self }
     }
 
+    pub(super) const fn words(self, words: &'static [(&'static str, &'static str)]) -> Self {
+        Self { words, ..self }
+    }
+
     pub(super) const fn alias(self, alias: &'static str) -> Self {
         Self { alias: Some(alias), ..self }
     }
@@ -85,7 +91,7 @@ impl Group {
         value_name: &'static str,
         help: &'static str,
     ) -> Flag {
-        Flag { group: self, long, short: None, alias: None, takes, value_name, help }
+        Flag { group: self, long, short: None, alias: None, takes, value_name, help, words: &[] }
     }
 
     pub(super) const fn switch(self, long: &'static str, help: &'static str) -> Flag {

@@ -72,7 +72,8 @@ section! {
                 "What the configuration starts from: minimal, defconfig, existing, or a file with a slash in its path");
         /// "normal", "debug" (lockdep, KASAN, kmemleak and other checks; slow) "btf" (with BTF, for BPF programs), or "debug-btf".
         variant: Variant = Word(Variant::WORDS), r#""normal""#,
-            Build.value("variant", "VARIANT", "The kernel to build: normal, debug, btf or debug-btf; vmptcp run and test take several, with commas between them, or all");
+            Build.value("variant", "VARIANT", "The kernel to build; run and test take several, with commas between them, or all")
+                .words(Variant::MEANINGS);
         /// Measure which lines of the kernel the tests reach.
         gcov: bool = Bool, "false", Build.switch("gcov", "Count which lines of the kernel run");
         /// Build with clang and the LLVM tools instead of gcc.
@@ -98,7 +99,7 @@ section! {
             Build.value("jobs", "N", "How many jobs make may run at once [default: one a core]").short('j');
         /// "auto" (when it is installed), "always" or "never".
         ccache: Ccache = Word(Ccache::WORDS), r#""auto""#,
-            Build.value("ccache", "WHEN", "Compile through ccache: auto, always or never");
+            Build.value("ccache", "WHEN", "Compile through ccache").words(Ccache::MEANINGS);
     }
 }
 
@@ -117,7 +118,7 @@ section! {
     vm Vm {
         /// "kvm", "tcg" (emulation: slow, works everywhere), or "auto": kvm if a kernel boots under it.
         accelerator: Accelerator = Word(Accelerator::WORDS), r#""auto""#,
-            Guest.value("accelerator", "ACCEL", "What runs the guest: auto, kvm or tcg");
+            Guest.value("accelerator", "ACCEL", "What runs the guest").words(Accelerator::MEANINGS);
         /// How many guests run tests side by side. 0: as many as the cores and the memory of the host carry.
         count: Option<NonZeroU32>, by "zero_is_none" = Number { min: 0, max: 1024 }, "0",
             Tests.count("vms", "How many guests run tests side by side [default: as many as the host carries]");
@@ -151,7 +152,7 @@ section! {
         /// How the time of guests passes: "real", "virtual" (user-mode Linux only: computing takes none, and waiting
         /// is over at once), or "auto": virtual for tests on user-mode Linux.
         time: GuestTime = Word(GuestTime::WORDS), r#""auto""#,
-            Tests.value("time", "HOW", "How the guests' time passes: virtual (needs --uml), real or auto");
+            Tests.value("time", "HOW", "How the guests' time passes").words(GuestTime::MEANINGS);
         /// The root filesystem of guests: the name of an image, which `vmptcp image build` makes, or a directory with a
         /// slash in its path. "/" is the host's own.
         root: Root = ARoot, r#""/""#,
@@ -190,7 +191,7 @@ section! {
         /// Tell the tests that the machine is slow (KSFT_MACHINE_SLOW): "yes", "no", or "auto": under emulation or
         /// with a debug kernel.
         slow: Slow = Word(Slow::WORDS), r#""auto""#,
-            Tests.value("slow", "WHEN", "Tell the tests that the machine is slow: auto, yes or no");
+            Tests.value("slow", "WHEN", "Whether the tests are told that the machine is slow").words(Slow::MEANINGS);
         /// Stop at the first test that fails.
         fail_fast: bool = Bool, "false",
             Tests.switch("fail-fast", "Start nothing more after the first test that fails");

@@ -9,16 +9,19 @@ use std::time::Duration;
 
 /// An enum that is written as one of a closed set of words.
 macro_rules! words {
-    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }) => {
+    ($(#[$meta:meta])* $name:ident { $($(#[doc = $doc:literal])+ $variant:ident = $word:literal,)+ }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
         pub enum $name {
-            $($(#[$doc])* #[serde(rename = $word)] $variant,)+
+            $($(#[doc = $doc])+ #[serde(rename = $word)] $variant,)+
         }
 
         impl $name {
             /// Every word, in the order of the documentation.
             pub const WORDS: &'static [&'static str] = &[$($word),+];
+
+            /// Every word, and what it means, in one line.
+            pub const MEANINGS: &'static [(&'static str, &'static str)] = &[$(($word, concat!($($doc),+))),+];
 
             /// The word that stands for this value in files and on the command line.
             pub fn as_str(self) -> &'static str {
