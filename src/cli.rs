@@ -155,6 +155,12 @@ pub enum Command {
         /// A directory that it finds below /dev/shm
         #[arg(long)]
         hand_over: Option<PathBuf>,
+        /// A program that it finds below /proc
+        #[arg(long)]
+        agent: Option<PathBuf>,
+        /// A directory that it finds below /dev/shm, too
+        #[arg(long)]
+        show: Vec<PathBuf>,
         /// It is a guest: it keeps no privilege
         #[arg(long)]
         guest: bool,
@@ -224,8 +230,8 @@ impl Command {
             Self::Report(args) => commands::report::run(&args, context),
             Self::Completions(args) => commands::completions::run(&args),
             Self::Man(args) => commands::man::run(&args, context, command()),
-            Self::Confine { write, hand_over, guest, repeatable, command } => {
-                let terms = Terms { write, hand_over, guest, repeatable };
+            Self::Confine { write, hand_over, agent, show, guest, repeatable, command } => {
+                let terms = Terms { write, hand_over, agent, show, guest, repeatable };
                 match process::enter_confinement(&terms, &command)? {}
             }
             Self::Incumbent => {

@@ -115,9 +115,11 @@ impl Target {
         }
         let root = context.root(&vm.root)?;
         let own_root = root != Path::new("/");
-        let needed = [self.tree.root(), self.work.root(), agent.parent().unwrap_or(Path::new("/"))];
+        // A guest of user-mode Linux finds its agent at a place of its own.
+        let tools = agent.parent().filter(|_| !self.variant.uml);
+        let needed = [self.tree.root(), self.work.root()].into_iter().chain(tools);
         let mut ro: Vec<PathBuf> =
-            needed.into_iter().filter(|path| own_root || is_hidden(path)).map(Path::to_owned).collect();
+            needed.filter(|path| own_root || is_hidden(path)).map(Path::to_owned).collect();
         ro.dedup();
         for dir in &vm.rw {
             if !dir.is_dir() {

@@ -138,7 +138,7 @@ fn determined_by(
     };
     let mut key = Key::new("seeded run")
         .field(serde_json::to_vec(&requests).unwrap_or_default())
-        .field(backend.command(&machine, "").to_string())
+        .field(backend.repeatable(&machine).unwrap_or_else(|| backend.command(&machine, "").to_string()))
         .field(content(&built.image)?)
         .field(content(&machine.root.agent)?);
     if let Some(dir) = &built.selftests {

@@ -48,7 +48,9 @@ pub(super) fn prepare(job: &Job, setup: &Setup, journal: &mut Journal) -> Result
     }
     let mut variables = suite.variables(setup.conditions, &setup.env);
     variables.extend(env.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())));
-    let cwd = place.as_ref().map_or(&*directory, Place::cwd).display().to_string();
+    let root = &setup.spec.machine.root;
+    let cwd = place.as_ref().map_or_else(|| root.seen(&directory), |place| place.cwd().to_owned());
+    let cwd = cwd.display().to_string();
     Ok(Prepared { argv, cwd, env: variables, place })
 }
 

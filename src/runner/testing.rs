@@ -16,7 +16,8 @@ use crate::suite::{Selection, Shard, Timeouts};
 use crate::vm::Hub;
 use crate::vm::accel::Accelerator;
 use crate::vm::backend::uml::Time;
-use crate::vm::root::has_program;
+use crate::vm::root::{Share, has_program};
+use std::path::Path;
 use std::time::Duration;
 
 /// What runs tests with `--uml`, unless the user says otherwise.
@@ -50,7 +51,11 @@ pub(super) fn run(
         let most = most.saturating_mul(tests.attempts(engine) as usize);
         let (vms, cpus) = tests.fleet.size(engine, capacity(), wanted.memory_mib, most);
         wanted.cpus = cpus;
-        let spec = guest::spec(&wanted, engine, &journal.tmp()?, host)?;
+        let mut spec = guest::spec(&wanted, engine, &journal.tmp()?, host)?;
+        if engine.is_virtual() {
+            // The same run wherever the work directory is.
+            spec.machine.root.shares.splice(..0, built.selftests.as_deref().map(selftests));
+        }
         provenance::record("test", &spec, vms, built, host, journal)?;
         let jobs = jobs(tests, engine, vms, slowdown, &history);
         if let Some(facts) = determinants::of(&spec, tests, built, host) {
@@ -119,6 +124,11 @@ fn suggest_uml(engine: Engine, tests: &TestPlan, uml: &History, journal: &mut Jo
         seconds: test.result.seconds,
     });
     without_kvm::note(&emulated.collect::<Vec<_>>()).map_or(Ok(()), |note| journal.note(note))
+}
+
+/// Installed selftests, at a place that is the same in all guests.
+fn selftests(dir: &Path) -> Share {
+    Share { host: dir.to_owned(), guest: "/run/kselftests".into(), writable: false }
 }
 
 /// Fails unless all collections that the suites need are installed.

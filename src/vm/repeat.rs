@@ -4,13 +4,13 @@
 use super::backend::uml::{self, Time, Uml};
 use super::backend::{Backend, Started};
 use super::machine::Machine;
-use super::root::{Root, Share, is_hidden};
+use super::root::Root;
 use crate::error::{Error, IoContext, Result};
 use crate::guest::protocol::{Decoder, Exit, FromGuest, Io, Job, JobId, ToGuest};
 use crate::process::{Child, interrupt};
 use crate::text::{Shown, decode};
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -53,19 +53,13 @@ pub fn twice(kernel: &Path, helper: &Path, cache: &Path) -> Result<Option<String
 }
 
 fn machine(kernel: &Path, helper: &Path, tmp: &Path) -> Machine {
-    let dir = helper.parent().unwrap_or(Path::new("/")).to_owned();
-    let share = |dir: PathBuf| Share { host: dir.clone(), guest: dir, writable: false };
     Machine {
         kernel: kernel.to_owned(),
         cpus: 1,
         memory_mib: 256,
         append: Vec::new(),
         seed: Some(1),
-        root: Root {
-            dir: "/".into(),
-            shares: is_hidden(&dir).then(|| share(dir)).into_iter().collect(),
-            agent: helper.to_owned(),
-        },
+        root: Root { dir: "/".into(), shares: Vec::new(), agent: helper.to_owned() },
         tmp: tmp.to_owned(),
     }
 }
@@ -185,12 +179,5 @@ mod tests {
         let error = whole(ended(1)).unwrap_err().to_string();
         assert!(error.ends_with("its kernel last said: panic"), "{error}");
         assert!(whole(Vec::new()).is_err());
-    }
-
-    #[test]
-    fn an_agent_that_the_guest_would_not_see_is_shared() {
-        let shares = |helper: &str| machine(Path::new("/k"), Path::new(helper), Path::new("/t")).root.shares;
-        assert!(shares("/usr/bin/vmptcp").is_empty());
-        assert_eq!(shares("/run/mine/vmptcp")[0].guest, Path::new("/run/mine"));
     }
 }

@@ -55,6 +55,13 @@ impl Root {
         shared || (!is_hidden(dir) && (self.is_host() || below().is_dir()))
     }
 
+    /// Where a guest finds the host's directory `dir`: at its own place, unless a share shows it at another.
+    pub fn seen(&self, dir: &Path) -> PathBuf {
+        let moved = |share: &Share| Some(share.guest.join(dir.strip_prefix(&share.host).ok()?));
+        let elsewhere = self.shares.iter().filter(|share| !dir.starts_with(&share.guest)).find_map(moved);
+        elsewhere.unwrap_or_else(|| dir.to_owned())
+    }
+
     /// The shares, each with the place where the backend mounts it.
     pub fn mounts(&self) -> impl Iterator<Item = (String, &Share)> {
         self.shares.iter().enumerate().map(|(index, share)| (share_point(index), share))
@@ -208,6 +215,14 @@ mod tests {
         };
         assert_eq!(shown(&own), [true, true, false, false, true]);
         assert_eq!(shown(&root()), [true, true, true, false, true]);
+    }
+
+    #[test]
+    fn a_directory_is_seen_where_a_share_shows_it() {
+        let mut root = root();
+        root.shares.push(Share { host: "/build".into(), guest: "/run/kselftests".into(), writable: false });
+        let seen = ["/build/net/mptcp", "/builds", "/home/a b/ü/x"].map(|dir| root.seen(Path::new(dir)));
+        assert_eq!(seen, ["/run/kselftests/net/mptcp", "/builds", "/home/a b/ü/x"].map(PathBuf::from));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Guests of user-mode Linux: what they may touch, what their seed makes of them, and that nothing is left of them.
 
-use crate::lab::{Ran, VMPTCP, uml_lab};
+use crate::lab::{Ran, VMPTCP, ran, uml_lab};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -97,6 +97,28 @@ fn uml_the_same_seed_makes_the_same_run() {
     assert!(first[2..] == second[2..], "the outputs differ");
     assert!(sorted(first[..2].to_vec()) == sorted(second[..2].to_vec()), "the consoles differ");
     assert!(first[2] != first[3] || first[0] != first[1], "two seeds make the same run");
+}
+
+#[test]
+#[ignore = "builds and boots a kernel of user-mode Linux"]
+fn uml_the_same_seed_makes_the_same_run_wherever_vmptcp_is() {
+    uml_lab();
+    let run = |name: &str| {
+        let dir = tempfile::tempdir().expect("a directory");
+        let copy = dir.path().join(name);
+        fs::copy(VMPTCP, &copy).expect("a copy of vmptcp");
+        let mut command = Command::new(&copy);
+        let tmp = dir.path().join("tmp");
+        fs::create_dir(&tmp).expect("a directory");
+        command.args(["test", "mptcp_sockopt", "--uml", "--seed", "3"]).current_dir(&uml_lab().tree);
+        let ran = ran(command.env("TMPDIR", &tmp).env(name, name).stdin(Stdio::null()));
+        assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+        let read = |file: &str| fs::read(uml_lab().latest().join(file)).expect("a file of the run");
+        (read("tests/mptcp_sockopt.1.log"), read("console-1.log"))
+    };
+    let (here, there) = (run("vmptcp"), run("vmptcp-in-a-file-of-a-longer-name"));
+    assert!(here.0 == there.0, "the outputs differ");
+    assert!(here.1 == there.1, "the consoles differ");
 }
 
 #[test]

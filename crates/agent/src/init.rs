@@ -72,11 +72,14 @@ pub(super) fn enter() -> Result<std::convert::Infallible> {
         let _ = fs::create_dir_all(&place);
         let _ = on(kind, &place, options, MsFlags::empty());
     }
-    for share in &boot.shares {
+    for (index, share) in boot.shares.iter().enumerate() {
         let point = format!("{root}{}", share.point);
         fs::create_dir_all(&point).doing("create", Path::new(&point))?;
-        let flags = if share.writable { MsFlags::empty() } else { MsFlags::MS_RDONLY };
-        on("hostfs", &point, &share.host, flags)?;
+        if share.writable {
+            on("hostfs", &point, &share.host, MsFlags::empty())?;
+        } else {
+            written_in_memory(&share.host, &point, &at(&format!("share-{index}")))?;
+        }
     }
     let moved = format!("{root}{BOOT}");
     fs::create_dir_all(&moved).doing("create", Path::new(&moved))?;
@@ -93,6 +96,16 @@ pub(super) fn enter() -> Result<std::convert::Infallible> {
         .env("TERM", "linux")
         .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
         .exec())
+}
+
+/// Mounts a directory of the host that stays as it is, whatever the guest writes to it. `own` is for what that takes.
+fn written_in_memory(host: &str, point: &str, own: &str) -> Result<()> {
+    let [lower, upper, work] = ["lower", "upper", "work"].map(|name| format!("{own}/{name}"));
+    for dir in [&lower, &upper, &work] {
+        fs::create_dir_all(dir).doing("create", Path::new(dir))?;
+    }
+    on("hostfs", &lower, host, MsFlags::MS_RDONLY)?;
+    on("overlay", point, &format!("lowerdir={lower},upperdir={upper},workdir={work}"), MsFlags::empty())
 }
 
 /// Where the guest's own root is found. One that is not the host's is mounted: the host's `/tmp` is covered by now, and a

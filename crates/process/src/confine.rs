@@ -12,7 +12,10 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::mount::{MsFlags, mount};
 use std::ffi::{CString, OsString};
+use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// What confines commands on this system, if anything does.
@@ -57,6 +60,10 @@ pub struct Terms {
     pub write: Vec<PathBuf>,
     /// A directory that it finds as [`HANDED_OVER`], whatever its name is.
     pub hand_over: Option<PathBuf>,
+    /// A program that it finds as [`AGENT`], wherever it is.
+    pub agent: Option<PathBuf>,
+    /// Directories that it finds at places that are the same everywhere: see [`shown_at`].
+    pub show: Vec<PathBuf>,
     /// It is a guest: it has no capability at all, and Landlock holds it, too, where the system has that.
     pub guest: bool,
     /// Two runs are the same: its addresses are not random, and the system gives it no random numbers.
@@ -65,6 +72,18 @@ pub struct Terms {
 
 /// Where a directory is found that was handed over.
 pub const HANDED_OVER: &str = "/dev/shm/vmptcp";
+
+/// Where the program is found that is a guest's agent: not below `/dev`, on which a kernel mounts devices before it starts its
+/// first process.
+pub const AGENT: &str = "/proc/driver/vmptcp";
+
+/// The directory of [`AGENT`]: every system has it, and no program of a guest looks for it among the host's files.
+const AGENT_DIR: &str = "/proc/driver";
+
+/// Where the directory with this index of those that are shown is found.
+pub fn shown_at(index: usize) -> String {
+    format!("/dev/shm/vmptcp-share-{index}")
+}
 
 /// In a mount namespace of our own: makes everything read-only but what the terms say, and becomes the command. Returns only
 /// if that fails.
@@ -79,16 +98,17 @@ pub fn enter(terms: &Terms, argv: &[OsString]) -> Result<std::convert::Infallibl
             .and_then(|()| set_read_only(dir, false))
             .map_err(|error| failed(&format!("make {} writable", dir.display()), error))?;
     }
+    let places = places(terms)?;
     // Semaphores live there, and nobody outside shall see ours; who has no such directory needs none.
     let shared = mount(Some("tmpfs"), "/dev/shm", Some("tmpfs"), MsFlags::empty(), None::<&str>);
-    if let Some(dir) = &terms.hand_over {
+    if !places.is_empty() {
         shared.map_err(|error| failed("mount a /dev/shm of its own", error))?;
-        let place = Path::new(HANDED_OVER);
-        std::fs::create_dir(place).doing("create", place)?;
-        mount(Some(dir), place, None::<&str>, MsFlags::MS_BIND, None::<&str>)
-            .and_then(|()| set_read_only(place, true))
-            .map_err(|error| failed(&format!("hand {} over", dir.display()), error))?;
     }
+    if terms.agent.is_some() {
+        mount(Some("tmpfs"), AGENT_DIR, Some("tmpfs"), MsFlags::empty(), None::<&str>)
+            .map_err(|error| failed(&format!("mount a {AGENT_DIR} of its own"), error))?;
+    }
+    places.iter().try_for_each(Place::fill)?;
     // What we were in until now is below the new mounts.
     std::env::set_current_dir(&here).doing("change into", &here)?;
     give_up_privileges(terms).map_err(|error| failed("give up privileges", error))?;
@@ -96,6 +116,41 @@ pub fn enter(terms: &Terms, argv: &[OsString]) -> Result<std::convert::Infallibl
         return Err(Error::usage("no command").hint("give one behind --"));
     };
     Err(Cmd::new(program).args(args).exec())
+}
+
+/// Something that is found where it is not.
+struct Place {
+    /// What is found there. It is open, as a /dev/shm of its own may cover it.
+    what: File,
+    path: PathBuf,
+    at: String,
+}
+
+/// All that the terms want to be found elsewhere.
+fn places(terms: &Terms) -> Result<Vec<Place>> {
+    let shown = terms.show.iter().enumerate().map(|(index, dir)| (dir, shown_at(index)));
+    let handed_over = terms.hand_over.iter().map(|dir| (dir, HANDED_OVER.to_owned()));
+    let agent = terms.agent.iter().map(|program| (program, AGENT.to_owned()));
+    let open = |(path, at): (&PathBuf, String)| {
+        let what = File::options().read(true).custom_flags(libc::O_PATH).open(path).doing("open", path)?;
+        Ok(Place { what, path: path.clone(), at })
+    };
+    handed_over.chain(agent).chain(shown).map(open).collect()
+}
+
+impl Place {
+    /// Makes it be found there, as writable as it is.
+    fn fill(&self) -> Result<()> {
+        let at = Path::new(&self.at);
+        if self.what.metadata().doing("look at", &self.path)?.is_dir() {
+            std::fs::create_dir(at).doing("create", at)?;
+        } else {
+            File::create(at).doing("create", at)?;
+        }
+        let from = format!("/proc/self/fd/{}", self.what.as_raw_fd());
+        mount(Some(&*from), at, None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REC, None::<&str>)
+            .map_err(|error| failed(&format!("show {} at {}", self.path.display(), self.at), error))
+    }
 }
 
 fn failed(what: &str, error: Errno) -> Error {

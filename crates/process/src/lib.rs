@@ -16,7 +16,7 @@ mod supervise;
 mod tool;
 
 pub use child::{Child, Pipes, Stdio};
-pub use confine::{Confinement, HANDED_OVER, Terms, enter as enter_confinement};
+pub use confine::{AGENT, Confinement, HANDED_OVER, Terms, enter as enter_confinement, shown_at};
 pub use id::{Pid, Process};
 pub use lines::{LINE_LIMIT, read_lines, read_pieces};
 pub use namespace::{Identity, guest_namespace, mount_namespace};

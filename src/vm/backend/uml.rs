@@ -10,9 +10,10 @@ use super::{Backend, Capabilities, Channel, Ends, Requests, Started};
 use crate::error::{Error, IoContext, Result};
 use crate::guest::protocol::boot::{self, Boot, Mount};
 use crate::guest::protocol::{ToGuest, encode};
-use crate::process::{Cmd, Pipes, Stdio, guest_namespace, quote};
+use crate::process::{AGENT, Cmd, Pipes, Stdio, guest_namespace, quote, shown_at};
 use crate::text::{decode, file};
 use crate::vm::machine::Machine;
+use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::io::Write;
@@ -20,9 +21,6 @@ use std::path::{Path, PathBuf};
 
 /// What guests take for the time at which they start, in virtual time: the beginning of 2026, in nanoseconds.
 const START: &str = "1767225600000000000";
-
-/// Where a kernel would have its memory if these named a directory, which it cannot write to: /dev/shm it can.
-const TEMPORARY: [&str; 3] = ["TMPDIR", "TMP", "TEMP"];
 
 /// What to do where a kernel may not trace the processes that it runs programs in.
 const FORBIDDEN_PTRACE: &str = "this system forbids ptrace(2), by which user-mode Linux runs programs: allow it (in a container: \
@@ -102,14 +100,23 @@ impl Backend for Uml {
         if machine.seed.is_some() {
             cmd = cmd.arg("--repeatable");
         }
-        cmd = cmd.arg("--hand-over").arg(handed_over(machine, name));
+        cmd = cmd.arg("--hand-over").arg(handed_over(machine, name)).arg("--agent").arg(&machine.root.agent);
         for share in machine.root.shares.iter().filter(|share| share.writable) {
             cmd = cmd.arg("--write").arg(&share.host);
         }
-        if let Some(library) = &self.tracing.library {
-            cmd = cmd.env("LD_PRELOAD", library);
+        // What it is told of the host are places that are the same wherever a tree, a run or this executable is.
+        for dir in shown(machine) {
+            cmd = cmd.arg("--show").arg(dir);
         }
-        cmd.arg("--").arg(machine.kernel.join("linux")).args(self.parameters(machine)).cwd("/")
+        // Of the environment it gets what is preloaded into it, and no more: neither would it be the same everywhere, nor could
+        // a kernel have its memory where TMPDIR points.
+        cmd = cmd.args(["--", "env", "-i"]);
+        if let Some(library) = &self.tracing.library {
+            let mut preload = OsString::from("LD_PRELOAD=");
+            preload.push(library);
+            cmd = cmd.arg(preload);
+        }
+        cmd.arg(machine.kernel.join("linux")).args(self.parameters(machine)).cwd("/")
     }
 
     fn repeatable(&self, machine: &Machine) -> Option<String> {
@@ -122,8 +129,7 @@ impl Backend for Uml {
         fs::create_dir_all(&dir).doing("create", &dir)?;
         let path = dir.join(boot::FILE);
         file::replace(&path, &encode(&self.boot(machine, requests)))?;
-        let command = TEMPORARY.iter().fold(self.command(machine, name), Cmd::env_remove);
-        let mut child = command.spawn(Stdio::Pipes)?;
+        let mut child = self.command(machine, name).spawn(Stdio::Pipes)?;
         let lost = || Error::cannot_run("a pipe of the guest is missing");
         let Pipes { stdin, stdout, stderr } = child.take_pipes().ok_or_else(lost)?;
         let writer: Option<Box<dyn Write + Send>> = match self.time {
@@ -175,7 +181,7 @@ impl Uml {
     /// next.
     fn parameters(&self, machine: &Machine) -> Vec<String> {
         let memory = format!("mem={}M", machine.memory_mib);
-        let init = format!("init=\"{}\"", machine.root.agent.display());
+        let init = format!("init={AGENT}");
         let start = format!("time-travel-start={START}");
         // Its own files, as the one with its process id, are where only this guest sees them.
         let mut words = vec![memory.as_str(), "umid=vmptcp", "uml_dir=/dev/shm/uml"];
@@ -197,15 +203,15 @@ impl Uml {
     }
 
     fn boot(&self, machine: &Machine, requests: &[ToGuest]) -> Boot {
-        let text = |path: &Path| path.to_string_lossy().into_owned();
-        let mount = |(point, share): (String, &crate::vm::root::Share)| Mount {
-            host: text(&share.host),
+        let mount = |(index, (point, share)): (usize, (String, &crate::vm::root::Share))| Mount {
+            host: shown_at(index),
             point,
             writable: share.writable,
         };
+        let shares = machine.root.shares.len();
         Boot {
-            root: text(&machine.root.dir),
-            shares: machine.root.mounts().map(mount).collect(),
+            root: if machine.root.is_host() { "/".to_owned() } else { shown_at(shares) },
+            shares: machine.root.mounts().enumerate().map(mount).collect(),
             seed: machine.seed,
             requests: (self.time == Time::Virtual).then(|| requests.to_vec()),
         }
@@ -239,6 +245,13 @@ impl<Bell: Write> Write for Letters<Bell> {
     fn flush(&mut self) -> std::io::Result<()> {
         self.bell.flush()
     }
+}
+
+/// The directories that a guest sees of the host, in the order of their places: its shares, then its root where that is not
+/// the host's.
+fn shown(machine: &Machine) -> impl Iterator<Item = &Path> {
+    let shares = machine.root.shares.iter().map(|share| share.host.as_path());
+    shares.chain((!machine.root.is_host()).then_some(machine.root.dir.as_path()))
 }
 
 /// Where the host writes what this guest is told before it boots.
@@ -282,8 +295,10 @@ mod tests {
         --guest
         --repeatable
         --hand-over '/run dir/tmp/vmptcp-1'
+        --agent '/my tools/vmptcp'
         --write '/run dir/guest'
-        -- /tree/.vmptcp/build/normal-uml/linux mem=1024M umid=vmptcp uml_dir=/dev/shm/uml root=/dev/root rootfstype=hostfs rootflags=/ ro 'init="/my tools/vmptcp"' con=null con0=null,fd:2 ssl=null panic=-1 ssl0=null,fd:1 time-travel=inf-cpu time-travel-start=1767225600000000000 vmptcp.seed=4 loglevel=7
+        --show '/run dir/guest'
+        -- env -i /tree/.vmptcp/build/normal-uml/linux mem=1024M umid=vmptcp uml_dir=/dev/shm/uml root=/dev/root rootfstype=hostfs rootflags=/ ro init=/proc/driver/vmptcp con=null con0=null,fd:2 ssl=null panic=-1 ssl0=null,fd:1 time-travel=inf-cpu time-travel-start=1767225600000000000 vmptcp.seed=4 loglevel=7
         -- agent noreboot
         "#);
     }
@@ -297,11 +312,20 @@ mod tests {
 
     #[test]
     fn nothing_that_the_kernel_is_told_depends_on_where_a_run_is() {
-        let parameters = |tmp: &str| {
-            let machine = Machine { tmp: tmp.into(), ..machine(Some(1)) };
-            uml(Time::Virtual).parameters(&machine)
+        let told = |place: &str| {
+            let mut machine = Machine { tmp: format!("{place}/tmp").into(), ..machine(Some(1)) };
+            machine.root.agent = format!("{place}/vmptcp").into();
+            machine.root.shares[0].host = place.into();
+            let uml = uml(Time::Virtual);
+            (uml.parameters(&machine), uml.boot(&machine, &[]))
         };
-        assert_eq!(parameters("/runs/1/tmp"), parameters("/runs/2/tmp"));
+        assert_eq!(told("/runs/1"), told("/a/place with a longer name"));
+        let root = |dir: &str| {
+            let mut machine = machine(None);
+            machine.root.dir = dir.into();
+            uml(Time::Virtual).boot(&machine, &[]).root
+        };
+        assert_eq!([root("/"), root("/images/debian")], ["/", "/dev/shm/vmptcp-share-1"]);
     }
 
     #[test]
@@ -319,7 +343,7 @@ mod tests {
         let share = &boot.shares[0];
         assert_eq!(
             (share.host.as_str(), share.point.as_str(), share.writable),
-            ("/run dir/guest", "/run/vmptcp/0", true)
+            ("/dev/shm/vmptcp-share-0", "/run/vmptcp/0", true)
         );
         assert_eq!(boot.requests.as_deref(), Some(&[ToGuest::Ping][..]));
         assert_eq!(told(Time::Real).requests, None);

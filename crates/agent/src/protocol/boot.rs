@@ -26,6 +26,6 @@ pub struct Mount {
     pub host: String,
     /// Where it is mounted in the guest.
     pub point: String,
-    /// The guest may write to it.
+    /// What the guest writes reaches the host; else it is in memory, and gone with the guest.
     pub writable: bool,
 }
