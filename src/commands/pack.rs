@@ -10,7 +10,7 @@ use crate::kernel::build::{self, Built};
 use crate::kernel::pack::{self, Content, Entry, Kernel, Manifest};
 use crate::kernel::{Tree, Variant, WorkDir};
 use crate::report::{clean, console};
-use crate::suite::{SUITES, Suite, find};
+use crate::suite::{Suite, find};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -92,11 +92,9 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Suite>> {
         return Ok(find(DEFAULT_SUITE).into_iter().collect());
     }
     let listed = |name: &String| {
-        find(name).filter(|suite| suite.is_listed()).ok_or_else(|| {
-            let known: Vec<&str> =
-                SUITES.iter().filter(|suite| suite.is_listed()).map(|suite| suite.id).collect();
+        suites::listed(name).ok_or_else(|| {
             Error::usage(format!("no suite {name} can be packed"))
-                .hint(format!("those are: {}", known.join(", ")))
+                .hint(format!("those are: {}", suites::listed_names()))
         })
     };
     names.iter().map(listed).collect()

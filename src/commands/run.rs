@@ -74,10 +74,9 @@ fn several(args: &Args, context: &Context, tree: &Tree, variants: Vec<Overrides>
     if args.dry_run {
         return console::out(&joint::render(&parts)).map(|()| ExitCode::Passed as u8);
     }
-    parts.iter().try_for_each(|part| sample::unpack_own(&part.target))?;
-    let ended = joint::carry_out(&parts, Box::new(context.terminal()), context)?;
-    test::show(context, &ended, args.flags.tests.json)?;
-    ended.into_result()
+    // All are of one tree, and use the same.
+    parts.first().map_or(Ok(()), |part| sample::unpack_own(&part.target))?;
+    test::carry_out_all(context, &parts, args.flags.tests.json)
 }
 
 /// The plan: configure, build, test, and the labs.

@@ -5,8 +5,8 @@ use crate::error::{Error, IoContext, Result};
 use crate::event::DEFAULT_SUITE;
 use crate::plan::KnownSubtests;
 use crate::suite::{
-    Conditions, Files, KnownFlake, Listing, Profile, SUITES, Selection, Suite, Tests, Words, chosen, find,
-    leave_out, select,
+    Conditions, Files, KnownFlake, Listing, Profile, SUITES, Selection, Suite, TestCase, Tests, Words,
+    chosen, find, leave_out, select,
 };
 use crate::text::decode;
 use crate::text::hash::Key;
@@ -97,34 +97,54 @@ pub fn selections(target: &Target, words: &[String]) -> Result<(Vec<Selection>, 
 /// All tests of these suites, by name; `all` are those of every suite that lists some for this tree.
 pub fn whole(target: &Target, names: &[String]) -> Result<(Vec<Selection>, Vec<String>)> {
     if !names.iter().any(|name| name == "all") {
-        let words = |name: &String| match find(name) {
-            Some(suite) if suite.is_listed() => Ok(name.clone()),
-            _ => {
-                let known: Vec<&str> = listed().map(|suite| suite.id).collect();
-                Err(Error::usage(format!("--suite {name}: no suite of this name has tests in a tree"))
-                    .hint(format!("use all, or one of {}", known.join(", "))))
-            }
-        };
-        return selections(target, &names.iter().map(words).collect::<Result<Vec<_>>>()?);
-    }
-    let (mut selections, mut notes) = (Vec::new(), Vec::new());
-    for suite in listed() {
-        match listing(target, suite) {
-            Err(error) if suite.id != DEFAULT_SUITE => notes.push(format!("{error}: left out")),
-            listing => {
-                let listing = listing?;
-                notes.extend(listing.notes);
-                selections.extend(listing.tests.into_iter().map(Selection::whole));
-            }
+        if let Some(name) = names.iter().find(|name| listed(name).is_none()) {
+            return Err(Error::usage(format!("--suite {name}: no suite of this name has tests in a tree"))
+                .hint(format!("use all, or one of {}", listed_names())));
         }
+        return selections(target, names);
     }
+    let All { tests, mut notes, lacking } = all(target)?;
+    notes.extend(lacking.iter().map(|why| format!("{why}: left out")));
+    let mut selections: Vec<Selection> = tests.into_iter().map(Selection::whole).collect();
     notes.extend(waive(&mut selections, target, jiff::Zoned::now().date()));
     Ok((selections, notes))
 }
 
-/// The suites whose tests are commands that a tree lists.
-fn listed() -> impl Iterator<Item = &'static Suite> {
-    SUITES.iter().copied().filter(|suite| suite.is_listed())
+/// The tests of all suites.
+pub struct All {
+    /// The tests.
+    pub tests: Vec<TestCase>,
+    /// What the user should know of them.
+    pub notes: Vec<String>,
+    /// Why there are none of a suite: a tree need not have all of them.
+    pub lacking: Vec<Error>,
+}
+
+/// All tests that the tree has. Fails if it has none of the default suite.
+pub fn all(target: &Target) -> Result<All> {
+    let mut all = All { tests: Vec::new(), notes: Vec::new(), lacking: Vec::new() };
+    for suite in SUITES {
+        match listing(target, suite) {
+            Err(error) if suite.id != DEFAULT_SUITE => all.lacking.push(error),
+            listing => {
+                let Listing { tests, notes } = listing?;
+                all.tests.extend(tests);
+                all.notes.extend(notes);
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// The suite of this name, if its tests are commands that a tree lists.
+pub fn listed(name: &str) -> Option<&'static Suite> {
+    find(name).filter(|suite| suite.is_listed())
+}
+
+/// The names of those suites, for a person.
+pub fn listed_names() -> String {
+    let names: Vec<&str> = SUITES.iter().filter(|suite| suite.is_listed()).map(|suite| suite.id).collect();
+    names.join(", ")
 }
 
 /// Leaves out what `words` name, as [`selections`] takes them: whole suites, tests, subtests.

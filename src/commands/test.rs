@@ -9,7 +9,7 @@ use super::overrides::Overrides;
 use super::pipeline::{FinishedRun, Target};
 use super::suites;
 use crate::error::{Error, ExitCode, Result};
-use crate::event::{DEFAULT_SUITE, Portion, RunShard};
+use crate::event::{Portion, RunShard};
 use crate::kernel::kconfig::Source;
 use crate::plan::{BackendPlan, FleetPlan, GuestPlan, Plan, Seeds, Step, TestPlan};
 use crate::report::{self, Ending, Exporter, Json, console};
@@ -17,7 +17,7 @@ use crate::runner::history::KnownTimes;
 use crate::runner::remembered;
 use crate::settings::{Auto, GuestTime, Layer, Slow};
 use crate::suite::division::{Guesses, divide};
-use crate::suite::{Conditions, Listing, SUITES, Selection, Suite, TestCase, Timeouts};
+use crate::suite::{Conditions, Selection, Suite, TestCase, Timeouts};
 use crate::vm::backend::uml::Time;
 use std::fmt::Write as _;
 use std::num::NonZero;
@@ -132,13 +132,10 @@ fn several(args: &Args, context: &Context, variants: Vec<Overrides>) -> Result<u
     let part = |flags| {
         let target = Target::open(context, flags)?;
         let plan = chosen(args, context, &target)?;
-        refuse_to_repeat_seeds(&plan)?;
         Ok(Part { target, plan })
     };
     let parts: Vec<Part> = variants.into_iter().map(part).collect::<Result<_>>()?;
-    let ended = joint::carry_out(&parts, Box::new(context.terminal()), context)?;
-    show(context, &ended, args.flags.tests.json)?;
-    ended.into_result()
+    carry_out_all(context, &parts, args.flags.tests.json)
 }
 
 /// The plan for what the arguments choose.
@@ -339,6 +336,14 @@ pub fn carry_out(context: &Context, target: &Target, plan: &Plan, as_json: bool)
     ended.into_result()
 }
 
+/// The same for kernels of several variants, as one run.
+pub fn carry_out_all(context: &Context, parts: &[Part], as_json: bool) -> Result<u8> {
+    parts.iter().try_for_each(|part| refuse_to_repeat_seeds(&part.plan))?;
+    let ended = joint::carry_out(parts, Box::new(context.terminal()), context)?;
+    show(context, &ended, as_json)?;
+    ended.into_result()
+}
+
 /// Fails where tests are repeated until one fails, and every round would be the one before.
 fn refuse_to_repeat_seeds(plan: &Plan) -> Result<()> {
     let repeats = |step: &Step| match step {
@@ -364,19 +369,9 @@ fn list(context: &Context, target: &Target, args: &Args) -> Result<String> {
     let mut notes = Vec::new();
     let all = args.filters.is_empty() && args.suite.is_empty() && args.except.is_empty();
     let chosen: Vec<TestCase> = if all && args.shard.is_none() {
-        let mut all = Vec::new();
-        for suite in SUITES {
-            match suites::listing(target, suite) {
-                // A tree need not have all of them.
-                Err(_) if suite.id != DEFAULT_SUITE => {}
-                listing => {
-                    let Listing { tests, notes: more } = listing?;
-                    all.extend(tests);
-                    notes.extend(more);
-                }
-            }
-        }
-        all
+        let all = suites::all(target)?;
+        notes.extend(all.notes);
+        all.tests
     } else {
         let selected = selected(args, context, target)?;
         notes = selected.notes;

@@ -27,7 +27,6 @@ pub fn carry_out(
     }
     let mut built = None;
     let outcome = one_after_the_other(plan, host, lock, current, &mut built, journal);
-    host.turn.end();
     if matches!(&outcome, Err(error) if error.kind() == Kind::Interrupted) {
         return outcome;
     }

@@ -141,6 +141,16 @@ fn several_variants_are_planned_one_by_one_and_run_as_one() {
 }
 
 #[test]
+fn several_variants_are_not_repeated_for_ever_in_virtual_time() {
+    let sandbox = Sandbox::new();
+    for command in ["test", "run"] {
+        let run = sandbox.run([command, "--uml", "--variant", "normal,debug", "--until-fail"]);
+        assert_eq!(run.code, 2, "{}", run.all());
+        assert!(run.stderr.contains("--until-fail would go on for ever"), "{}", run.all());
+    }
+}
+
+#[test]
 fn whole_suites_are_chosen_and_what_a_tree_lacks_is_left_out() {
     let sandbox = Sandbox::new();
     let list = |suites: &str| sandbox.run(["test", "--list", "--suite", suites]).all();
