@@ -70,7 +70,7 @@ section! {
         base: Base = ABase, r#""minimal""#,
             Build.value("base", "BASE",
                 "What the configuration starts from: minimal, defconfig, existing, or a file with a slash in its path");
-        /// "normal", "debug" (lockdep, KASAN, kmemleak and other checks; slow) "btf" (with BTF, for BPF programs), or "debug-btf".
+        /// "normal", "debug" (lockdep, KASAN, kmemleak and other checks; slow), "btf" (with BTF, for BPF programs), or "debug-btf".
         variant: Variant = Word(Variant::WORDS), r#""normal""#,
             Build.value("variant", "VARIANT", "The kernel to build; run and test take several, with commas between them, or all")
                 .words(Variant::MEANINGS);

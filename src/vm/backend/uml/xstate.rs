@@ -13,7 +13,7 @@ const COMPILERS: [&str; 3] = ["cc", "gcc", "clang"];
 
 /// The library for the kernel in this build directory, made and kept in `cache`; none where it needs none.
 pub fn library(kernel: &Path, cache: &Path) -> Result<Option<PathBuf>> {
-    // Kernels that do not trace do not ask for registers, and those before them ask for as many as there are.
+    // Since 6.13 a kernel keeps as many registers as the processor has.
     if super::release(kernel) >= Some((6, 13))
         || !has_amx(&fs::read_to_string("/proc/cpuinfo").unwrap_or_default())
     {
