@@ -18,6 +18,7 @@ use crate::kernel::alias::Alias;
 use crate::kernel::build::{self, BuildRequest};
 use crate::kernel::kconfig::{self, ConfigureRequest};
 use crate::kernel::pack::PackedRequest;
+use crate::kernel::program::{self, ProgramRequest};
 use crate::process::Cmd;
 use crate::settings::Auto;
 use crate::suite::{Conditions, SUITES, Selection, Site, Suite, Timeouts};
@@ -48,6 +49,8 @@ pub enum Step {
     Build(BuildRequest),
     /// Take a kernel that was built elsewhere.
     Unpacked(Box<PackedRequest>),
+    /// Build the program that runs the tests of a suite.
+    Program(Box<ProgramRequest>),
     /// Run tests in guests.
     Test(Box<TestPlan>),
     /// Run sample programs or kernel modules in guests.
@@ -77,6 +80,10 @@ pub struct TestPlan {
     pub conditions: Conditions,
     /// Whether the machine counts as slow.
     pub slow: Auto<bool>,
+    /// By which factor deadlines within tests are relaxed.
+    pub tolerance: Auto<u32>,
+    /// Where the tests are of suites that have a repository, by suite.
+    pub repositories: BTreeMap<&'static str, RepositoryPlace>,
     /// Variables for the tests, which the user set.
     pub env: Vec<(String, String)>,
     /// The guests to run them in.
@@ -87,6 +94,15 @@ pub struct TestPlan {
     pub history: PathBuf,
     /// What is known of their subtests.
     pub known: KnownSubtests,
+}
+
+/// Where the tests of a suite are, and the program that runs them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepositoryPlace {
+    /// The directory of the tests.
+    pub tests: PathBuf,
+    /// The program.
+    pub program: PathBuf,
 }
 
 /// A search for seeds with which a test fails: none is tried again that was tried before.
@@ -119,6 +135,7 @@ impl Step {
             Self::Configure(_) => "configure",
             Self::Build(_) => "build",
             Self::Unpacked(_) => "unpacked",
+            Self::Program(request) => request.recipe.name,
             Self::Test(_) => "test",
             Self::Lab(plan) => plan.suite.id,
         }
@@ -137,7 +154,7 @@ impl Plan {
             match step {
                 Step::Test(plan) => plan.suites().collect(),
                 Step::Lab(plan) => vec![plan.suite],
-                Step::Configure(_) | Step::Build(_) | Step::Unpacked(_) => Vec::new(),
+                Step::Configure(_) | Step::Build(_) | Step::Unpacked(_) | Step::Program(_) => Vec::new(),
             }
         };
         self.steps.iter().flat_map(of)
@@ -148,7 +165,7 @@ impl Plan {
         let tests = |step: &Step| match step {
             Step::Test(plan) => Some(plan.choice.clone()),
             Step::Lab(plan) => Some(plan.suite.to_string()),
-            Step::Configure(_) | Step::Build(_) | Step::Unpacked(_) => None,
+            Step::Configure(_) | Step::Build(_) | Step::Unpacked(_) | Step::Program(_) => None,
         };
         let tests: Vec<String> = self.steps.iter().filter_map(tests).collect();
         if tests.is_empty() {
@@ -192,6 +209,11 @@ impl Step {
                 request.variant,
                 Shown::path(&request.tree)
             )],
+            Self::Program(request) => vec![
+                format!("# skipped if it is there: {}", Shown::path(&request.program())),
+                format!("# in a copy of {}", Shown::path(&request.sources)),
+                program::command_of(request).to_string(),
+            ],
             Self::Test(plan) => plan.lines(),
             Self::Lab(plan) => plan.lines(),
         }
@@ -201,7 +223,12 @@ impl Step {
 impl TestPlan {
     /// Under which conditions the tests run, at this pace.
     pub fn conditions_at(&self, pace: Pace) -> Conditions {
-        Conditions { slow: self.slow.unwrap_or_else(|| pace.is_slow()), ..self.conditions }
+        Conditions {
+            slow: self.slow.unwrap_or_else(|| pace.is_slow()),
+            misses_deadlines: self.conditions.misses_deadlines && !pace.is_virtual(),
+            tolerance: self.tolerance.unwrap_or_else(|| pace.tolerance()),
+            ..self.conditions
+        }
     }
 
     /// True if it may be meant to show again what an earlier run showed.
@@ -229,9 +256,11 @@ impl TestPlan {
         });
         lines.push(spec.backend.command(&spec.machine, "SOCKET").to_string());
         for suite in self.suites() {
-            let place = suite.needs.collection;
-            let place = place.map(|place| format!(", in {place} of the installed selftests"));
-            let place = place.unwrap_or_default();
+            let installed = suite.needs.collection;
+            let installed = installed.map(|place| format!(", in {place} of the installed selftests"));
+            let cloned = self.repositories.get(suite.id);
+            let cloned = cloned.map(|place| format!(", in {}", Shown::path(&place.tests)));
+            let place = installed.or(cloned).unwrap_or_default();
             lines.push(format!("# in the guest{place}, each with a time limit:"));
             lines.extend(self.of_suite(suite).map(|selection| self.command_line(selection)));
         }

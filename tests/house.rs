@@ -364,6 +364,7 @@ const OWN_FILES: &[(&str, &str, &str)] = &[
     ("agent::cgroup", "fs::write(", "files of the kernel's"),
     ("agent::kmemleak", "fs::write(", "a file of the kernel's"),
     ("kernel::source", "fs::rename(", "a directory, under the lock of the cache"),
+    ("kernel::program", "fs::rename(", "a directory, under the lock of the programs"),
     ("kernel::kconfig::configure", "fs::rename(", "what kconfig wrote, under the lock of the variant"),
     ("kernel::pack::read", "fs::rename(", "a directory gets its name"),
     ("series::import", "fs::write(", "a repository that is being made"),

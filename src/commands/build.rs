@@ -4,6 +4,7 @@ use super::context::Context;
 use super::flags::BuildFlags;
 use super::inputs;
 use super::pipeline::Target;
+use super::repository;
 use crate::error::{Error, Result};
 use crate::event::DEFAULT_SUITE;
 use crate::kernel::kconfig::Source;
@@ -45,14 +46,12 @@ pub fn plan(
     if let Some(manifest) = tree.packed() {
         return unpacked(target, manifest, suites, &asked);
     }
-    Ok(Plan {
-        notes: Vec::new(),
-        shard: None,
-        steps: vec![
-            Step::Configure(inputs::configure(context, tree, work, loaded, suites, asked)?),
-            Step::Build(inputs::build(context, tree, work, loaded, suites)?),
-        ],
-    })
+    let mut steps = vec![
+        Step::Configure(inputs::configure(context, tree, work, loaded, suites, asked)?),
+        Step::Build(inputs::build(context, tree, work, loaded, suites)?),
+    ];
+    steps.extend(repository::steps(target, suites)?);
+    Ok(Plan { notes: Vec::new(), shard: None, steps })
 }
 
 /// The plan on a pack: take the kernel that is in it.
@@ -74,5 +73,7 @@ fn unpacked(
         collections: inputs::collections(suites),
         manifest: manifest.clone(),
     };
-    Ok(Plan { steps: vec![Step::Unpacked(Box::new(request))], ..Plan::default() })
+    let mut steps = vec![Step::Unpacked(Box::new(request))];
+    steps.extend(repository::steps(target, suites)?);
+    Ok(Plan { steps, ..Plan::default() })
 }

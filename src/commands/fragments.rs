@@ -17,6 +17,7 @@ const OWN: &[(&str, &str)] = &[
     ("gcov", include_str!("../../kconfig/gcov.config")),
     ("debuginfo", include_str!("../../kconfig/debuginfo.config")),
     ("kunit", include_str!("../../kconfig/kunit.config")),
+    ("packetdrill", include_str!("../../kconfig/packetdrill.config")),
     ("tracing", include_str!("../../kconfig/tracing.config")),
 ];
 

@@ -34,6 +34,7 @@ pub mod pack;
 mod pipeline;
 pub mod ps;
 pub mod report;
+mod repository;
 pub mod run;
 pub mod sample;
 pub mod settings;

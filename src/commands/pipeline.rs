@@ -38,6 +38,8 @@ pub struct Target {
     pub work: WorkDir,
     /// The variant that is meant.
     pub variant: Variant,
+    /// The user's cache of this program.
+    pub cache: PathBuf,
 }
 
 /// A run that is about to begin.
@@ -76,7 +78,7 @@ impl Target {
         tree.require_mptcp_selftests()?;
         let work = context.work_dir(&tree, &loaded)?;
         let variant = inputs::variant(&loaded.settings);
-        Ok(Self { tree, loaded, work, variant })
+        Ok(Self { tree, loaded, work, variant, cache: context.cache()? })
     }
 
     /// The tree that has the tests of a suite: the selftests may be those of another one.
@@ -114,13 +116,9 @@ impl Target {
             return Err(Error::cannot_run("vmptcp itself was replaced while it ran").hint("run it again"));
         }
         let root = context.root(&vm.root)?;
-        let own_root = root != Path::new("/");
         // A guest of user-mode Linux finds its agent at a place of its own.
         let tools = agent.parent().filter(|_| !self.variant.uml);
-        let needed = [self.tree.root(), self.work.root()].into_iter().chain(tools);
-        let mut ro: Vec<PathBuf> =
-            needed.filter(|path| own_root || is_hidden(path)).map(Path::to_owned).collect();
-        ro.dedup();
+        let ro = unseen(&root, [self.tree.root(), self.work.root()].into_iter().chain(tools));
         for dir in &vm.rw {
             if !dir.is_dir() {
                 return Err(Error::usage(format!("cannot share {}: it is not a directory", dir.display()))
@@ -373,6 +371,15 @@ impl FinishedRun {
             _ => Ok(code),
         }
     }
+}
+
+/// The directories that guests with this root do not see unless they are shown.
+pub(super) fn unseen<'p>(root: &Path, dirs: impl Iterator<Item = &'p Path>) -> Vec<PathBuf> {
+    let own_root = root != Path::new("/");
+    let mut unseen: Vec<PathBuf> =
+        dirs.filter(|path| own_root || is_hidden(path)).map(Path::to_owned).collect();
+    unseen.dedup();
+    unseen
 }
 
 fn default_memory(variant: Variant) -> Size {

@@ -1,6 +1,7 @@
 //! The tests that a tree has of each suite, and those of them that are asked for.
 
 use super::pipeline::Target;
+use super::repository::tests_of;
 use crate::error::{Error, IoContext, Result};
 use crate::event::DEFAULT_SUITE;
 use crate::plan::KnownSubtests;
@@ -58,6 +59,9 @@ pub fn sources(target: &Target) -> Result<BTreeSet<PathBuf>> {
     let files = Recorded { files: TreeFiles(root), texts: RefCell::default(), dirs: RefCell::default() };
     for suite in SUITES {
         let Tests::Listed { sources, list } = suite.tests else { continue };
+        if suite.needs.repository.is_some() {
+            continue;
+        }
         // A tree need not have all of them.
         if list(&files).is_ok() {
             files.dirs.borrow_mut().insert(sources.into());
@@ -76,7 +80,7 @@ pub fn sources(target: &Target) -> Result<BTreeSet<PathBuf>> {
 /// The tests of a suite, as the tree's files have them; none of a suite that no tree lists.
 pub fn listing(target: &Target, suite: &Suite) -> Result<Listing> {
     match suite.tests {
-        Tests::Listed { list, .. } => list(&TreeFiles(target.tree_of(suite)?.root())),
+        Tests::Listed { list, .. } => list(&TreeFiles(&tests_of(target, suite)?)),
         Tests::Lab(_) => Ok(Listing { tests: Vec::new(), notes: Vec::new() }),
     }
 }
@@ -230,6 +234,21 @@ fn waive(selections: &mut [Selection], target: &Target, today: Date) -> Vec<Stri
     notes
 }
 
+/// All files of a directory and of those in it, in order.
+fn files_below(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir).doing("read", dir)?.flatten() {
+        let path = entry.path();
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            files.extend(files_below(&path)?);
+        } else if path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
 /// Where the subtests of the suites that are chosen, as the tree's files are now, are remembered.
 pub fn known_subtests(
     target: &Target,
@@ -247,13 +266,11 @@ pub fn known_subtests(
         for (name, value) in suite.variables(conditions, env) {
             key = key.field(name).field(value);
         }
-        let dir = target.tree_of(suite)?.root().join(sources);
-        let mut files: Vec<PathBuf> =
-            std::fs::read_dir(&dir).doing("read", &dir)?.flatten().map(|entry| entry.path()).collect();
-        files.sort();
-        for file in files.iter().filter(|file| file.is_file()) {
-            let content = std::fs::read(file).doing("read", file)?;
-            key = key.field(file.file_name().unwrap_or_default().as_encoded_bytes()).field(content);
+        let dir = tests_of(target, suite)?.join(sources);
+        for file in files_below(&dir)? {
+            let content = std::fs::read(&file).doing("read", &file)?;
+            let name = file.strip_prefix(&dir).unwrap_or(&file);
+            key = key.field(name.as_os_str().as_encoded_bytes()).field(content);
         }
         keys.insert(suite.id, key.digest().to_string());
     }

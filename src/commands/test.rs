@@ -6,7 +6,8 @@ use super::context::Context;
 use super::flags::{Asked, RunFlags};
 use super::joint::{self, Part};
 use super::overrides::Overrides;
-use super::pipeline::{FinishedRun, Target};
+use super::pipeline::{FinishedRun, Target, unseen};
+use super::repository;
 use super::suites;
 use crate::error::{Error, ExitCode, Result};
 use crate::event::{Portion, RunShard};
@@ -40,6 +41,7 @@ Examples:
   vmptcp test 'diag/*in use*'          all of diag runs, only these subtests count (Linux 6.6 or later)
   vmptcp test mptcp_join -- -f         one script, with an argument of its own
   vmptcp test kunit                    all tests of another suite
+  vmptcp test packetdrill:dss          one directory of packetdrill's scripts
   vmptcp test --suite all              all tests of every suite that the tree has
   vmptcp test --except diag            the profile without this test
   vmptcp test diag --except 'diag/*in use*'    all subtests but these count (Linux 6.6 or later)
@@ -233,12 +235,13 @@ pub(super) fn tests(
     selections: Vec<Selection>,
     choice: Option<&str>,
 ) -> Result<TestPlan> {
-    let settings = &target.loaded.settings.test;
+    let (settings, packetdrill) = (&target.loaded.settings.test, &target.loaded.settings.packetdrill);
     let env: Vec<(String, String)> =
         settings.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     let conditions = Conditions {
         flaky_counts: !settings.ignore_flaky,
         all_features: settings.all_features,
+        misses_deadlines: packetdrill.debug_flaky && target.variant.is_slow(),
         ..Conditions::default()
     };
     let known = suites::known_subtests(target, &selections, conditions, &env)?;
@@ -251,6 +254,12 @@ pub(super) fn tests(
         Some(choice) => choice.to_owned(),
         None => format!("profile {}", target.loaded.profile()?.0),
     };
+    let mut suites: Vec<&'static Suite> = selections.iter().map(|selection| selection.test.suite).collect();
+    suites.dedup();
+    let repositories = repository::places(target, &suites)?;
+    let mut guest = in_time(target.guest(context)?.with_steady_files(), target)?;
+    let dirs = repositories.values().flat_map(|place| [Some(&*place.tests), place.program.parent()]);
+    guest.root.ro.extend(unseen(&guest.root.dir, dirs.flatten()));
     Ok(TestPlan {
         selections,
         choice,
@@ -266,8 +275,10 @@ pub(super) fn tests(
             Slow::Yes => Auto::Given(true),
             Slow::No => Auto::Given(false),
         },
+        tolerance: packetdrill.tolerance.map(NonZero::get).into(),
+        repositories,
         env,
-        guest: in_time(target.guest(context)?.with_steady_files(), target)?,
+        guest,
         fleet: fleet(target),
         history: target.work.root().join("durations.json"),
         known,

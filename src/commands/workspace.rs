@@ -86,7 +86,7 @@ impl LockedWorkspace {
         inputs::ask_for(variant, &mut loaded.settings);
         // Where a tree of the user's has it: ccache then knows what was built there before.
         let work = WorkDir::at(&self.workspace.tree().join(workdir::NAME));
-        Ok(Target { tree, loaded, work, variant })
+        Ok(Target { tree, loaded, work, variant, cache: context.cache()? })
     }
 }
 

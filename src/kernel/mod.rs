@@ -6,6 +6,7 @@ pub mod environment;
 pub mod kconfig;
 pub mod lock;
 pub mod pack;
+pub mod program;
 mod slug;
 pub mod source;
 mod space;

@@ -80,6 +80,20 @@ impl Pace {
         machine * self.kernel()
     }
 
+    /// True if computing takes no time.
+    pub fn is_virtual(self) -> bool {
+        self.engine.is_virtual()
+    }
+
+    /// The factor for deadlines within tests: how late a busy guest may be.
+    pub fn tolerance(self) -> u32 {
+        if self.is_virtual() {
+            return 1;
+        }
+        let kernel = if self.slow_kernel { 3 } else { 2 };
+        if self.engine.is_emulation() { 2 * kernel } else { kernel }
+    }
+
     /// How long a guest may take to come up.
     pub fn boot_timeout(self, asked: Auto<Duration>) -> Duration {
         let usual = Duration::from_secs(match self.engine {
@@ -124,5 +138,9 @@ mod tests {
         assert_eq!(factors(TCG, true), (24, 6, true));
         let virtually = Engine::Uml(Time::Virtual);
         assert_eq!(factors(virtually, true), (1, 1, false), "computing takes no time");
+        let tolerance = |engine, slow| Pace::new(engine, slow).tolerance();
+        assert_eq!([tolerance(KVM, false), tolerance(KVM, true)], [2, 3]);
+        assert_eq!([tolerance(TCG, false), tolerance(TCG, true)], [4, 6]);
+        assert_eq!(tolerance(virtually, true), 1);
     }
 }

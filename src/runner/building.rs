@@ -6,6 +6,7 @@ use crate::event::StepStatus;
 use crate::kernel::build::{self, BuildRequest, Built};
 use crate::kernel::kconfig::{self, ConfigureRequest, Severity};
 use crate::kernel::pack::{self, PackedRequest};
+use crate::kernel::program::{self, ProgramRequest};
 use crate::plan::{Plan, Step};
 
 /// What a plan would configure and build, where it is there already.
@@ -30,7 +31,7 @@ pub fn current(plan: &Plan) -> Result<Option<Current>> {
             Step::Unpacked(request) => {
                 return pack::find(request).map(|built| Some(Current { configured: None, built }));
             }
-            Step::Test(_) | Step::Lab(_) => {}
+            Step::Program(_) | Step::Test(_) | Step::Lab(_) => {}
         }
     }
     Ok(None)
@@ -57,7 +58,7 @@ pub fn prepare(plan: &Plan, journal: &mut Journal) -> Result<Built> {
             Step::Configure(request) => configure(request, journal)?,
             Step::Build(request) => built = Some(build(request, journal)?),
             Step::Unpacked(request) => built = Some(unpacked(request, journal)?),
-            Step::Test(_) | Step::Lab(_) => {}
+            Step::Program(_) | Step::Test(_) | Step::Lab(_) => {}
         }
     }
     built.ok_or_else(|| Error::cannot_run("nothing was built"))
@@ -104,6 +105,14 @@ pub fn unpacked(request: &PackedRequest, journal: &mut Journal) -> Result<Built>
         let built = pack::find(request)?;
         let detail = format!("Linux {}, {} of a pack", built.kernel_release, request.variant);
         Ok((built, StepStatus::UpToDate, detail))
+    })
+}
+
+/// Builds the program that runs the tests of a suite.
+pub(super) fn program(request: &ProgramRequest, journal: &mut Journal) -> Result<()> {
+    journal.step(request.recipe.name, |_| {
+        let status = if program::build(request)? { StepStatus::Done } else { StepStatus::UpToDate };
+        Ok(((), status, format!("of {}", request.sources.display())))
     })
 }
 

@@ -61,6 +61,10 @@ pub(super) fn of(spec: &Spec, tests: &TestPlan, built: &Built, host: &Host) -> O
     add("kernel", digests.of(&built.image));
     add("vmptcp", digests.of(&tests.guest.root.agent));
     add("selftests", built.selftests.as_deref().map(|dir| digests.of_dir(dir)));
+    for (suite, place) in &tests.repositories {
+        add(&format!("{suite}'s program"), digests.of(&place.program));
+        add(&format!("{suite}'s scripts"), Some(digests.of_dir(&place.tests)));
+    }
     let needed = tests.suites().flat_map(|suite| suite.needs.guest_programs).copied();
     for name in PROGRAMS.into_iter().chain(needed).collect::<BTreeSet<_>>() {
         add(name, root::program(dir, name).and_then(|path| digests.of(&path)));

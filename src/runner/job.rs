@@ -1,9 +1,10 @@
 //! What a fleet has to do, as data: tests, and what holds for all of them.
 
 use crate::event::TestId;
-use crate::plan::{GuestRules, Hunt};
+use crate::plan::{GuestRules, Hunt, RepositoryPlace};
 use crate::suite::{Conditions, Selection, Suite};
 use crate::vm::Spec;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -46,6 +47,8 @@ pub struct Setup {
     pub rules: GuestRules,
     /// Where the tree's selftests are installed, as the guest sees it; none if no suite needs them.
     pub installed: Option<PathBuf>,
+    /// Where the tests are of suites that have a repository, by suite.
+    pub repositories: BTreeMap<&'static str, RepositoryPlace>,
     /// Under which conditions the tests run.
     pub conditions: Conditions,
     /// Variables for the tests, which the user set.
@@ -60,7 +63,9 @@ impl Setup {
     /// Where the tests of a suite are started.
     pub fn directory_of(&self, suite: &Suite) -> PathBuf {
         let installed = self.installed.as_ref().zip(suite.needs.collection);
-        installed.map_or_else(|| PathBuf::from("/"), |(dir, collection)| dir.join(collection))
+        let installed = installed.map(|(dir, collection)| dir.join(collection));
+        let cloned = || self.repositories.get(suite.id).map(|place| place.tests.clone());
+        installed.or_else(cloned).unwrap_or_else(|| PathBuf::from("/"))
     }
 }
 

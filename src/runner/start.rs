@@ -42,13 +42,15 @@ pub(super) fn prepare(job: &Job, setup: &Setup, journal: &mut Journal) -> Result
         head: &head,
         has_runner: is_executable(&directory.join(RUNNER)),
     };
-    let Start { argv, env, note } = (suite.start)(test, Site { file, capture: place.is_some() });
+    let root = &setup.spec.machine.root;
+    let program = setup.repositories.get(suite.id).map(|place| root.seen(&place.program));
+    let site = Site { file, capture: place.is_some(), program: program.as_deref() };
+    let Start { argv, env, note } = (suite.start)(test, site);
     if let Some(note) = note.filter(|note| !journal.summary().notes.contains(note)) {
         journal.note(note)?;
     }
     let mut variables = suite.variables(setup.conditions, &setup.env);
     variables.extend(env.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())));
-    let root = &setup.spec.machine.root;
     let cwd = place.as_ref().map_or_else(|| root.seen(&directory), |place| place.cwd().to_owned());
     let cwd = cwd.display().to_string();
     Ok(Prepared { argv, cwd, env: variables, place })

@@ -60,7 +60,7 @@ fn one_after_the_other(
         match step {
             Step::Test(tests) => require_root(&tests.guest.root.dir)?,
             Step::Lab(plan) => require_root(&plan.guest.root.dir)?,
-            Step::Configure(_) | Step::Build(_) | Step::Unpacked(_) => {}
+            Step::Configure(_) | Step::Build(_) | Step::Unpacked(_) | Step::Program(_) => {}
         }
     }
     if current.is_none() {
@@ -73,6 +73,7 @@ fn one_after_the_other(
             (Step::Build(_), Some(current)) => *built = Some(current.built(journal)?),
             (Step::Build(request), None) => *built = Some(building::build(request, journal)?),
             (Step::Unpacked(request), _) => *built = Some(building::unpacked(request, journal)?),
+            (Step::Program(request), _) => building::program(request, journal)?,
             (Step::Test(tests), _) => {
                 let built = built.as_ref().ok_or_else(|| Error::cannot_run("nothing was built to test"))?;
                 lock.relax()?;

@@ -71,6 +71,7 @@ pub(super) fn run(
             boot_timeout: pace.boot_timeout(wanted.boot_timeout),
             rules: wanted.rules,
             installed: built.selftests.clone(),
+            repositories: tests.repositories.clone(),
             conditions: tests.conditions_at(pace),
             env: tests.env.clone(),
             fail_fast: tests.fail_fast,

@@ -22,7 +22,7 @@ pub use declare::{Flag, Group, Takes};
 pub use environment::Environment;
 pub use given::Override;
 pub use layers::{Layer, Leaf, Origin, Place};
-pub use model::{Image, Kernel, Profile, Results, Settings, Source, Test, Vm};
+pub use model::{Image, Kernel, Packetdrill, Profile, Results, Settings, Source, Test, Vm};
 pub use values::{
     Accelerator, AfterSplat, Auto, Base, BootSplat, Ccache, Filesystem, GuestTime, Root, Size, Slow, Variant,
 };

@@ -6,7 +6,7 @@ use super::declare::Group::{Guest, Kernel as Build, Tests};
 use super::declare::{Setting, section};
 use super::shape::Shape::{
     Argument, AutoMemory, AutoSeconds, Base as ABase, Bool, KnownFlakes, Number, OptionalPath, Paths,
-    Root as ARoot, Symbols, Text, Texts, Variables, Word,
+    Repository, Root as ARoot, Symbols, Text, Texts, Variables, Word,
 };
 use super::values::{
     Accelerator, AfterSplat, Auto, Base, BootSplat, Ccache, Filesystem, GuestTime, Root, Size, Slow, Variant,
@@ -34,6 +34,8 @@ pub struct Settings {
     pub image: Image,
     /// `[test]`: what runs in them.
     pub test: Test,
+    /// `[packetdrill]`: where its tests come from, and how they run.
+    pub packetdrill: Packetdrill,
     /// `[results]`: what is kept.
     pub results: Results,
     /// `[profile.NAME]`: named lists of tests.
@@ -238,6 +240,23 @@ section! {
 }
 
 section! {
+    /// `[packetdrill]`: where its tests come from, and how they run.
+    packetdrill Packetdrill {
+        /// MPTCP's packetdrill: a work tree, which is taken as it is, or what git clones, a bare repository or a URL:
+        /// "https://github.com/multipath-tcp/packetdrill.git". Of a clone the branch is taken that is for the kernel's version:
+        /// mptcp-X.Y, archived/mptcp-X.Y, or the default one. Empty: there are no packetdrill tests.
+        source: String = Repository, r#""""#;
+        /// Other scripts: a directory with directories of them. Empty: gtests/net/mptcp of the source.
+        scripts: Option<PathBuf>, by "empty_is_none" = OptionalPath, r#""""#;
+        /// By which factor the tolerance of the scripts is multiplied. 0: 2 with KVM and 4 without it, 3 and 6 on a kernel with
+        /// checkers, 1 in virtual time.
+        tolerance: Option<NonZeroU32>, by "zero_is_none" = Number { min: 0, max: 1000 }, "0";
+        /// A failure on a kernel with checkers (debug, gcov) is flaky: such a kernel is too slow for the times in the scripts.
+        debug_flaky: bool = Bool, "true";
+    }
+}
+
+section! {
     /// `[results]`: what is kept.
     results Results {
         /// Where runs are kept. Empty: runs in the work directory.
@@ -252,7 +271,15 @@ section! {
 
 /// The settings of all sections, in order.
 pub(super) fn all() -> impl Iterator<Item = &'static Setting> {
-    [Kernel::SETTINGS, Source::SETTINGS, Vm::SETTINGS, Image::SETTINGS, Test::SETTINGS, Results::SETTINGS]
-        .into_iter()
-        .flatten()
+    [
+        Kernel::SETTINGS,
+        Source::SETTINGS,
+        Vm::SETTINGS,
+        Image::SETTINGS,
+        Test::SETTINGS,
+        Packetdrill::SETTINGS,
+        Results::SETTINGS,
+    ]
+    .into_iter()
+    .flatten()
 }

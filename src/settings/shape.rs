@@ -41,6 +41,8 @@ pub(super) enum Shape {
     Base,
     /// The name of an image, or a path.
     Root,
+    /// A path, what git knows as a URL, or nothing.
+    Repository,
     AutoSeconds,
     AutoMemory,
     /// A table of texts: names and values of environment variables.
@@ -99,6 +101,7 @@ impl Shape {
             Self::Paths => "a list of paths".to_owned(),
             Self::Base => words(values::Base::WORDS, "a path with a slash in it"),
             Self::Root => "the name of an image, or a path with a slash in it".to_owned(),
+            Self::Repository => "a path with a slash in it, a URL of git, or \"\"".to_owned(),
             Self::AutoSeconds => "auto or a time above 0: 90 (seconds), 90s, 30m or 2h".to_owned(),
             Self::AutoMemory => format!("auto or a size of at least {LEAST_MEMORY}, such as 512M or 2G"),
             Self::Variables => "names of environment variables with a text each".to_owned(),
@@ -146,12 +149,17 @@ impl Shape {
                 let path = |item| Self::Path.accept(item, anchor);
                 items.into_iter().map(path).collect::<Option<_>>().map(Value::Array)
             }
-            (Self::Path | Self::OptionalPath | Self::Base | Self::Root, Value::String(text)) => {
+            (
+                Self::Path | Self::OptionalPath | Self::Base | Self::Root | Self::Repository,
+                Value::String(text),
+            ) => {
                 if !plain(&text) {
                     return None;
                 }
                 match self {
-                    Self::OptionalPath if text.is_empty() => Some(Value::String(text)),
+                    Self::OptionalPath | Self::Repository if text.is_empty() => Some(Value::String(text)),
+                    Self::Repository if !text.contains('/') => None,
+                    Self::Repository if is_url(&text) => Some(Value::String(text)),
                     Self::Base if values::Base::WORDS.contains(&text.as_str()) => Some(Value::String(text)),
                     Self::Base if !text.contains('/') => None,
                     Self::Root if !text.contains('/') && is_argument(&text) => Some(Value::String(text)),
@@ -233,6 +241,11 @@ fn all_text(items: &[Value], good: impl Fn(&str) -> bool) -> bool {
 /// No control or invisible characters: such a text would be unsafe to show, and means a mistake everywhere that it could go.
 fn plain(text: &str) -> bool {
     !text.contains(is_hidden)
+}
+
+/// As git reads it: `https://…`, or `host:path` with no slash before the colon.
+fn is_url(text: &str) -> bool {
+    is_argument(text) && text.split_once(':').is_some_and(|(before, _)| !before.contains('/'))
 }
 
 fn is_argument(text: &str) -> bool {

@@ -267,6 +267,10 @@ fn the_listing_shows_every_value_and_its_origin() {
     test.known-flakes = []                                built-in
     test.ignore-flaky = true                              built-in
     test.all-features = false                             built-in
+    packetdrill.source = ""                               built-in
+    packetdrill.scripts = ""                              built-in
+    packetdrill.tolerance = 0                             built-in
+    packetdrill.debug-flaky = true                        built-in
     results.dir = ""                                      built-in
     results.keep = 20                                     built-in
     results.keep-days = 180                               built-in

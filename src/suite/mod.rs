@@ -13,6 +13,7 @@ pub mod kselftest;
 pub mod kunit;
 pub mod makefile;
 pub mod module;
+pub mod packetdrill;
 pub mod profile;
 pub mod remarks;
 pub mod row;
@@ -31,8 +32,8 @@ pub use pattern::Pattern;
 pub use profile::Profile;
 pub use remarks::{Marks, Remarks, not_allowed};
 pub use row::{
-    Conditions, Ended, Files, Lab, Limit, Listing, Needs, Output, ProgramFile, Selection, Site, Start, Suite,
-    TestCase, Tests,
+    Conditions, Ended, Files, Lab, Limit, Listing, Needs, Output, ProgramFile, Repository, Selection, Site,
+    Start, Suite, TestCase, Tests,
 };
 pub use shard::{Group, Shard};
 pub use subtests::Subtests;
@@ -40,7 +41,8 @@ pub use timeout::Timeouts;
 pub use words::{Words, chosen};
 
 /// All suites, in the order in which they run.
-pub const SUITES: &[&Suite] = &[&selftests::SUITE, &kunit::SUITE, &sample::SUITE, &module::SUITE];
+pub const SUITES: &[&Suite] =
+    &[&selftests::SUITE, &kunit::SUITE, &packetdrill::SUITE, &sample::SUITE, &module::SUITE];
 
 /// The suite of this name.
 pub fn find(id: &str) -> Option<&'static Suite> {

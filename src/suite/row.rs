@@ -6,6 +6,7 @@ use super::{Group, KnownFlake, Marks, Pattern, Remarks, Shard, Subtests};
 use crate::error::Result;
 use crate::event::{DEFAULT_SUITE, Outcome, label};
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 /// How long a test may take, and takes, where its suite does not say.
@@ -25,8 +26,9 @@ pub struct Suite {
     /// What is left of a filter without the ways in which others spell where a test is.
     pub spelling: for<'a> fn(&'a str) -> &'a str,
     /// Variables for its tests.
-    pub environment: fn(Conditions) -> Vec<(&'static str, &'static str)>,
-    /// How a test is started, in the directory where its collection is installed; in `/` where it has none.
+    pub environment: fn(Conditions) -> Vec<(&'static str, String)>,
+    /// How a test is started: in the directory where its collection is installed, or in that of the tests of its repository;
+    /// in `/` where it has neither.
     pub start: fn(&TestCase, Site<'_>) -> Start,
     /// How its output is read.
     pub output: Output,
@@ -44,10 +46,30 @@ pub struct Needs {
     pub fragments: &'static [&'static str],
     /// The collection of the tree's selftests that is built and installed: `net/mptcp`.
     pub collection: Option<&'static str>,
+    /// The repository that its tests come from; none where they are those of the kernel tree.
+    pub repository: Option<&'static Repository>,
     /// Programs of the host, to build it.
     pub host_programs: &'static [&'static str],
     /// Programs of the guest.
     pub guest_programs: &'static [&'static str],
+}
+
+/// A repository of tests, and of the program that runs them.
+#[derive(Debug)]
+pub struct Repository {
+    /// The branches for a kernel of this version, major and minor, the best first. Where it has none of them, its default branch
+    /// is for that kernel.
+    pub branches: fn(u32, u32) -> Vec<String>,
+    /// The directory of the tests in it.
+    pub tests: &'static str,
+    /// The directory of the program's sources in it.
+    pub sources: &'static str,
+    /// The program, a file that is built in the directory of the sources.
+    pub program: &'static str,
+    /// Arguments of make, with which it is built.
+    pub make: &'static [&'static str],
+    /// A header to build it with, which is put beside its sources: name and text.
+    pub header: (&'static str, &'static str),
 }
 
 /// Which tests a suite has.
@@ -55,9 +77,10 @@ pub struct Needs {
 pub enum Tests {
     /// Each is one command in a guest; a tree's files say which there are.
     Listed {
-        /// The directory of the tree whose files decide which tests and subtests there are.
+        /// The directory whose files decide which tests and subtests there are: of the tree, or of the tests in the suite's
+        /// repository.
         sources: &'static str,
-        /// The tests that a tree has. It is an error if it has none.
+        /// The tests that the tree, or the repository, has. It is an error if it has none.
         list: fn(&dyn Files) -> Result<Listing>,
     },
     /// Each is several programs in a network, or kernel modules; the settings and the command line say which there are. A lab
@@ -87,6 +110,7 @@ pub trait Files {
 
 /// Under which conditions tests run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "they are independent of each other")]
 pub struct Conditions {
     /// A failure counts that the test itself calls flaky.
     pub flaky_counts: bool,
@@ -94,6 +118,10 @@ pub struct Conditions {
     pub all_features: bool,
     /// The machine is slow.
     pub slow: bool,
+    /// What a suite with deadlines within a test calls a failure is a flake: the kernel is too slow for them.
+    pub misses_deadlines: bool,
+    /// By which factor deadlines within a test are relaxed.
+    pub tolerance: u32,
 }
 
 /// What is known of a test's file.
@@ -114,6 +142,8 @@ pub struct Site<'a> {
     pub file: ProgramFile<'a>,
     /// It may write into its directory, and is to capture packets there.
     pub capture: bool,
+    /// The program of the suite's repository, as the guest sees it.
+    pub program: Option<&'a Path>,
 }
 
 /// How a test is started.
@@ -271,7 +301,13 @@ impl Suite {
     pub const PLAIN: Self = Self {
         id: "",
         about: "",
-        needs: Needs { fragments: &[], collection: None, host_programs: &[], guest_programs: &[] },
+        needs: Needs {
+            fragments: &[],
+            collection: None,
+            repository: None,
+            host_programs: &[],
+            guest_programs: &[],
+        },
         tests: Tests::Lab(Lab::Samples),
         spelling: |filter| filter,
         environment: |_| Vec::new(),
@@ -291,7 +327,7 @@ impl Suite {
         let mut env = users.to_vec();
         for (name, value) in (self.environment)(conditions) {
             if !env.iter().any(|(known, _)| known == name) {
-                env.push((name.to_owned(), value.to_owned()));
+                env.push((name.to_owned(), value));
             }
         }
         env

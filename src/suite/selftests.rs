@@ -27,6 +27,7 @@ pub const SUITE: Suite = Suite {
     needs: Needs {
         fragments: &[],
         collection: Some(COLLECTION),
+        repository: None,
         host_programs: &["rsync"],
         guest_programs: &["bash", "ip", "ss", "tc"],
     },
@@ -92,13 +93,13 @@ fn spelling(filter: &str) -> &str {
     }
 }
 
-fn environment(conditions: Conditions) -> Vec<(&'static str, &'static str)> {
+fn environment(conditions: Conditions) -> Vec<(&'static str, String)> {
     let all = [
         ("SELFTESTS_MPTCP_LIB_OVERRIDE_FLAKY", "1", conditions.flaky_counts),
         ("SELFTESTS_MPTCP_LIB_EXPECT_ALL_FEATURES", "1", conditions.all_features),
         ("KSFT_MACHINE_SLOW", "yes", conditions.slow),
     ];
-    all.into_iter().filter(|(.., set)| *set).map(|(name, value, _)| (name, value)).collect()
+    all.into_iter().filter(|(.., set)| *set).map(|(name, value, _)| (name, value.to_owned())).collect()
 }
 
 fn start(test: &TestCase, site: Site<'_>) -> Start {
@@ -152,7 +153,7 @@ mod tests {
     fn a_script_that_captures_is_told_so_before_its_own_arguments() {
         let test = TestCase { args: vec!["-f".to_owned()], ..named(&["mptcp_join"]).remove(0) };
         let file = ProgramFile { executable: true, ..ProgramFile::default() };
-        let started = |capture| start(&test, Site { file, capture });
+        let started = |capture| start(&test, Site { file, capture, ..Site::default() });
         assert_eq!(started(false).argv, ["./mptcp_join.sh", "-f"]);
         assert_eq!(started(true).argv, ["./mptcp_join.sh", "-c", "-f"]);
         assert_eq!(started(true).env, [("SUDO_USER", "root")]);

@@ -14,13 +14,14 @@ pub struct Words {
 }
 
 /// The suites that `words` ask for, each once, in the order of [`SUITES`]. The name of a suite asks for all of it, or for
-/// what the filters behind it choose; filters before any such name are for the default suite.
+/// what the filters behind it choose; filters before any such name are for the default suite. `SUITE:FILTER` is the same in one
+/// word, and so is `SUITE/FILTER`, as a test is called in reports.
 ///
 /// The name of a suite that no tree lists is an error of usage, as is a suite without a row.
 pub fn chosen(words: &[impl AsRef<str>]) -> Result<Vec<Words>> {
     let mut asked: Vec<Words> = Vec::new();
     let mut suite = DEFAULT_SUITE;
-    for word in words.iter().map(AsRef::as_ref) {
+    for word in words.iter().flat_map(|word| apart(word.as_ref())) {
         let named = find(word.trim());
         let row = named.or_else(|| find(suite)).ok_or_else(|| Error::usage(format!("no suite {suite}")))?;
         if let Some(other) = named.filter(|named| !named.is_listed()) {
@@ -38,6 +39,15 @@ pub fn chosen(words: &[impl AsRef<str>]) -> Result<Vec<Words>> {
     }
     asked.sort_by_key(|words| SUITES.iter().position(|suite| *suite == words.suite));
     Ok(asked)
+}
+
+/// The name of a suite and what stands behind it, or the word as it is.
+fn apart(word: &str) -> impl Iterator<Item = &str> {
+    let (first, second) = match word.split_once([':', '/']) {
+        Some((name, filter)) if find(name.trim()).is_some() => (name, Some(filter)),
+        _ => (word, None),
+    };
+    std::iter::once(first).chain(second)
 }
 
 #[cfg(test)]
@@ -59,6 +69,9 @@ mod tests {
         assert_eq!(text(&["diag", "join"]), "selftests: diag join");
         assert_eq!(text(&["selftests"]), "selftests: ");
         assert_eq!(text(&["diag", "selftests", "join"]), "selftests: diag join");
+        assert_eq!(text(&["packetdrill:dss", "kunit:token"]), "kunit: token; packetdrill: dss");
+        assert_eq!(text(&["mptcp_join:subflows"]), "selftests: mptcp_join:subflows");
+        assert_eq!(text(&["packetdrill/dss/a*"]), "packetdrill: dss/a*");
         assert_eq!(text(&[]), "");
     }
 

@@ -109,6 +109,10 @@ fn with_tests(tests: &str) -> Sandbox {
     sandbox.write("tree/net/mptcp/Makefile", "obj-$(CONFIG_MPTCP_KUNIT_TEST) += token_test.o\n");
     let suite = "static struct kunit_suite mptcp_token_suite = {\n\t.name = \"mptcp-token\",\n};\n";
     sandbox.write("tree/net/mptcp/token_test.c", suite);
+    for dir in ["dss", "basics"] {
+        sandbox.write(&format!("tree/drill/{dir}/a.pkt"), "");
+    }
+    sandbox.write("tree/vmptcp.toml", "[packetdrill]\nscripts = \"drill\"\n");
     sandbox
 }
 

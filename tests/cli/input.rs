@@ -94,7 +94,7 @@ fn fragments_and_symbols_that_cannot_be_read() {
     ");
     insta::assert_snapshot!(sandbox.run(["config", "--fragment", "nowhere.config"]).all(), @"
     error: cannot read the fragment nowhere.config: No such file or directory (os error 2)
-      → name a file, or one of vmptcp's own: guest, virtme, mptcp, minimal, uml, oldroot, debug, btf, gcov, debuginfo, kunit, tracing
+      → name a file, or one of vmptcp's own: guest, virtme, mptcp, minimal, uml, oldroot, debug, btf, gcov, debuginfo, kunit, packetdrill, tracing
     exit code 2
     ");
     insta::assert_snapshot!(sandbox.run(["config", "-e", "MPTCP IPV6"]).all(), @"

@@ -33,7 +33,7 @@ fn a_dry_run_prints_every_command_and_touches_nothing() {
     let plan = run.stdout.replace(env!("CARGO_BIN_EXE_vmptcp"), "[vmptcp]");
     insta::assert_snapshot!(plan, @"
     1. configure
-       # skipped if the 7 fragments and symbols, and the tree's Kconfig files, did not change
+       # skipped if the 8 fragments and symbols, and the tree's Kconfig files, did not change
        make -C [dir]/tree O=[dir]/tree/.vmptcp/build/normal KCONFIG_CONFIG=.vmptcp-new.config allnoconfig KCONFIG_ALLCONFIG=.vmptcp-merged.config
     2. build
        # skipped if no file of the tree changed
@@ -161,6 +161,7 @@ fn whole_suites_are_chosen_and_what_a_tree_lacks_is_left_out() {
     mptcp_sockopt  (in the profile)
     userspace_pm  (in the profile)
     note: cannot read [dir]/tree/net/mptcp/Makefile: No such file or directory (os error 2): left out
+    note: packetdrill: not configured: packetdrill.source is empty: left out
     exit code 0
     mptcp_connect
     pm_netlink  (in the profile)
@@ -171,10 +172,10 @@ fn whole_suites_are_chosen_and_what_a_tree_lacks_is_left_out() {
     error: cannot read [dir]/tree/net/mptcp/Makefile: No such file or directory (os error 2)
     exit code 5
     error: --suite samples: no suite of this name has tests in a tree
-      → use all, or one of selftests, kunit
+      → use all, or one of selftests, kunit, packetdrill
     exit code 2
     error: --suite none: no suite of this name has tests in a tree
-      → use all, or one of selftests, kunit
+      → use all, or one of selftests, kunit, packetdrill
     exit code 2
     ");
 }

@@ -266,7 +266,7 @@ fn suites_are_chosen_by_name() {
     assert_eq!(steps(&["--skip", "samples"]), "configure build test modules");
     let wrong = sandbox.run(["run", "--only", "sample"]);
     assert_eq!(wrong.code, 2);
-    assert!(wrong.stderr.contains("selftests, kunit, samples, modules"), "{}", wrong.stderr);
+    assert!(wrong.stderr.contains("selftests, kunit, packetdrill, samples, modules"), "{}", wrong.stderr);
 }
 
 #[test]

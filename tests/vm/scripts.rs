@@ -1,6 +1,7 @@
 //! A fleet that runs scripts of our own, in this process.
 
 use crate::lab::{VMPTCP, lab};
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -88,6 +89,7 @@ impl Scripts {
             boot_timeout: Duration::from_secs(180),
             rules: GuestRules::default(),
             installed: Some(installed),
+            repositories: BTreeMap::new(),
             conditions: Conditions::default(),
             env: vec![],
             fail_fast: false,

@@ -197,3 +197,41 @@ fn uml_shards_together_give_the_results_of_one_run() {
     assert_eq!(lacking.code, 5, "{}", lacking.stdout);
     assert!(lacking.stderr.contains("shard 1/3 is missing"), "{}", lacking.stderr);
 }
+
+#[test]
+#[ignore = "builds and boots a kernel of user-mode Linux"]
+fn uml_packetdrill_runs_the_projects_own_scripts() {
+    const SOURCE: &str = "VMPTCP_PACKETDRILL_SOURCE";
+    if std::env::var_os(SOURCE).is_none() {
+        eprintln!("SKIPPED: the scripts need packetdrill: set {SOURCE} to its repository");
+        return;
+    }
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/packetdrill");
+    for time in ["virtual", "real"] {
+        let mut command =
+            uml_lab().command(&["test", "packetdrill:basics", "--uml", "--time", time, "--json"]);
+        let ran = ran(command.env("VMPTCP_PACKETDRILL_SCRIPTS", &scripts));
+        let results: Value = serde_json::from_str(&ran.stdout).expect("results as JSON");
+        assert_eq!(
+            (ran.code, results["verdict"].as_str()),
+            (0, Some("passed")),
+            "{}\n{results:#}",
+            ran.stderr
+        );
+        let subtests = results["tests"][0]["subtests"].as_array().expect("subtests");
+        let names: Vec<&str> = subtests.iter().filter_map(|subtest| subtest["name"].as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "connect.pkt (ipv4)",
+                "connect.pkt (ipv4-mapped-v6)",
+                "connect.pkt (ipv6)",
+                "fallback.pkt (ipv4)",
+                "fallback.pkt (ipv4-mapped-v6)",
+                "fallback.pkt (ipv6)",
+                "port_in_use_v4.pkt (ipv4)",
+                "port_in_use_v4.pkt (ipv4-mapped-v6)",
+            ]
+        );
+    }
+}

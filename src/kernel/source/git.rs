@@ -104,7 +104,7 @@ fn update(tree: &Path, branch: Option<&str>, reporter: &mut Reporter<'_>) -> Res
     Ok(())
 }
 
-fn git() -> Cmd {
+pub(super) fn git() -> Cmd {
     // No question for a password in the middle of a progress bar, and messages that `parse` understands.
     Cmd::new("git").env("GIT_TERMINAL_PROMPT", "0").env("LC_ALL", "C").args([
         "-c",
@@ -116,7 +116,7 @@ fn git() -> Cmd {
     ])
 }
 
-fn run(cmd: &Cmd, reporter: &mut Reporter<'_>) -> Result<()> {
+pub(super) fn run(cmd: &Cmd, reporter: &mut Reporter<'_>) -> Result<()> {
     let mut words = LastWords::default();
     let status = follow(cmd, Patience { total: None, silence: Some(SILENCE) }, |sign| {
         if let Sign::Said(line) = sign {

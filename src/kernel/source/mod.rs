@@ -8,6 +8,7 @@ mod distro;
 mod follow;
 mod git;
 mod package;
+pub mod repository;
 mod rpm;
 mod tarball;
 mod unpack;

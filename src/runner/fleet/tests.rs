@@ -42,6 +42,7 @@ impl Tests {
             boot_timeout: Duration::from_secs(60),
             rules: GuestRules::default(),
             installed: Some("/nowhere".into()),
+            repositories: BTreeMap::new(),
             conditions: Conditions::default(),
             env: Vec::new(),
             fail_fast: false,

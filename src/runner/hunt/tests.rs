@@ -7,6 +7,7 @@ use crate::suite::tests::named;
 use crate::suite::{Conditions, Selection};
 use crate::vm::VmId;
 use crate::vm::simulated::{Action, JobScript, Script, Simulation, after};
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -42,6 +43,7 @@ impl Place {
             boot_timeout: Duration::from_secs(60),
             rules: GuestRules::default(),
             installed: installed.clone(),
+            repositories: BTreeMap::new(),
             conditions: Conditions::default(),
             env: Vec::new(),
             fail_fast: true,

@@ -28,6 +28,8 @@ fn plan(names: &[&str], dir: &Path) -> TestPlan {
         seeds_chosen: false,
         conditions: crate::suite::Conditions::default(),
         slow: Auto::Auto,
+        tolerance: Auto::Auto,
+        repositories: BTreeMap::new(),
         env: vec![("MINE".to_owned(), "1".to_owned())],
         guest: guest_plan(dir),
         fleet: FleetPlan {
