@@ -1,6 +1,6 @@
 //! Guests of user-mode Linux: what they may touch, what their seed makes of them, and that nothing is left of them.
 
-use crate::lab::{Ran, VMPTCP, ran, uml_lab};
+use crate::lab::{Ran, VMPTCP, place, ran, uml_lab};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -208,8 +208,7 @@ fn uml_packetdrill_runs_the_projects_own_scripts() {
     }
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/packetdrill");
     for time in ["virtual", "real"] {
-        let mut command =
-            uml_lab().command(&["test", "packetdrill:basics", "--uml", "--time", time, "--json"]);
+        let mut command = place().command(&["test", "packetdrill:basics", "--uml", "--time", time, "--json"]);
         let ran = ran(command.env("VMPTCP_PACKETDRILL_SCRIPTS", &scripts));
         let results: Value = serde_json::from_str(&ran.stdout).expect("results as JSON");
         assert_eq!(
