@@ -1,9 +1,11 @@
-//! `vmptcp gdb`: a debugger on the kernel of a guest that runs.
+//! `vmptcp gdb`: a debugger on the kernel of a guest that runs, or that waits for it.
+
+mod uml;
 
 use super::context::Context;
 use super::ps;
 use crate::error::{Error, IoContext, Result};
-use crate::process::{Cmd, Process, find};
+use crate::process::{Cmd, find};
 use crate::report::{clean, console};
 use crate::vm::monitor::Tools;
 use crate::vm::registry::{self, Guest, Listed};
@@ -18,17 +20,28 @@ const MAX_PATH: usize = 100;
 ///
 /// A guest of virtme-ng stands still as long as gdb has it, also for the invocation that it runs for, which may count that as a hang:
 /// attach to one of vmptcp shell or exec. A kernel with all debug information and scripts has the commands of the tree, lx-ps and
-/// lx-dmesg: --fragment debuginfo -d `DEBUG_INFO_REDUCED` -e `GDB_SCRIPTS`. Of user-mode Linux gdb gets the process.
+/// lx-dmesg: --fragment debuginfo -d `DEBUG_INFO_REDUCED` -e `GDB_SCRIPTS`.
+///
+/// Of user-mode Linux gdb gets the process. In virtual time no guest notices that gdb has it: vmptcp test --gdb starts one that
+/// waits for gdb, and what is seen then is the run of its seed.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(after_help = "\
 Examples:
   vmptcp gdb                           the only guest
   vmptcp gdb 4711.2                    this one: vmptcp ps lists them
+  vmptcp gdb --break mptcp_close       stop there
+  vmptcp gdb --at 12.974               stop when its console shows this time, in virtual time
   vmptcp gdb -- -batch -ex 'info threads' -ex bt    what it does now, and let it go on")]
 pub struct Args {
     /// Which guest [default: the only one]
     #[arg(value_name = "GUEST")]
     guest: Option<String>,
+    /// Stop in this function or at this line, as gdb takes it: `mptcp_close`, net/mptcp/protocol.c:42
+    #[arg(long = "break", value_name = "LOCATION")]
+    location: Option<String>,
+    /// Stop when this much of the guest's time has passed, in seconds, as its console shows them; in virtual time only
+    #[arg(long, value_name = "SECONDS", value_parser = nanoseconds)]
+    at: Option<u64>,
     /// Arguments for gdb
     #[arg(last = true, value_name = "ARGS", allow_hyphen_values = true)]
     arguments: Vec<String>,
@@ -36,7 +49,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, context: &Context) -> Result<u8> {
-    let gdb = find("gdb").map_err(|error| error.hint("install it: apt install gdb, dnf install gdb"))?.path;
+    let gdb = find("gdb").map_err(|error| error.hint("install it: vmptcp doctor --fix --with gdb"))?.path;
     let listed = living(ps::find(context, args.guest.as_deref())?)?;
     let guest = &listed.guest;
     // The build directory has a link to the script in the tree, and gdb looks where that leads.
@@ -47,15 +60,11 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
         cmd.arg("-iex").arg(format!("add-auto-load-safe-path {}", dir.display()))
     });
     if is_uml(guest) {
-        let process = kernel_process(&listed)?;
-        let cmd = base.arg("-iex").arg("set debuginfod enabled off");
-        // By these signals its programs trap into it, and its time passes.
-        let cmd = ["SIGSEGV", "SIGUSR1", "SIGALRM", "SIGIO", "SIGCHLD", "SIGWINCH"]
-            .iter()
-            .fold(cmd, |cmd, signal| cmd.arg("-ex").arg(format!("handle {signal} nostop noprint pass")));
-        let cmd =
-            cmd.args(["-p", &process.pid.to_string()]).args(&args.arguments).arg(guest.kernel.join("linux"));
-        return become_it(&cmd);
+        return become_it(&uml::attach(base, &listed, args)?.args(&args.arguments));
+    }
+    if args.at.is_some() {
+        return Err(Error::usage("only guests in virtual time can be stopped at a time")
+            .hint("start one that waits for gdb: vmptcp test TEST --uml --seed N --gdb"));
     }
     let vmlinux = guest.kernel.join("vmlinux");
     if !vmlinux.is_file() {
@@ -81,6 +90,11 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
             .hint("see whether the guest still runs: vmptcp ps"));
     }
     let cmd = base.arg("-ex").arg(format!("target remote {}", socket.display()));
+    let cmd = args.location.iter().fold(cmd, |cmd, location| {
+        [format!("hbreak {location}"), "continue".to_owned()]
+            .iter()
+            .fold(cmd, |cmd, command| cmd.arg("-ex").arg(command))
+    });
     become_it(&cmd.args(&args.arguments).arg(&vmlinux))
 }
 
@@ -129,18 +143,6 @@ pub(super) fn is_uml(guest: &Guest) -> bool {
     guest.kernel.join("linux").is_file()
 }
 
-/// The process that is the kernel: the eldest that runs its image.
-fn kernel_process(listed: &Listed) -> Result<Process> {
-    let image = listed.guest.kernel.join("linux").canonicalize().unwrap_or_default();
-    let runs = |process: &Process| {
-        std::fs::read_link(format!("/proc/{}/exe", process.pid)).is_ok_and(|exe| exe == image)
-    };
-    let all = listed.processes().into_iter().filter(runs);
-    all.min_by_key(|process| (process.started, process.pid)).ok_or_else(|| {
-        Error::cannot_run("the process of the guest's kernel is not found").hint("see what runs: vmptcp ps")
-    })
-}
-
 /// Says what gdb will not be able to do with this kernel.
 fn note_what_is_missing(kernel: &Path) {
     let config = std::fs::read_to_string(kernel.join(".config")).unwrap_or_default();
@@ -160,6 +162,17 @@ fn note_what_is_missing(kernel: &Path) {
     }
 }
 
+/// Seconds with up to nine decimals, in nanoseconds, for clap.
+fn nanoseconds(text: &str) -> Result<u64, String> {
+    let (seconds, decimals) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let wrong = || "give seconds, as in 12 or 12.974".to_owned();
+    if seconds.is_empty() || decimals.len() > 9 || !digits(seconds) || !digits(decimals) {
+        return Err(wrong());
+    }
+    format!("{seconds}{decimals:0<9}").parse().map_err(|_| wrong())
+}
+
 /// Lets gdb have the terminal and all signals. Returns only why that failed.
 fn become_it(gdb: &Cmd) -> Result<u8> {
     Err(gdb.exec())
@@ -175,5 +188,16 @@ mod tests {
         assert!(!has_debugger(others));
         assert!(!has_debugger(&format!("{others}gdb: filename=disconnected:unix:/x,server=on\n")));
         assert!(has_debugger(&format!("{others}gdb: filename=unix:/x,server=on <-> (peer)\n")));
+    }
+
+    #[test]
+    fn a_time_is_read_as_the_console_shows_it() {
+        assert_eq!(
+            ["12", "12.974", "0.000000001"].map(nanoseconds),
+            [Ok(12_000_000_000), Ok(12_974_000_000), Ok(1)]
+        );
+        for wrong in ["", ".5", "1.0000000001", "-1", "1s", "99999999999"] {
+            assert!(nanoseconds(wrong).is_err(), "{wrong}");
+        }
     }
 }

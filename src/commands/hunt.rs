@@ -6,7 +6,7 @@ use super::overrides::Overrides;
 use super::pipeline::{FinishedRun, Target};
 use super::test;
 use crate::error::{Error, Result};
-use crate::plan::{Hunt, Plan, Step, TestPlan};
+use crate::plan::{Hunt, TestPlan};
 use crate::process::quote;
 use crate::report::{self, ByOutcome};
 use crate::text::duration;
@@ -73,7 +73,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
     ));
     let target = Target::open(context, flags.and(own))?;
     let mut plan = test::plan(context, &target, std::slice::from_ref(&args.test), &[], Vec::new())?;
-    let tests = only_test(&mut plan)?;
+    let tests = test::only_test(&mut plan, "a hunt", "vmptcp hunt NAME")?;
     let divided = tests.selections.iter().any(|selection| !selection.test.groups.is_empty());
     search(tests, args)?;
     let table = ByOutcome {
@@ -85,21 +85,6 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
     let ended: FinishedRun = target.carry_out(&plan, &target.runs(), context)?;
     report::show(&ended.summary, &ended.path, &table, !table.json)?;
     ended.into_result()
-}
-
-/// The tests of a plan, which has to be one test.
-fn only_test(plan: &mut Plan) -> Result<&mut TestPlan> {
-    let tests = plan.steps.iter_mut().find_map(|step| match step {
-        Step::Test(tests) => Some(&mut **tests),
-        _ => None,
-    });
-    let tests = tests.ok_or_else(|| Error::usage("there is no such test"))?;
-    if tests.selections.len() == 1 {
-        return Ok(tests);
-    }
-    let names: Vec<String> = tests.selections.iter().map(|selection| selection.test.label()).collect();
-    Err(Error::usage(format!("a hunt is for one test, and these match: {}", names.join(", ")))
-        .hint("name one of them: vmptcp hunt NAME"))
 }
 
 /// Makes a search of a plan that runs a test with each of its seeds.
@@ -136,7 +121,6 @@ fn is_flag(typed: &str, flag: &str) -> bool {
         .is_some_and(|name| name.strip_suffix('s').unwrap_or(name) == flag || name == flag)
 }
 
-/// A length of time with its unit.
 /// Reads a time, for clap.
 fn time(text: &str) -> Result<Duration, String> {
     duration::parse(text).ok_or_else(|| format!("give {}", duration::FORM))

@@ -121,6 +121,34 @@ fn uml_the_same_seed_makes_the_same_run_wherever_vmptcp_is() {
     assert!(here.1 == there.1, "the consoles differ");
 }
 
+/// Runs gdb on the one guest, and lets go of it.
+fn gdb(args: &[&str]) -> Ran {
+    uml_lab().run(&[&["gdb"], args, &["--", "-batch", "-ex", "bt"]].concat())
+}
+
+#[test]
+#[ignore = "builds and boots a kernel of user-mode Linux"]
+fn uml_a_seed_makes_the_same_run_in_gdb() {
+    let test = ["test", "mptcp_sockopt", "--uml", "--seed", "3"];
+    let read = |file: &str| fs::read(uml_lab().latest().join(file)).expect("a file of the run");
+    let files = || (read("tests/mptcp_sockopt.1.log"), read("console-1.log"));
+    assert_eq!(uml_lab().run(&test).code, 0);
+    let alone = files();
+    for (stop, expected) in
+        [(["--at", "5.5"], "time_travel"), (["--break", "mptcp_setsockopt"], "sock_common_setsockopt")]
+    {
+        let mut held = uml_lab().command(&[&test[..], &["--gdb"]].concat());
+        let mut held = held.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+        wait_for(Duration::from_secs(60), "a guest that waits for gdb", || {
+            uml_lab().run(&["ps"]).stdout.contains("--gdb")
+        });
+        let debugger = gdb(&stop);
+        assert!(debugger.stdout.contains(expected), "{}\n{}", debugger.stdout, debugger.stderr);
+        assert!(held.wait().expect("it ends").success());
+        assert!(files() == alone, "gdb {stop:?} makes another run");
+    }
+}
+
 #[test]
 #[ignore = "builds and boots a kernel of user-mode Linux"]
 fn uml_kernel_modules_are_built_for_it_loaded_and_unloaded() {
