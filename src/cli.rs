@@ -7,7 +7,7 @@ mod incumbent;
 use crate::commands::{self, Context, Global};
 use crate::error::{ExitCode, Result};
 use crate::guest::agent;
-use crate::process::{self, Terms};
+use crate::process::{self, Places, Terms};
 use crate::report::console;
 use crate::settings::Environment;
 use clap::builder::styling::{AnsiColor, Styles};
@@ -167,6 +167,12 @@ pub enum Command {
         /// Nothing about it is random
         #[arg(long)]
         repeatable: bool,
+        /// The command starts only once a debugger is attached
+        #[arg(long)]
+        hold: bool,
+        /// It is in no namespace: nothing is mounted
+        #[arg(long)]
+        bare: bool,
         /// The command
         #[arg(last = true, required = true)]
         command: Vec<OsString>,
@@ -230,8 +236,10 @@ impl Command {
             Self::Report(args) => commands::report::run(&args, context),
             Self::Completions(args) => commands::completions::run(&args),
             Self::Man(args) => commands::man::run(&args, context, command()),
-            Self::Confine { write, hand_over, agent, show, guest, repeatable, command } => {
-                let terms = Terms { write, hand_over, agent, show, guest, repeatable };
+            Self::Confine { write, hand_over, agent, show, guest, repeatable, hold, bare, command } => {
+                let places = if bare { Places::Descriptors } else { Places::Mounted };
+                let guest = guest.then_some(places);
+                let terms = Terms { write, hand_over, agent, show, guest, repeatable, hold };
                 match process::enter_confinement(&terms, &command)? {}
             }
             Self::Incumbent => {

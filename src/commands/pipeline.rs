@@ -134,6 +134,8 @@ impl Target {
             backend: if self.variant.uml { BackendPlan::Uml(Time::Real) } else { self.virtme(context)? },
             root: RootPlan { dir: root, ro, rw: vm.rw.clone(), agent, cached: false },
             boot_timeout: vm.boot_timeout,
+            hold: false,
+            unconfined: vm.allow_unconfined,
             rules: GuestRules {
                 replace_after_splat: vm.after_splat == AfterSplat::Replace,
                 boot_splat_counts: vm.boot_splat == BootSplat::Fail,

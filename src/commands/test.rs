@@ -1,6 +1,7 @@
 //! `vmptcp test`: builds what changed, then runs tests in guests.
 
 mod also;
+mod held;
 
 use super::context::Context;
 use super::flags::{Asked, RunFlags};
@@ -49,6 +50,7 @@ Examples:
   vmptcp test diag --until-fail --stress    hunt what fails now and then
   vmptcp test --profile full --repeat 10 --fail-fast
   vmptcp test simult_flows --uml --seeds 1..50    in virtual time: what fails now and then, fails again
+  vmptcp test simult_flows --uml --seed 4 --gdb    the run of this seed, in gdb: vmptcp gdb
   vmptcp test --uml --profile full --also virtme    and what user-mode Linux cannot show, with virtme-ng
   vmptcp test --profile full --shard 1/4    the first of four parts, for four machines
   vmptcp test --variant normal,debug   on both kernels, in one run with one verdict
@@ -79,6 +81,9 @@ pub struct Args {
     /// After a run on user-mode Linux, run with virtme-ng what was skipped there
     #[arg(long, value_name = "BACKEND", conflicts_with = "json")]
     also: Option<Also>,
+    /// Let the kernel of the one test wait for vmptcp gdb before it starts; in virtual time only
+    #[arg(long, conflicts_with_all = ["also", "shard"])]
+    gdb: bool,
     #[command(flatten)]
     flags: RunFlags,
     #[command(flatten)]
@@ -152,6 +157,9 @@ pub(super) fn chosen(args: &Args, context: &Context, target: &Target) -> Result<
     let division = selected.division.clone();
     let mut plan = plan_of(context, target, selected, choice.as_deref(), asked)?;
     plan.shard = args.shard.zip(division);
+    if args.gdb {
+        held::hold(&mut plan)?;
+    }
     Ok(plan)
 }
 
@@ -226,6 +234,21 @@ fn plan_of(
     plan.notes = notes;
     plan.steps.push(Step::Test(Box::new(tests)));
     Ok(plan)
+}
+
+/// The tests of a plan, which has to be one test. `what` it is for, and `again` says how to name one.
+pub(super) fn only_test<'p>(plan: &'p mut Plan, what: &str, again: &str) -> Result<&'p mut TestPlan> {
+    let tests = plan.steps.iter_mut().find_map(|step| match step {
+        Step::Test(tests) => Some(&mut **tests),
+        _ => None,
+    });
+    let tests = tests.ok_or_else(|| Error::usage("there is no such test"))?;
+    if tests.selections.len() == 1 {
+        return Ok(tests);
+    }
+    let names: Vec<String> = tests.selections.iter().map(|selection| selection.test.label()).collect();
+    Err(Error::usage(format!("{what} is for one test, and these match: {}", names.join(", ")))
+        .hint(format!("name one of them: {again}")))
 }
 
 /// How these tests are run. `choice` is what chose them; none for the profile.

@@ -35,6 +35,10 @@ pub struct GuestPlan {
     pub root: RootPlan,
     /// How long they may take to come up.
     pub boot_timeout: Auto<Duration>,
+    /// Their kernels start only once a debugger is attached; of user-mode Linux only.
+    pub hold: bool,
+    /// They may start where the system grants no namespaces to confine them in; of user-mode Linux only.
+    pub unconfined: bool,
     /// What becomes of those whose kernel is not well.
     pub rules: GuestRules,
     /// How others find them.
@@ -134,16 +138,16 @@ impl GuestPlan {
                 (Arc::new(virtme.backend(accelerator, facts)), usual_parameters(accelerator))
             }
             BackendPlan::Uml(time) => (
-                Arc::new(self.uml(*time, Cmd::new("unshare").arg("--mount"), Tracing::default())),
+                Arc::new(self.uml(*time, Some(Cmd::new("unshare").arg("--mount")), Tracing::default())),
                 Vec::new(),
             ),
         };
         self.spec(backend, usual, Path::new("RUN/tmp"), Path::to_owned)
     }
 
-    /// User-mode Linux, where `namespace` runs a command in namespaces of its own.
-    pub fn uml(&self, time: Time, namespace: Cmd, tracing: Tracing) -> Uml {
-        Uml { namespace, helper: self.root.agent.clone(), time, tracing }
+    /// User-mode Linux, where `namespace` runs a command in namespaces of its own, if it is to be in any.
+    pub fn uml(&self, time: Time, namespace: Option<Cmd>, tracing: Tracing) -> Uml {
+        Uml { namespace, helper: self.root.agent.clone(), time, tracing, hold: self.hold }
     }
 
     /// The guest, once all is known. The kernel gets the `usual` parameters before those of the user. `link` gives a path that
@@ -249,6 +253,8 @@ mod tests {
                 cached: false,
             },
             boot_timeout: Auto::Auto,
+            hold: false,
+            unconfined: false,
             rules: GuestRules::default(),
             listing: Listing { dir: "/cache/guests".into(), purpose: "vmptcp test".into() },
         }

@@ -159,6 +159,8 @@ pub(super) fn guest_plan(dir: &Path) -> GuestPlan {
             cached: true,
         },
         boot_timeout: Auto::Auto,
+        hold: false,
+        unconfined: false,
         rules: GuestRules::default(),
         listing: Listing { dir: dir.join("guests"), purpose: "a test".to_owned() },
     }

@@ -61,7 +61,10 @@ pub fn spec(guest: &GuestPlan, engine: Engine, tmp: &Path, host: &Host) -> Resul
             virtme_spec(guest, virtme, accelerator, tmp, host)
         }
         BackendPlan::Uml(time) => {
-            let namespace = uml::namespace()?;
+            let namespace = match uml::namespace() {
+                Err(_) if guest.unconfined => None,
+                granted => Some(granted?),
+            };
             let backend =
                 Arc::new(guest.uml(*time, namespace, uml::Tracing::of(&guest.kernel, &host.cache)?));
             Ok(guest.spec(backend, checkers(&guest.kernel), tmp, Path::to_owned))

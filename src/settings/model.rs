@@ -160,6 +160,10 @@ section! {
         root: Root = ARoot, r#""/""#,
             Guest.value("root", "NAME|DIR",
                 "The guest's root filesystem: an image (vmptcp image), or a directory [default: the host's own]");
+        /// Start guests of user-mode Linux also where the system grants no namespaces to confine them in. Landlock alone,
+        /// where the kernel has it, keeps root in the guest from writing to your files then.
+        allow_unconfined: bool = Bool, "false",
+            Guest.switch("allow-unconfined", "Start user-mode Linux also where namespaces are forbidden, with Landlock alone");
         /// Directories of the host that a guest may write to.
         rw: Vec<PathBuf> = Paths, "[]",
             Guest.list("rw", "DIR", "Let the guest write to this directory of the host");

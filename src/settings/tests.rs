@@ -247,6 +247,7 @@ fn the_listing_shows_every_value_and_its_origin() {
     vm.filesystem = "auto"                                built-in
     vm.time = "auto"                                      built-in
     vm.root = "/"                                         built-in
+    vm.allow-unconfined = false                           built-in
     vm.rw = []                                            built-in
     vm.append = ["a=\"b\""]                               ~/.config/vmptcp/config.toml:5
     vm.qemu-args = []                                     built-in

@@ -38,10 +38,10 @@ struct Said {
 /// What differs between two runs of the kernel in this build directory with one seed; none if they are the same to the byte.
 /// `helper` is this executable, `cache` the user's. An error if such a guest cannot run here.
 pub fn twice(kernel: &Path, helper: &Path, cache: &Path) -> Result<Option<String>> {
-    let namespace = uml::namespace()?;
+    let namespace = Some(uml::namespace()?);
     let tmp = tempfile::tempdir().doing("create a directory in", Path::new("the temporary directory"))?;
     let tracing = uml::Tracing::of(kernel, cache)?;
-    let uml = Uml { namespace, helper: helper.to_owned(), time: Time::Virtual, tracing };
+    let uml = Uml { namespace, helper: helper.to_owned(), time: Time::Virtual, tracing, hold: false };
     let machine = machine(kernel, helper, tmp.path());
     let deadline = Instant::now() + LIMIT;
     // Side by side: they differ in all that the host does meanwhile.

@@ -1,11 +1,12 @@
 //! Guests of user-mode Linux: vmptcp is ended in every phase of its work, and nothing is left; and what a guest that is root tries
 //! to do to its host.
 
-use crate::lab::uml_lab;
+use crate::lab::{Ran, ran, uml_lab};
 use crate::traces::{command_line, processes_with};
 use crate::traces::{leaves_nothing_of, signal, user_mode_kernels, wait_for, within};
 use nix::sys::signal::Signal;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -116,6 +117,30 @@ fn block_device() -> Option<(String, String)> {
 #[test]
 #[ignore = "boots a kernel of user-mode Linux"]
 fn a_user_mode_guest_that_is_root_cannot_open_what_the_host_has() {
+    attack(|script| uml_lab().run(&["exec", "--uml", "--", "sh", "-c", script]));
+}
+
+#[test]
+#[ignore = "boots a kernel of user-mode Linux"]
+fn a_user_mode_guest_without_namespaces_cannot_open_what_the_host_has_either() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let unshare = dir.path().join("unshare");
+    fs::write(&unshare, "#!/bin/sh\necho unshare failed: Operation not permitted >&2\nexit 1\n")
+        .expect("a script");
+    fs::set_permissions(&unshare, fs::Permissions::from_mode(0o755)).expect("an executable");
+    let path = std::env::var("PATH").expect("a PATH");
+    let run = |args: &[&str]| {
+        let mut command = uml_lab().command(args);
+        ran(command.env("PATH", format!("{}:{path}", dir.path().display())))
+    };
+    let refused = run(&["exec", "--uml", "--", "true"]);
+    assert_eq!(refused.code, 5, "{}", refused.stderr);
+    assert!(refused.stderr.contains("--allow-unconfined"), "{}", refused.stderr);
+    attack(|script| run(&["exec", "--uml", "--allow-unconfined", "--", "sh", "-c", script]));
+}
+
+/// Lets root of a guest, in which `exec` runs a script, try what it can.
+fn attack(exec: impl Fn(&str) -> Ran) {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("file");
     fs::write(&file, "host's").expect("a file");
@@ -140,13 +165,15 @@ fn a_user_mode_guest_that_is_root_cannot_open_what_the_host_has() {
          try 'link a file' ln /tmp/h{dir}/file /tmp/h{dir}/other
          try 'rename a file' mv /tmp/h{dir}/file /tmp/h{dir}/other
          try 'change the mode of a file' chmod 777 /tmp/h{dir}/file
+         try 'change the owner of a file' chown 1:1 /tmp/h{dir}/file
+         try 'change the times of a file' touch -d 2000-01-01 /tmp/h{dir}/file
          try 'remount for writing' sh -c 'mount -o remount,rw /tmp/h && echo guest > /tmp/h{dir}/file'
          try 'end a process of the host' kill -9 {pid}
          echo end",
         dir = dir.path().display(),
         pid = victim.0.id(),
     );
-    let ran = uml_lab().run(&["exec", "--uml", "--", "sh", "-c", &script]);
+    let ran = exec(&script);
     assert_eq!((ran.code, ran.stdout.as_str()), (0, "mounted\nend\n"), "{}", ran.stderr);
     assert_eq!(fs::read_to_string(&file).expect("it is still there"), "host's");
     assert_eq!(fs::read_dir(dir.path()).expect("a directory").count(), 1);

@@ -8,7 +8,7 @@ use super::protocol::boot::{self, Boot};
 use error::{Error, IoContext, Result};
 use nix::libc;
 use nix::mount::{MsFlags, mount};
-use process::{Cmd, HANDED_OVER};
+use process::{Cmd, Places};
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::symlink;
@@ -50,12 +50,13 @@ pub(super) fn is_first() -> bool {
 
 /// Makes the root, and starts this program again in it. Returns only if that fails.
 pub(super) fn enter() -> Result<std::convert::Infallible> {
+    let handed_over = Places::here().handed_over();
     on("tmpfs", STAGING, "mode=755", MsFlags::empty())?;
     let at = |name: &str| format!("{STAGING}/{name}");
     for name in ["boot", "upper", "work", "root"] {
         fs::create_dir(at(name)).doing("create", Path::new(name))?;
     }
-    on("hostfs", &at("boot"), HANDED_OVER, MsFlags::MS_RDONLY)?;
+    on("hostfs", &at("boot"), &handed_over, MsFlags::MS_RDONLY)?;
     let path = at("boot") + "/" + boot::FILE;
     let text = fs::read(&path).doing("read", Path::new(&path))?;
     let boot: Boot = serde_json::from_slice(&text)

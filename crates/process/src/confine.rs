@@ -6,17 +6,16 @@
 
 use super::landlock;
 use super::namespace::{Identity, mount_namespace};
+use super::places::{self, Places, failed};
 use super::{Cmd, Output};
 use error::{Error, IoContext, Result};
 use nix::errno::Errno;
 use nix::libc;
 use nix::mount::{MsFlags, mount};
 use std::ffi::{CString, OsString};
-use std::fs::File;
-use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// What confines commands on this system, if anything does.
 #[derive(Debug, Clone, Default)]
@@ -58,36 +57,41 @@ impl Confinement {
 pub struct Terms {
     /// Directories that it may write into.
     pub write: Vec<PathBuf>,
-    /// A directory that it finds as [`HANDED_OVER`], whatever its name is.
+    /// A directory that it finds at a place that is the same everywhere: see [`Places`].
     pub hand_over: Option<PathBuf>,
-    /// A program that it finds as [`AGENT`], wherever it is.
+    /// A program that it finds so.
     pub agent: Option<PathBuf>,
-    /// Directories that it finds at places that are the same everywhere: see [`shown_at`].
+    /// Directories that it finds so.
     pub show: Vec<PathBuf>,
-    /// It is a guest: it has no capability at all, and Landlock holds it, too, where the system has that.
-    pub guest: bool,
+    /// It is a guest, which finds what it is given so: it has no capability at all, and Landlock holds it, too, where the system has
+    /// that. With descriptors there is no namespace and nothing is mounted: Landlock alone holds it.
+    pub guest: Option<Places>,
     /// Two runs are the same: its addresses are not random, and the system gives it no random numbers.
     pub repeatable: bool,
+    /// The command starts only once a debugger is attached.
+    pub hold: bool,
 }
 
-/// Where a directory is found that was handed over.
-pub const HANDED_OVER: &str = "/dev/shm/vmptcp";
-
-/// Where the program is found that is a guest's agent: not below `/dev`, on which a kernel mounts devices before it starts its
-/// first process.
-pub const AGENT: &str = "/proc/driver/vmptcp";
-
-/// The directory of [`AGENT`]: every system has it, and no program of a guest looks for it among the host's files.
-const AGENT_DIR: &str = "/proc/driver";
-
-/// Where the directory with this index of those that are shown is found.
-pub fn shown_at(index: usize) -> String {
-    format!("/dev/shm/vmptcp-share-{index}")
-}
-
-/// In a mount namespace of our own: makes everything read-only but what the terms say, and becomes the command. Returns only
-/// if that fails.
+/// Confines this process by the terms, and becomes the command. Returns only if that fails.
 pub fn enter(terms: &Terms, argv: &[OsString]) -> Result<std::convert::Infallible> {
+    let places = places::open(terms.hand_over.as_deref(), terms.agent.as_deref(), &terms.show)?;
+    if terms.guest == Some(Places::Descriptors) {
+        places::keep_all(&places)?;
+    } else {
+        mount_what_it_sees(terms, &places)?;
+    }
+    give_up_privileges(terms).map_err(|error| failed("give up privileges", error))?;
+    if terms.hold {
+        wait_for_debugger()?;
+    }
+    let Some((program, args)) = argv.split_first() else {
+        return Err(Error::usage("no command").hint("give one behind --"));
+    };
+    Err(Cmd::new(program).args(args).exec())
+}
+
+/// In a mount namespace of our own: makes everything read-only but what the terms say.
+fn mount_what_it_sees(terms: &Terms, places: &[places::Place]) -> Result<()> {
     let here = std::env::current_dir().doing("find", "the current directory")?;
     let flags = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
     mount(None::<&str>, "/", None::<&str>, flags, None::<&str>)
@@ -98,63 +102,26 @@ pub fn enter(terms: &Terms, argv: &[OsString]) -> Result<std::convert::Infallibl
             .and_then(|()| set_read_only(dir, false))
             .map_err(|error| failed(&format!("make {} writable", dir.display()), error))?;
     }
-    let places = places(terms)?;
-    // Semaphores live there, and nobody outside shall see ours; who has no such directory needs none.
-    let shared = mount(Some("tmpfs"), "/dev/shm", Some("tmpfs"), MsFlags::empty(), None::<&str>);
-    if !places.is_empty() {
-        shared.map_err(|error| failed("mount a /dev/shm of its own", error))?;
-    }
-    if terms.agent.is_some() {
-        mount(Some("tmpfs"), AGENT_DIR, Some("tmpfs"), MsFlags::empty(), None::<&str>)
-            .map_err(|error| failed(&format!("mount a {AGENT_DIR} of its own"), error))?;
-    }
-    places.iter().try_for_each(Place::fill)?;
+    places::mount_all(places)?;
     // What we were in until now is below the new mounts.
-    std::env::set_current_dir(&here).doing("change into", &here)?;
-    give_up_privileges(terms).map_err(|error| failed("give up privileges", error))?;
-    let Some((program, args)) = argv.split_first() else {
-        return Err(Error::usage("no command").hint("give one behind --"));
-    };
-    Err(Cmd::new(program).args(args).exec())
+    std::env::set_current_dir(&here).doing("change into", &here)
 }
 
-/// Something that is found where it is not.
-struct Place {
-    /// What is found there. It is open, as a /dev/shm of its own may cover it.
-    what: File,
-    path: PathBuf,
-    at: String,
-}
+/// How often it is looked whether a debugger is there.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// All that the terms want to be found elsewhere.
-fn places(terms: &Terms) -> Result<Vec<Place>> {
-    let shown = terms.show.iter().enumerate().map(|(index, dir)| (dir, shown_at(index)));
-    let handed_over = terms.hand_over.iter().map(|dir| (dir, HANDED_OVER.to_owned()));
-    let agent = terms.agent.iter().map(|program| (program, AGENT.to_owned()));
-    let open = |(path, at): (&PathBuf, String)| {
-        let what = File::options().read(true).custom_flags(libc::O_PATH).open(path).doing("open", path)?;
-        Ok(Place { what, path: path.clone(), at })
-    };
-    handed_over.chain(agent).chain(shown).map(open).collect()
-}
-
-impl Place {
-    /// Makes it be found there, as writable as it is.
-    fn fill(&self) -> Result<()> {
-        let at = Path::new(&self.at);
-        if self.what.metadata().doing("look at", &self.path)?.is_dir() {
-            std::fs::create_dir(at).doing("create", at)?;
-        } else {
-            File::create(at).doing("create", at)?;
-        }
-        let from = format!("/proc/self/fd/{}", self.what.as_raw_fd());
-        mount(Some(&*from), at, None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REC, None::<&str>)
-            .map_err(|error| failed(&format!("show {} at {}", self.path.display(), self.at), error))
+/// Returns when a debugger traces this process. The first of a process namespace cannot stop itself by a signal.
+fn wait_for_debugger() -> Result<()> {
+    let status = Path::new("/proc/self/status");
+    while !is_traced(&std::fs::read_to_string(status).doing("read", status)?) {
+        std::thread::sleep(POLL_INTERVAL);
     }
+    Ok(())
 }
 
-fn failed(what: &str, error: Errno) -> Error {
-    Error::cannot_run(format!("cannot {what}: {}", error.desc()))
+/// Whether `/proc/PID/status` names a tracer.
+fn is_traced(status: &str) -> bool {
+    status.lines().any(|line| line.strip_prefix("TracerPid:").is_some_and(|pid| pid.trim() != "0"))
 }
 
 /// `struct mount_attr` of `mount_setattr(2)`.
@@ -202,11 +169,11 @@ const LAST_CAPABILITY: libc::c_ulong = 63;
 /// For us, and for all that we become or start.
 fn give_up_privileges(terms: &Terms) -> nix::Result<()> {
     let all: Vec<libc::c_ulong> = (0..=LAST_CAPABILITY).collect();
-    for capability in if terms.guest { &all } else { &GIVEN_UP[..] } {
+    for capability in if terms.guest.is_some() { &all } else { &GIVEN_UP[..] } {
         // SAFETY: takes no pointers.
         match Errno::result(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, *capability, 0, 0, 0) }) {
             // There is none of this number.
-            Err(Errno::EINVAL) if terms.guest => break,
+            Err(Errno::EINVAL) if terms.guest.is_some() => break,
             dropped => dropped?,
         };
     }
@@ -215,31 +182,71 @@ fn give_up_privileges(terms: &Terms) -> nix::Result<()> {
         libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL as libc::c_ulong, 0, 0, 0)
     })?;
     nix::sys::prctl::set_no_new_privs()?;
-    if terms.guest {
+    if let Some(places) = terms.guest {
         let shared = [Path::new("/dev/shm"), Path::new("/dev/null")];
-        let writable: Vec<&Path> = terms.write.iter().map(PathBuf::as_path).chain(shared).collect();
+        // Without a mount of its own for them, a kernel's own files are in what was handed over.
+        let own = terms.hand_over.iter().filter(|_| places == Places::Descriptors).map(PathBuf::as_path);
+        let writable: Vec<&Path> =
+            terms.write.iter().map(PathBuf::as_path).chain(shared).chain(own).collect();
         landlock::restrict(&writable)?;
     }
     if terms.repeatable {
         // SAFETY: takes no pointers.
         Errno::result(unsafe { libc::personality(libc::ADDR_NO_RANDOMIZE as libc::c_ulong) })?;
-        refuse_random_numbers()?;
+        refuse(OF_CHANCE)?;
+    }
+    if terms.guest == Some(Places::Descriptors) {
+        refuse(OF_ATTRIBUTES)?;
     }
     Ok(())
 }
 
-/// Makes getrandom(2) fail with ENOSYS: who asks for random numbers is to have another source.
-fn refuse_random_numbers() -> nix::Result<()> {
+/// What changes a file and is none of Landlock's: its mode, its owner, its times, its attributes. The first is one that a kernel
+/// sets on a file of its own, and must not fail.
+const OF_ATTRIBUTES: &[(libc::c_long, libc::c_int)] = &[
+    (libc::SYS_fchmod, 0),
+    (libc::SYS_fchmodat, libc::EPERM),
+    (libc::SYS_fchmodat2, libc::EPERM),
+    (libc::SYS_fchown, libc::EPERM),
+    (libc::SYS_fchownat, libc::EPERM),
+    (libc::SYS_utimensat, libc::EPERM),
+    (libc::SYS_setxattr, libc::EPERM),
+    (libc::SYS_lsetxattr, libc::EPERM),
+    (libc::SYS_fsetxattr, libc::EPERM),
+    (libc::SYS_removexattr, libc::EPERM),
+    (libc::SYS_lremovexattr, libc::EPERM),
+    (libc::SYS_fremovexattr, libc::EPERM),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_chmod, libc::EPERM),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_chown, libc::EPERM),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_lchown, libc::EPERM),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_utime, libc::EPERM),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_utimes, libc::EPERM),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_futimesat, libc::EPERM),
+];
+
+/// Who asks for random numbers is to have another source.
+const OF_CHANCE: &[(libc::c_long, libc::c_int)] = &[(libc::SYS_getrandom, libc::ENOSYS)];
+
+/// Lets these system calls do nothing, and return that error.
+fn refuse(calls: &[(libc::c_long, libc::c_int)]) -> nix::Result<()> {
     let statement =
-        |code: u32, jt, k| libc::sock_filter { code: u16::try_from(code).unwrap_or_default(), jt, jf: 0, k };
-    let number = u32::try_from(libc::SYS_getrandom).unwrap_or_default();
-    let mut program = [
-        // The number of the system call is the first field of `struct seccomp_data`.
-        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
-        statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, number),
-        statement(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW),
-        statement(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs()),
-    ];
+        |code: u32, jf, k| libc::sock_filter { code: u16::try_from(code).unwrap_or_default(), jt: 0, jf, k };
+    // The number of the system call is the first field of `struct seccomp_data`.
+    let mut program = vec![statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0)];
+    for (number, error) in calls {
+        let number = u32::try_from(*number).unwrap_or_default();
+        // The next statement, or the one behind it.
+        program.push(statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, number));
+        let refusal = libc::SECCOMP_RET_ERRNO | error.unsigned_abs();
+        program.push(statement(libc::BPF_RET | libc::BPF_K, 0, refusal));
+    }
+    program.push(statement(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW));
     let length = u16::try_from(program.len()).unwrap_or_default();
     let filter = libc::sock_fprog { len: length, filter: program.as_mut_ptr() };
     // SAFETY: the program is valid for the call, which copies it.
@@ -253,4 +260,16 @@ fn refuse_random_numbers() -> nix::Result<()> {
         )
     };
     Errno::result(result).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tracer_is_found_in_the_status_of_a_process() {
+        assert!(!is_traced("Name:\tcat\nTracerPid:\t0\nUid:\t0\n"));
+        assert!(is_traced("Name:\tcat\nTracerPid:\t4711\nUid:\t0\n"));
+        assert!(!is_traced("Name:\tTracerPid: 4\n"));
+    }
 }

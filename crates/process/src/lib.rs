@@ -11,15 +11,17 @@ pub mod interrupt;
 mod landlock;
 mod lines;
 mod namespace;
+mod places;
 mod refusal;
 mod supervise;
 mod tool;
 
 pub use child::{Child, Pipes, Stdio};
-pub use confine::{AGENT, Confinement, HANDED_OVER, Terms, enter as enter_confinement, shown_at};
+pub use confine::{Confinement, Terms, enter as enter_confinement};
 pub use id::{Pid, Process};
 pub use lines::{LINE_LIMIT, read_lines, read_pieces};
 pub use namespace::{Identity, guest_namespace, mount_namespace};
+pub use places::Places;
 pub use tool::{Tool, find, identity, identity_of};
 
 use error::{Error, Result};

@@ -10,7 +10,7 @@ use super::{Backend, Capabilities, Channel, Ends, Requests, Started};
 use crate::error::{Error, IoContext, Result};
 use crate::guest::protocol::boot::{self, Boot, Mount};
 use crate::guest::protocol::{ToGuest, encode};
-use crate::process::{AGENT, Cmd, Pipes, Stdio, guest_namespace, quote, shown_at};
+use crate::process::{Cmd, Pipes, Places, Stdio, guest_namespace, quote};
 use crate::text::{decode, file};
 use crate::vm::machine::Machine;
 use std::ffi::OsString;
@@ -21,6 +21,9 @@ use std::path::{Path, PathBuf};
 
 /// What guests take for the time at which they start, in virtual time: the beginning of 2026, in nanoseconds.
 const START: &str = "1767225600000000000";
+
+/// The flag of `vmptcp confine` by which it waits for a debugger.
+pub const HOLD: &str = "--hold";
 
 /// What to do where a kernel may not trace the processes that it runs programs in.
 const FORBIDDEN_PTRACE: &str = "this system forbids ptrace(2), by which user-mode Linux runs programs: allow it (in a container: \
@@ -48,14 +51,17 @@ impl fmt::Display for Time {
 /// How a guest of user-mode Linux is started.
 #[derive(Debug, Clone)]
 pub struct Uml {
-    /// Runs a command where nothing of the host is its own.
-    pub namespace: Cmd,
+    /// Runs a command where nothing of the host is its own; none where the system grants no such place, and the user lets
+    /// Landlock alone hold it.
+    pub namespace: Option<Cmd>,
     /// This executable, on the host.
     pub helper: PathBuf,
     /// How its time passes.
     pub time: Time,
     /// How its kernel runs programs.
     pub tracing: Tracing,
+    /// Its kernel starts only once a debugger is attached.
+    pub hold: bool,
 }
 
 /// How a kernel catches what programs ask of it.
@@ -92,13 +98,22 @@ impl Backend for Uml {
     }
 
     fn filesystem(&self) -> &'static str {
-        "hostfs"
+        match self.places() {
+            Places::Mounted => "hostfs",
+            Places::Descriptors => "hostfs, without namespaces",
+        }
     }
 
     fn command(&self, machine: &Machine, name: &str) -> Cmd {
-        let mut cmd = self.namespace.clone().arg(&self.helper).arg("confine").arg("--guest");
+        let mut cmd = match &self.namespace {
+            Some(namespace) => namespace.clone().arg(&self.helper).args(["confine", "--guest"]),
+            None => Cmd::new(&self.helper).args(["confine", "--guest", "--bare"]),
+        };
         if machine.seed.is_some() {
             cmd = cmd.arg("--repeatable");
+        }
+        if self.hold {
+            cmd = cmd.arg(HOLD);
         }
         cmd = cmd.arg("--hand-over").arg(handed_over(machine, name)).arg("--agent").arg(&machine.root.agent);
         for share in machine.root.shares.iter().filter(|share| share.writable) {
@@ -171,20 +186,27 @@ pub fn namespace() -> Result<Cmd> {
         Error::cannot_run("this system does not allow a guest of user-mode Linux to be confined; it could write to your files")
             .hint(
                 "allow user namespaces, and mounts in them (sysctl kernel.unprivileged_userns_clone=1; in a container: \
-                 --security-opt seccomp=unconfined --security-opt apparmor=unconfined), run as root, or leave --uml out",
+                 --security-opt seccomp=unconfined --security-opt apparmor=unconfined), run as root, leave --uml out, or let Landlock \
+                 alone protect them: --allow-unconfined",
             )
     })
 }
 
 impl Uml {
+    /// Where it finds what it is given.
+    fn places(&self) -> Places {
+        if self.namespace.is_some() { Places::Mounted } else { Places::Descriptors }
+    }
+
     /// The kernel's command line, from which its first random numbers come, too: nothing in it may differ from one run to the
     /// next.
     fn parameters(&self, machine: &Machine) -> Vec<String> {
         let memory = format!("mem={}M", machine.memory_mib);
-        let init = format!("init={AGENT}");
+        let init = format!("init={}", self.places().agent());
+        let own_files = format!("uml_dir={}", self.places().own_files());
         let start = format!("time-travel-start={START}");
         // Its own files, as the one with its process id, are where only this guest sees them.
-        let mut words = vec![memory.as_str(), "umid=vmptcp", "uml_dir=/dev/shm/uml"];
+        let mut words = vec![memory.as_str(), "umid=vmptcp", &own_files];
         words.extend(["root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", &init]);
         words.extend(["con=null", "con0=null,fd:2", "ssl=null", "panic=-1"]);
         match self.time {
@@ -204,13 +226,13 @@ impl Uml {
 
     fn boot(&self, machine: &Machine, requests: &[ToGuest]) -> Boot {
         let mount = |(index, (point, share)): (usize, (String, &crate::vm::root::Share))| Mount {
-            host: shown_at(index),
+            host: self.places().shown(index),
             point,
             writable: share.writable,
         };
         let shares = machine.root.shares.len();
         Boot {
-            root: if machine.root.is_host() { "/".to_owned() } else { shown_at(shares) },
+            root: if machine.root.is_host() { "/".to_owned() } else { self.places().shown(shares) },
             shares: machine.root.mounts().enumerate().map(mount).collect(),
             seed: machine.seed,
             requests: (self.time == Time::Virtual).then(|| requests.to_vec()),
@@ -279,10 +301,11 @@ mod tests {
 
     fn uml(time: Time) -> Uml {
         Uml {
-            namespace: Cmd::new("unshare").arg("--mount"),
+            namespace: Some(Cmd::new("unshare").arg("--mount")),
             helper: "/my tools/vmptcp".into(),
             time,
             tracing: Tracing::default(),
+            hold: false,
         }
     }
 
@@ -301,6 +324,18 @@ mod tests {
         -- env -i /tree/.vmptcp/build/normal-uml/linux mem=1024M umid=vmptcp uml_dir=/dev/shm/uml root=/dev/root rootfstype=hostfs rootflags=/ ro init=/proc/driver/vmptcp con=null con0=null,fd:2 ssl=null panic=-1 ssl0=null,fd:1 time-travel=inf-cpu time-travel-start=1767225600000000000 vmptcp.seed=4 loglevel=7
         -- agent noreboot
         "#);
+    }
+
+    #[test]
+    fn a_guest_without_namespaces_has_what_it_is_given_open() {
+        let bare = Uml { namespace: None, ..uml(Time::Virtual) };
+        let line = bare.command(&machine(None), "vmptcp-1").to_string();
+        assert!(line.contains("'/my tools/vmptcp' confine --guest --bare --hand-over "), "{line}");
+        assert!(
+            line.contains(" uml_dir=/proc/self/fd/200/uml ") && line.contains(" init=/proc/self/fd/201 "),
+            "{line}"
+        );
+        assert_eq!(bare.boot(&machine(None), &[]).shares[0].host, "/proc/self/fd/202/.");
     }
 
     #[test]
