@@ -61,7 +61,10 @@ mod tests {
     fn refused(content: &[u8], mode: u32) -> String {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("x");
-        fs::write(&file, content).unwrap();
+        let written = dir.path().join("written");
+        fs::write(&written, content).unwrap();
+        // Another thread's child may have what we wrote to open still, and such a file cannot be run.
+        assert!(Cmd::new("cp").arg(&written).arg(&file).output().unwrap().status.success());
         fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
         let said = [
             Cmd::new("./x").cwd(dir.path()).spawn(Stdio::Merged).unwrap_err().to_string(),
