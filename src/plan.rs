@@ -6,12 +6,14 @@ pub mod lab;
 mod pace;
 mod rules;
 mod seeds;
+mod vary;
 
 pub use fleet::{Capacity, FleetPlan, share_of_cores};
 pub use guest::{BackendPlan, FileServer, GuestPlan, RootPlan, VirtmeFacts, VirtmePlan, usual_parameters};
 pub use pace::{Engine, Pace};
 pub use rules::{Boots, Decision, GuestRules};
 pub use seeds::Seeds;
+pub use vary::Vary;
 
 use crate::event::{Portion, RunShard};
 use crate::kernel::alias::Alias;
@@ -70,6 +72,8 @@ pub struct TestPlan {
     pub seeds: Seeds,
     /// Somebody chose the seeds: they may be those of an earlier run, to see it again.
     pub seeds_chosen: bool,
+    /// What of the links that tests emulate is drawn by the seed.
+    pub vary: Vec<Vary>,
     /// Each is run so many times.
     pub repeat: u32,
     /// Start nothing more after the first that fails.

@@ -41,6 +41,7 @@ const OF_THE_HUNT: [&str; 9] = [
 Examples:
   vmptcp hunt simult_flows                        seeds 1 to 1000, up to the first failure
   vmptcp hunt simult_flows --seeds 1..50 --all    all of them: how often does it fail?
+  vmptcp hunt simult_flows --vary delay,loss      on links with another delay and loss for each seed
   vmptcp hunt mptcp_join:subflows --budget 30m    a group of its subtests, for half an hour
   vmptcp test simult_flows --uml --count-flaky --seed 4    what was found, again
 

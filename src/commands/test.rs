@@ -13,7 +13,7 @@ use super::suites;
 use crate::error::{Error, ExitCode, Result};
 use crate::event::{Portion, RunShard};
 use crate::kernel::kconfig::Source;
-use crate::plan::{BackendPlan, FleetPlan, GuestPlan, Plan, Seeds, Step, TestPlan};
+use crate::plan::{BackendPlan, FleetPlan, GuestPlan, Plan, Seeds, Step, TestPlan, Vary};
 use crate::report::{self, Ending, Exporter, Json, console};
 use crate::runner::history::KnownTimes;
 use crate::runner::remembered;
@@ -50,6 +50,7 @@ Examples:
   vmptcp test diag --until-fail --stress    hunt what fails now and then
   vmptcp test --profile full --repeat 10 --fail-fast
   vmptcp test simult_flows --uml --seeds 1..50    in virtual time: what fails now and then, fails again
+  vmptcp test simult_flows --uml --seeds 1..50 --vary delay,loss    each on other links
   vmptcp test simult_flows --uml --seed 4 --gdb    the run of this seed, in gdb: vmptcp gdb
   vmptcp test --uml --profile full --also virtme    and what user-mode Linux cannot show, with virtme-ng
   vmptcp test --profile full --shard 1/4    the first of four parts, for four machines
@@ -290,6 +291,7 @@ pub(super) fn tests(
         repeat: settings.repeat.get(),
         seeds: seeds(&settings.seeds)?,
         seeds_chosen: seeds_chosen(target),
+        vary: vary(&settings.vary, &guest)?,
         fail_fast: settings.fail_fast,
         hunt: None,
         conditions,
@@ -314,6 +316,16 @@ pub(super) fn seeds(text: &str) -> Result<Seeds> {
         Error::usage(wrong)
             .hint("give one, as in --seed 4, or the first and the last of several: --seeds 1..50")
     })
+}
+
+/// What a seed varies in these guests, as a user names it.
+fn vary(words: &[String], guest: &GuestPlan) -> Result<Vec<Vary>> {
+    if !words.is_empty() && !guest.has_virtual_time() {
+        return Err(Error::usage("--vary is for tests in virtual time: there a seed draws the same again")
+            .hint("add --uml"));
+    }
+    let words = words.iter().flat_map(|words| words.split(',')).map(str::trim);
+    words.map(|word| word.parse().map_err(|wrong: String| Error::usage(wrong))).collect()
 }
 
 /// Whether a user named the seeds.

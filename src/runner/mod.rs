@@ -32,6 +32,7 @@ mod start;
 pub mod steps;
 mod testing;
 pub mod turns;
+mod vary;
 mod watch;
 mod without_kvm;
 mod worker;

@@ -3,6 +3,7 @@
 use super::job::{Job, Setup};
 use super::journal::Journal;
 use super::packets::Place;
+use super::vary;
 use crate::error::Result;
 use crate::suite::kselftest::{HEAD, RUNNER};
 use crate::suite::{ProgramFile, Site, Start};
@@ -51,6 +52,7 @@ pub(super) fn prepare(job: &Job, setup: &Setup, journal: &mut Journal) -> Result
     }
     let mut variables = suite.variables(setup.conditions, &setup.env);
     variables.extend(env.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())));
+    variables.extend(vary::variables(&setup.vary, job.seed));
     let cwd = place.as_ref().map_or_else(|| root.seen(&directory), |place| place.cwd().to_owned());
     let cwd = cwd.display().to_string();
     Ok(Prepared { argv, cwd, env: variables, place })

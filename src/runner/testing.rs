@@ -5,7 +5,7 @@ use super::history::{History, is_telling};
 use super::hunt;
 use super::job::{Alone, Job, Setup};
 use super::without_kvm::{self, Emulated};
-use super::{Host, Journal, determinants, guest, programs, provenance, remembered, replay};
+use super::{Host, Journal, determinants, guest, programs, provenance, remembered, replay, vary};
 use crate::doctor;
 use crate::error::{Error, IoContext, Result};
 use crate::event::{StepStatus, TestId};
@@ -13,10 +13,10 @@ use crate::kernel::build::Built;
 use crate::plan::{Capacity, Engine, GuestPlan, TestPlan, share_of_cores};
 use crate::process::{Child, Cmd, Stdio};
 use crate::suite::{Selection, Shard, Timeouts};
-use crate::vm::Hub;
 use crate::vm::accel::Accelerator;
 use crate::vm::backend::uml::Time;
 use crate::vm::root::{Share, has_program};
+use crate::vm::{Hub, Spec};
 use std::path::Path;
 use std::time::Duration;
 
@@ -36,9 +36,7 @@ pub(super) fn run(
         for suite in tests.suites() {
             programs::warn_of_guest(suite, &tests.guest.root.dir, journal)?;
         }
-        let config = journal.path().join(".config");
-        std::fs::copy(&built.config, &config)
-            .map_err(|error| Error::io("copy the configuration to", &config, &error))?;
+        keep_config(built, journal)?;
         let engine = guest::engine(&tests.guest, &built.image, host, journal)?;
         let pace = tests.guest.pace(engine);
         let slowdown = pace.of_tests();
@@ -53,8 +51,7 @@ pub(super) fn run(
         wanted.cpus = cpus;
         let mut spec = guest::spec(&wanted, engine, &journal.tmp()?, host)?;
         if engine.is_virtual() {
-            // The same run wherever the work directory is.
-            spec.machine.root.shares.splice(..0, built.selftests.as_deref().map(selftests));
+            share_at_fixed_places(&mut spec, tests, built, journal)?;
         }
         provenance::record("test", &spec, vms, built, host, journal)?;
         let jobs = jobs(tests, engine, vms, slowdown, &history);
@@ -74,6 +71,7 @@ pub(super) fn run(
             repositories: tests.repositories.clone(),
             conditions: tests.conditions_at(pace),
             env: tests.env.clone(),
+            vary: tests.vary.clone(),
             fail_fast: tests.fail_fast,
             hunt: tests.hunt,
         };
@@ -94,6 +92,13 @@ pub(super) fn run(
         let passed = summary.tests.iter().filter(|test| test.result.outcome.is_ok()).count();
         Ok(((), StepStatus::Done, format!("{passed} of {} passed", summary.tests.len())))
     })
+}
+
+/// Keeps the configuration of the kernel with the run.
+fn keep_config(built: &Built, journal: &Journal) -> Result<()> {
+    let config = journal.path().join(".config");
+    let copied = std::fs::copy(&built.config, &config);
+    copied.map(drop).map_err(|error| Error::io("copy the configuration to", &config, &error))
 }
 
 /// Remembers what the next run can use of this one.
@@ -125,6 +130,16 @@ fn suggest_uml(engine: Engine, tests: &TestPlan, uml: &History, journal: &mut Jo
         seconds: test.result.seconds,
     });
     without_kvm::note(&emulated.collect::<Vec<_>>()).map_or(Ok(()), |note| journal.note(note))
+}
+
+/// Lets guests see what tests need at places that are the same wherever the work directory is: so is the run then.
+fn share_at_fixed_places(spec: &mut Spec, tests: &TestPlan, built: &Built, journal: &Journal) -> Result<()> {
+    let shares = &mut spec.machine.root.shares;
+    shares.splice(..0, built.selftests.as_deref().map(selftests));
+    if !tests.vary.is_empty() {
+        shares.push(vary::share(&journal.tmp()?)?);
+    }
+    Ok(())
 }
 
 /// Installed selftests, at a place that is the same in all guests.

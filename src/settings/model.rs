@@ -210,6 +210,11 @@ section! {
             Tests.value("seeds", "N|FIRST..LAST",
                 "What all random numbers of a guest in virtual time come from; of several, each in turn [default: 1]")
                 .alias("seed");
+        /// What of the links that a test emulates with netem is drawn by the seed, beside chance: "delay", "rtt", "loss", "order".
+        /// In virtual time only.
+        vary: Vec<String> = Texts, "[]",
+            Tests.list("vary", "WHAT",
+                "Draw this of emulated links by the seed, in virtual time: delay, rtt, loss, order");
         /// With how many seeds vmptcp validate runs what failed on user-mode Linux, with the series and without it.
         confirm_seeds: NonZeroU32 = Number { min: 1, max: 100_000 }, "20",
             Tests.value("confirm-seeds", "N",

@@ -258,6 +258,7 @@ fn the_listing_shows_every_value_and_its_origin() {
     test.fail-fast = false                                built-in
     test.repeat = 1                                       built-in
     test.seeds = "1"                                      built-in
+    test.vary = []                                        built-in
     test.confirm-seeds = 20                               built-in
     test.shards = true                                    built-in
     test.fresh-vm = false                                 built-in

@@ -93,6 +93,7 @@ impl Scripts {
             conditions: Conditions::default(),
             env: vec![],
             fail_fast: false,
+            vary: Vec::new(),
             hunt: None,
         };
         Self { dir, jobs, setup, journal }

@@ -95,7 +95,7 @@ pub(super) fn enter() -> Result<std::convert::Infallible> {
         .env("HOME", "/root")
         .env("USER", "root")
         .env("TERM", "linux")
-        .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("PATH", boot::PATH)
         .exec())
 }
 

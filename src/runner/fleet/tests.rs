@@ -45,6 +45,7 @@ impl Tests {
             repositories: BTreeMap::new(),
             conditions: Conditions::default(),
             env: Vec::new(),
+            vary: Vec::new(),
             fail_fast: false,
             hunt: None,
         };

@@ -46,6 +46,7 @@ impl Place {
             repositories: BTreeMap::new(),
             conditions: Conditions::default(),
             env: Vec::new(),
+            vary: Vec::new(),
             fail_fast: true,
             hunt: Some(Hunt { budget: None }),
         };

@@ -21,6 +21,7 @@ fn plan(names: &[&str], dir: &Path) -> TestPlan {
         selections: named(names).into_iter().map(Selection::whole).collect(),
         choice: "tests".to_owned(),
         timeouts: Timeouts::of_suite(Duration::from_secs(600)),
+        vary: Vec::new(),
         repeat: 1,
         fail_fast: false,
         hunt: None,

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 /// The file, in the directory that was handed over to the guest's kernel.
 pub const FILE: &str = "boot.json";
 
+/// Where programs of the guest find others.
+pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// What the agent needs to know when it starts as the first process of a guest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Boot {
