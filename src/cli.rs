@@ -240,7 +240,7 @@ impl Command {
                 let places = if bare { Places::Descriptors } else { Places::Mounted };
                 let guest = guest.then_some(places);
                 let terms = Terms { write, hand_over, agent, show, guest, repeatable, hold };
-                match process::enter_confinement(&terms, &command)? {}
+                process::enter_confinement(&terms, &command)
             }
             Self::Incumbent => {
                 console::out(&format!("{}\n", incumbent::page())).map(|()| ExitCode::Passed as u8)

@@ -121,6 +121,22 @@ fn uml_the_same_seed_makes_the_same_run_wherever_vmptcp_is() {
     assert!(here.1 == there.1, "the consoles differ");
 }
 
+#[test]
+#[ignore = "builds and boots a kernel of user-mode Linux"]
+fn uml_a_kernel_that_panics_is_gone_at_once() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let source = "#include <linux/module.h>\n\
+        static int __init start(void) { panic(\"on purpose\"); }\nmodule_init(start);\nMODULE_LICENSE(\"GPL\");\n";
+    fs::write(dir.path().join("panics.c"), source).expect("a module");
+    fs::write(dir.path().join("Makefile"), "obj-m := panics.o\n").expect("a Makefile");
+    let begin = Instant::now();
+    let ran = uml_lab().run(&["module", "--uml", dir.path().to_str().expect("UTF-8")]);
+    assert_eq!(ran.code, 3, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("Kernel panic") && ran.stdout.contains("on purpose"), "{}", ran.stdout);
+    // The limit of a module is longer, and a kernel that sends itself signals for ever would reach it.
+    assert!(begin.elapsed() < Duration::from_secs(100), "{:?}", begin.elapsed());
+}
+
 /// Runs gdb on the one guest, and lets go of it.
 fn gdb(args: &[&str]) -> Ran {
     uml_lab().run(&[&["gdb"], args, &["--", "-batch", "-ex", "bt"]].concat())

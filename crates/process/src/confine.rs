@@ -4,6 +4,7 @@
 //! executable, started in it as `vmptcp confine`, changes its mounts, gives up what it would take to change them back, and
 //! becomes the command. Reading, and the network, stay as they are.
 
+use super::first;
 use super::landlock;
 use super::namespace::{Identity, mount_namespace};
 use super::places::{self, Places, failed};
@@ -72,8 +73,9 @@ pub struct Terms {
     pub hold: bool,
 }
 
-/// Confines this process by the terms, and becomes the command. Returns only if that fails.
-pub fn enter(terms: &Terms, argv: &[OsString]) -> Result<std::convert::Infallible> {
+/// Confines this process by the terms, and becomes the command. Returns only if that fails; or, in the first process of a
+/// namespace, the exit code of the command.
+pub fn enter(terms: &Terms, argv: &[OsString]) -> Result<u8> {
     let places = places::open(terms.hand_over.as_deref(), terms.agent.as_deref(), &terms.show)?;
     if terms.guest == Some(Places::Descriptors) {
         places::keep_all(&places)?;
@@ -81,6 +83,9 @@ pub fn enter(terms: &Terms, argv: &[OsString]) -> Result<std::convert::Infallibl
         mount_what_it_sees(terms, &places)?;
     }
     give_up_privileges(terms).map_err(|error| failed("give up privileges", error))?;
+    if let Some(code) = first::wait_as_first()? {
+        return Ok(code);
+    }
     if terms.hold {
         wait_for_debugger()?;
     }

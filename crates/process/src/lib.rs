@@ -6,6 +6,7 @@
 
 mod child;
 mod confine;
+mod first;
 mod id;
 pub mod interrupt;
 mod landlock;

@@ -14,9 +14,11 @@ const CLOCK: &str = "*(unsigned long long *)&time_travel_time";
 
 /// gdb, attached to the kernel of this guest. One that waits for gdb is brought to its first function.
 pub(super) fn attach(gdb: Cmd, listed: &Listed, args: &Args) -> Result<Cmd> {
-    let held = process(listed, is_held);
-    let process =
-        held.or_else(|| process(listed, |process| runs_kernel(process, listed))).ok_or_else(|| {
+    // What waits is the younger one of two of that name, the kernel the eldest that runs it.
+    let held = all(listed, is_held).last().copied();
+    let process = held
+        .or_else(|| all(listed, |process| runs_kernel(process, listed)).first().copied())
+        .ok_or_else(|| {
             Error::cannot_run("the process of the guest's kernel is not found")
                 .hint("see what runs: vmptcp ps")
         })?;
@@ -56,10 +58,11 @@ fn commands(held: bool, location: Option<&str>, at: Option<u64>) -> Vec<String> 
     commands
 }
 
-/// The eldest process of a guest that is one of these.
-fn process(listed: &Listed, is_one: impl Fn(&Process) -> bool) -> Option<Process> {
-    let all = listed.processes().into_iter().filter(is_one);
-    all.min_by_key(|process| (process.started, process.pid))
+/// The processes of a guest that are so, the eldest first.
+fn all(listed: &Listed, is_one: impl Fn(&Process) -> bool) -> Vec<Process> {
+    let mut all: Vec<Process> = listed.processes().into_iter().filter(is_one).collect();
+    all.sort_by_key(|process| (process.started, process.pid));
+    all
 }
 
 /// Whether it is still vmptcp, which waits for gdb.
