@@ -6,14 +6,12 @@ pub mod lab;
 mod pace;
 mod rules;
 mod seeds;
-mod vary;
 
 pub use fleet::{Capacity, FleetPlan, share_of_cores};
 pub use guest::{BackendPlan, FileServer, GuestPlan, RootPlan, VirtmeFacts, VirtmePlan, usual_parameters};
 pub use pace::{Engine, Pace};
 pub use rules::{Boots, Decision, GuestRules};
 pub use seeds::Seeds;
-pub use vary::Vary;
 
 use crate::event::{Portion, RunShard};
 use crate::kernel::alias::Alias;
@@ -72,8 +70,8 @@ pub struct TestPlan {
     pub seeds: Seeds,
     /// Somebody chose the seeds: they may be those of an earlier run, to see it again.
     pub seeds_chosen: bool,
-    /// What of the links that tests emulate is drawn by the seed.
-    pub vary: Vec<Vary>,
+    /// What of the links that tests emulate is drawn by the seed: words of the setting.
+    pub vary: Vec<&'static str>,
     /// Each is run so many times.
     pub repeat: u32,
     /// Start nothing more after the first that fails.
@@ -233,6 +231,11 @@ impl TestPlan {
             tolerance: self.tolerance.unwrap_or_else(|| pace.tolerance()),
             ..self.conditions
         }
+    }
+
+    /// True if a test of it can run in parts.
+    pub fn can_be_divided(&self) -> bool {
+        self.selections.iter().any(|selection| !selection.test.groups.is_empty())
     }
 
     /// True if it may be meant to show again what an earlier run showed.

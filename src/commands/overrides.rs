@@ -119,6 +119,7 @@ fn arg(key: &'static str, flag: &Flag) -> Arg {
     let arg = match flag.takes {
         Takes::Count => arg.value_parser(count),
         Takes::Value if !flag.words.is_empty() => arg.value_parser(Words(flag.words)),
+        Takes::List if !flag.words.is_empty() => arg.value_parser(Words(flag.words)).value_delimiter(','),
         // What is handed on to another program may begin with a dash.
         Takes::List => arg.allow_hyphen_values(true),
         Takes::Nothing(_) | Takes::Value | Takes::Pairs => arg,

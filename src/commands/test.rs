@@ -13,11 +13,11 @@ use super::suites;
 use crate::error::{Error, ExitCode, Result};
 use crate::event::{Portion, RunShard};
 use crate::kernel::kconfig::Source;
-use crate::plan::{BackendPlan, FleetPlan, GuestPlan, Plan, Seeds, Step, TestPlan, Vary};
+use crate::plan::{BackendPlan, FleetPlan, GuestPlan, Plan, Seeds, Step, TestPlan};
 use crate::report::{self, Ending, Exporter, Json, console};
 use crate::runner::history::KnownTimes;
 use crate::runner::remembered;
-use crate::settings::{Auto, GuestTime, Layer, Slow};
+use crate::settings::{Auto, GuestTime, Layer, Slow, Vary};
 use crate::suite::division::{Guesses, divide};
 use crate::suite::{Conditions, Selection, Suite, TestCase, Timeouts};
 use crate::vm::backend::uml::Time;
@@ -318,14 +318,13 @@ pub(super) fn seeds(text: &str) -> Result<Seeds> {
     })
 }
 
-/// What a seed varies in these guests, as a user names it.
-fn vary(words: &[String], guest: &GuestPlan) -> Result<Vec<Vary>> {
+/// The words for what a seed varies in these guests.
+fn vary(words: &[Vary], guest: &GuestPlan) -> Result<Vec<&'static str>> {
     if !words.is_empty() && !guest.has_virtual_time() {
         return Err(Error::usage("--vary is for tests in virtual time: there a seed draws the same again")
             .hint("add --uml"));
     }
-    let words = words.iter().flat_map(|words| words.split(',')).map(str::trim);
-    words.map(|word| word.parse().map_err(|wrong: String| Error::usage(wrong))).collect()
+    Ok(words.iter().map(|vary| vary.as_str()).collect())
 }
 
 /// Whether a user named the seeds.

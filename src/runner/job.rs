@@ -1,7 +1,7 @@
 //! What a fleet has to do, as data: tests, and what holds for all of them.
 
 use crate::event::TestId;
-use crate::plan::{GuestRules, Hunt, RepositoryPlace, Vary};
+use crate::plan::{GuestRules, Hunt, RepositoryPlace};
 use crate::suite::{Conditions, Selection, Suite};
 use crate::vm::Spec;
 use std::collections::BTreeMap;
@@ -53,8 +53,8 @@ pub struct Setup {
     pub conditions: Conditions,
     /// Variables for the tests, which the user set.
     pub env: Vec<(String, String)>,
-    /// What of emulated links is drawn by the seed.
-    pub vary: Vec<Vary>,
+    /// What of emulated links is drawn by the seed: words of the setting.
+    pub vary: Vec<&'static str>,
     /// Start nothing more after the first test that fails.
     pub fail_fast: bool,
     /// Plan each test only when there is room for it: what a hunt does not come to is no part of the run.

@@ -2,7 +2,6 @@
 
 use crate::error::{IoContext, Result};
 use crate::guest::protocol::boot::PATH;
-use crate::plan::Vary;
 use crate::text::file;
 use crate::vm::root::Share;
 use std::fs::{self, Permissions};
@@ -26,10 +25,9 @@ pub(super) fn share(tmp: &Path) -> Result<Share> {
 }
 
 /// The variables by which the program knows what to vary; none if nothing is.
-pub(super) fn variables(vary: &[Vary], seed: Option<u64>) -> Vec<(String, String)> {
+pub(super) fn variables(vary: &[&str], seed: Option<u64>) -> Vec<(String, String)> {
     let (Some(seed), false) = (seed, vary.is_empty()) else { return Vec::new() };
-    let words: Vec<String> = vary.iter().map(Vary::to_string).collect();
-    [("PATH", format!("{DIR}:{PATH}")), ("VMPTCP_VARY", words.join(" ")), ("VMPTCP_SEED", seed.to_string())]
+    [("PATH", format!("{DIR}:{PATH}")), ("VMPTCP_VARY", vary.join(" ")), ("VMPTCP_SEED", seed.to_string())]
         .map(|(name, value)| (name.to_owned(), value))
         .into()
 }
@@ -40,7 +38,7 @@ mod tests {
     use crate::process::Cmd;
 
     /// What `tc` is given in the end, with what the program says.
-    fn varied(vary: &[Vary], seed: u64, words: &str) -> (String, String) {
+    fn varied(vary: &[&str], seed: u64, words: &str) -> (String, String) {
         let dir = tempfile::tempdir().unwrap();
         let ours = share(dir.path()).unwrap().host;
         let theirs = dir.path().join("theirs");
@@ -58,7 +56,7 @@ mod tests {
     #[test]
     fn a_seed_draws_more_delay_and_loss_for_an_emulated_link_and_says_so() {
         let link = "-net ns1 qdisc add dev ns1eth1 root netem rate 10mbit delay 1ms limit 50";
-        let all = [Vary::Delay, Vary::Rtt, Vary::Loss, Vary::Order];
+        let all = ["delay", "rtt", "loss", "order"];
         let (first, said) = varied(&all, 4, link);
         assert_eq!((first.clone(), said.clone()), varied(&all, 4, link), "the same seed, the same link");
         assert_ne!(first, varied(&all, 5, link).0, "another seed");
@@ -69,9 +67,9 @@ mod tests {
     #[test]
     fn what_a_test_sets_itself_stays_and_so_does_what_is_no_link_of_netem() {
         let lossy = "qdisc add dev a root netem loss random 10 reorder 25% 50% delay 1ms";
-        assert_eq!(varied(&[Vary::Loss, Vary::Order], 4, lossy).0, format!("{lossy} delay 1ms"));
+        assert_eq!(varied(&["loss", "order"], 4, lossy).0, format!("{lossy} delay 1ms"));
         for other in ["qdisc add dev a clsact", "qdisc del dev a root netem", "-s qdisc show dev a"] {
-            assert_eq!(varied(&[Vary::Loss], 4, other), (other.to_owned(), String::new()));
+            assert_eq!(varied(&["loss"], 4, other), (other.to_owned(), String::new()));
         }
         assert_eq!(variables(&[], Some(4)), []);
     }

@@ -63,7 +63,7 @@ pub enum Takes {
     Value,
     /// A number above 0, or `auto`, which is 0 in the settings.
     Count,
-    /// A value, again and again: they make a list.
+    /// A value, again and again, or words with commas between: they make a list.
     List,
     /// `NAME=VALUE`, again and again.
     Pairs,

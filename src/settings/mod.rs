@@ -25,6 +25,7 @@ pub use layers::{Layer, Leaf, Origin, Place};
 pub use model::{Image, Kernel, Packetdrill, Profile, Results, Settings, Source, Test, Vm};
 pub use values::{
     Accelerator, AfterSplat, Auto, Base, BootSplat, Ccache, Filesystem, GuestTime, Root, Size, Slow, Variant,
+    Vary,
 };
 
 use crate::error::{Error, Result};

@@ -6,11 +6,11 @@ use super::declare::Group::{Guest, Kernel as Build, Tests};
 use super::declare::{Setting, section};
 use super::shape::Shape::{
     Argument, AutoMemory, AutoSeconds, Base as ABase, Bool, KnownFlakes, Number, OptionalPath, Paths,
-    Repository, Root as ARoot, Symbols, Text, Texts, Variables, Word,
+    Repository, Root as ARoot, Symbols, Text, Texts, Variables, Word, Words,
 };
 use super::values::{
     Accelerator, AfterSplat, Auto, Base, BootSplat, Ccache, Filesystem, GuestTime, Root, Size, Slow, Variant,
-    auto_seconds, empty_is_none, zero_is_none,
+    Vary, auto_seconds, empty_is_none, zero_is_none,
 };
 use crate::suite::sample::Declared;
 use crate::topology::Topology;
@@ -212,9 +212,8 @@ section! {
                 .alias("seed");
         /// What of the links that a test emulates with netem is drawn by the seed, beside chance: "delay", "rtt", "loss", "order".
         /// In virtual time only.
-        vary: Vec<String> = Texts, "[]",
-            Tests.list("vary", "WHAT",
-                "Draw this of emulated links by the seed, in virtual time: delay, rtt, loss, order");
+        vary: Vec<Vary> = Words(Vary::WORDS), "[]",
+            Tests.list("vary", "WHAT", "Draw this of emulated links by the seed, in virtual time").words(Vary::MEANINGS);
         /// With how many seeds vmptcp validate runs what failed on user-mode Linux, with the series and without it.
         confirm_seeds: NonZeroU32 = Number { min: 1, max: 100_000 }, "20",
             Tests.value("confirm-seeds", "N",

@@ -22,6 +22,8 @@ pub(super) enum Shape {
     },
     /// One of these.
     Word(&'static [&'static str]),
+    /// Some of these, in any order.
+    Words(&'static [&'static str]),
     /// Any text.
     Text,
     /// Text that reaches another program's command line: not empty, and no option.
@@ -86,7 +88,8 @@ impl Shape {
             Self::Bool => "true or false".to_owned(),
             Self::Number { min, max } => format!("a whole number from {min} to {max}"),
             Self::Word([all @ .., last]) => words(all, last),
-            Self::Word([]) => String::new(),
+            Self::Words([all @ .., last]) => format!("a list of {}", words(all, last)),
+            Self::Word([]) | Self::Words([]) => String::new(),
             Self::Text => "text without control or invisible characters".to_owned(),
             Self::Argument => "text that is not empty and does not begin with a dash".to_owned(),
             Self::Texts => "a list of texts, none of them empty".to_owned(),
@@ -123,7 +126,7 @@ impl Shape {
             Self::AutoSeconds if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') => {
                 text.parse().ok().map(Value::Integer)
             }
-            Self::Texts | Self::Tests | Self::Symbols | Self::KnownFlakes | Self::Paths => {
+            Self::Words(_) | Self::Texts | Self::Tests | Self::Symbols | Self::KnownFlakes | Self::Paths => {
                 if text.starts_with('[') {
                     return inline_toml(text);
                 }
@@ -201,6 +204,7 @@ impl Shape {
             (Self::Bool, Value::Boolean(_)) => true,
             (Self::Number { min, max }, Value::Integer(number)) => (min..=max).contains(number),
             (Self::Word(words), Value::String(text)) => words.contains(&text.as_str()),
+            (Self::Words(words), Value::Array(items)) => all_text(items, |text| words.contains(&text)),
             (Self::Text, Value::String(text)) => plain(text),
             (Self::Argument, Value::String(text)) => is_argument(text),
             (Self::AutoSeconds | Self::AutoMemory, Value::String(text)) if text == "auto" => true,
@@ -345,6 +349,8 @@ mod tests {
         assert_eq!(shown(Shape::Texts, "quiet, panic=1,"), "[\"quiet\", \"panic=1\"]");
         assert_eq!(shown(Shape::Texts, "['a,b']"), "[\"a,b\"]");
         assert_eq!(shown(Shape::Texts, "[1]"), "refused");
+        assert_eq!(shown(Shape::Words(&["delay", "loss"]), "loss,delay"), "[\"loss\", \"delay\"]");
+        assert_eq!(shown(Shape::Words(&["delay", "loss"]), "loss,x"), "refused");
         assert_eq!(shown(Shape::Texts, "[\"a\""), "refused");
         assert_eq!(shown(Shape::Tests, ","), "refused");
         assert_eq!(shown(Shape::Variables, "A=1,B=x=y"), "{ A = \"1\", B = \"x=y\" }");

@@ -131,6 +131,20 @@ words! {
     }
 }
 
+words! {
+    /// What of the links that a test emulates is drawn by the seed.
+    Vary {
+        /// 1 to 30 ms more, for each interface.
+        Delay = "delay",
+        /// 1 to 50 ms more, the same for all interfaces.
+        Rtt = "rtt",
+        /// 0.1 to 2 % of the packets, for each interface.
+        Loss = "loss",
+        /// 1 to 25 % of the packets that overtake others, for each interface.
+        Order = "order",
+    }
+}
+
 /// What the kernel's configuration starts from.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]
