@@ -13,7 +13,7 @@ use crate::suite::Suite;
 use crate::suite::row::Repository;
 use std::collections::BTreeMap;
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The files that a suite's tests are found in: those of the tree, or of its repository.
 pub fn tests_of(target: &Target, suite: &Suite) -> Result<PathBuf> {
@@ -30,23 +30,29 @@ pub fn tests_of(target: &Target, suite: &Suite) -> Result<PathBuf> {
 pub fn steps(target: &Target, suites: &[&'static Suite]) -> Result<Vec<Step>> {
     let programs = suites.iter().filter_map(|suite| Some((*suite, suite.needs.repository?)));
     programs
-        .map(|(suite, repository)| Ok(Step::Program(Box::new(request(target, suite, repository)?))))
+        .map(|(suite, repository)| {
+            let files = files(target, suite, repository)?;
+            Ok(Step::Program(Box::new(request(target, repository, &files)?)))
+        })
         .collect()
 }
 
 /// Where the tests of these suites are, as far as they have a repository.
 pub fn places(target: &Target, suites: &[&'static Suite]) -> Result<BTreeMap<&'static str, RepositoryPlace>> {
     let repositories = suites.iter().filter_map(|suite| Some((*suite, suite.needs.repository?)));
-    let place = |(suite, repository): (&'static Suite, _)| {
-        let program = request(target, suite, repository)?.program();
-        Ok((suite.id, RepositoryPlace { tests: tests_of(target, suite)?, program }))
+    let place = |(suite, repository): (&'static Suite, &'static Repository)| {
+        let files = files(target, suite, repository)?;
+        let program = request(target, repository, &files)?.program();
+        let scripts = target.loaded.settings.packetdrill.scripts.clone();
+        let tests = scripts.unwrap_or_else(|| files.join(repository.tests));
+        Ok((suite.id, RepositoryPlace { tests, program }))
     };
     repositories.map(place).collect()
 }
 
-/// How the program of a suite is built.
-fn request(target: &Target, suite: &Suite, repository: &'static Repository) -> Result<ProgramRequest> {
-    let sources = files(target, suite, repository)?.join(repository.sources);
+/// How the program of a repository with these files is built.
+fn request(target: &Target, repository: &'static Repository, files: &Path) -> Result<ProgramRequest> {
+    let sources = files.join(repository.sources);
     let recipe = Recipe { name: repository.program, header: repository.header, make: repository.make };
     let jobs = target.loaded.settings.kernel.jobs;
     Ok(ProgramRequest {

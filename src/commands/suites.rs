@@ -10,6 +10,7 @@ use crate::suite::{
     chosen, find, leave_out, select,
 };
 use crate::text::decode;
+use crate::text::file;
 use crate::text::hash::Key;
 use jiff::civil::Date;
 use std::cell::RefCell;
@@ -234,21 +235,6 @@ fn waive(selections: &mut [Selection], target: &Target, today: Date) -> Vec<Stri
     notes
 }
 
-/// All files of a directory and of those in it, in order.
-fn files_below(dir: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(dir).doing("read", dir)?.flatten() {
-        let path = entry.path();
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            files.extend(files_below(&path)?);
-        } else if path.is_file() {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
 /// Where the subtests of the suites that are chosen, as the tree's files are now, are remembered.
 pub fn known_subtests(
     target: &Target,
@@ -267,9 +253,9 @@ pub fn known_subtests(
             key = key.field(name).field(value);
         }
         let dir = tests_of(target, suite)?.join(sources);
-        for file in files_below(&dir)? {
-            let content = std::fs::read(&file).doing("read", &file)?;
-            let name = file.strip_prefix(&dir).unwrap_or(&file);
+        for file in file::below(&dir)?.iter().filter(|file| file.is_file()) {
+            let content = std::fs::read(file).doing("read", file)?;
+            let name = file.strip_prefix(&dir).unwrap_or(file);
             key = key.field(name.as_os_str().as_encoded_bytes()).field(content);
         }
         keys.insert(suite.id, key.digest().to_string());

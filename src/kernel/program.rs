@@ -49,8 +49,7 @@ impl ProgramRequest {
 
 /// Where the program of these sources is kept in the user's cache.
 pub fn place(cache: &Path, recipe: Recipe, sources: &Path) -> Result<PathBuf> {
-    let key = Key::new("program").field(recipe.header.1).list(recipe.make).field(identity_of("gcc"));
-    let mut key = key;
+    let mut key = Key::new("program").field(recipe.header.1).list(recipe.make).field(identity_of("gcc"));
     for path in files(sources)? {
         let name = path.strip_prefix(sources).unwrap_or(&path).as_os_str().as_bytes();
         key = key.field(name).field(fs::read(&path).doing("read", &path)?);
@@ -122,21 +121,11 @@ fn run(make: &Cmd, dir: &Path, request: &ProgramRequest, log: &Path) -> Result<(
 
 /// All files below a directory, but what a build in it made.
 fn files(dir: &Path) -> Result<Vec<PathBuf>> {
-    let (mut todo, mut files) = (vec![dir.to_owned()], Vec::new());
-    while let Some(dir) = todo.pop() {
-        for entry in fs::read_dir(&dir).doing("read", &dir)? {
-            let entry = entry.doing("read", &dir)?;
-            let path = entry.path();
-            let kind = entry.file_type().doing("read", &path)?;
-            if kind.is_dir() {
-                todo.push(path);
-            } else if kind.is_file() && path.extension().is_none_or(|kind| kind != "o") {
-                files.push(path);
-            }
-        }
-    }
-    files.sort();
-    Ok(files)
+    let is_source = |path: &PathBuf| {
+        path.symlink_metadata().is_ok_and(|data| data.is_file())
+            && path.extension().is_none_or(|kind| kind != "o")
+    };
+    Ok(file::below(dir)?.into_iter().filter(is_source).collect())
 }
 
 #[cfg(test)]

@@ -16,6 +16,20 @@ use std::path::{Path, PathBuf};
 /// How names of files begin that are not whole yet.
 const TEMPORARY: &str = ".vmptcp-";
 
+/// Everything below a directory that is no directory, in order. Links are not followed.
+pub fn below(dir: &Path) -> Result<Vec<PathBuf>> {
+    let (mut todo, mut files) = (vec![dir.to_owned()], Vec::new());
+    while let Some(dir) = todo.pop() {
+        for entry in fs::read_dir(&dir).doing("read", &dir)? {
+            let entry = entry.doing("read", &dir)?;
+            let kind = entry.file_type().doing("look at", entry.path())?;
+            if kind.is_dir() { todo.push(entry.path()) } else { files.push(entry.path()) }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
 /// Replaces the content of the file `path`, or creates it. The mode of an existing file is kept, a new one gets that of
 /// the umask. A symbolic link stays, and the file that it points to is replaced. What is no file, as `/dev/stdout` or a
 /// pipe, is written to.

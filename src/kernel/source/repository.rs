@@ -125,8 +125,11 @@ mod tests {
     use super::*;
     use crate::kernel::tree::tests::git;
 
-    /// A repository with a branch for 6.1 and an archived one for 5.15.
-    fn repository(dir: &Path) {
+    /// A repository with a branch for 6.1 and an archived one for 5.15: its directory, its work tree, and a cache.
+    fn repository() -> (tempfile::TempDir, PathBuf, PathBuf) {
+        let root = tempfile::tempdir().unwrap();
+        let (work, cache) = (root.path().join("work"), root.path().join("cache"));
+        let dir = work.as_path();
         fs::create_dir_all(dir.join("gtests")).unwrap();
         git(dir, &["init", "-q", "-b", "main"]);
         for branch in ["main", "mptcp-6.1", "archived/mptcp-5.15"] {
@@ -138,14 +141,12 @@ mod tests {
             git(dir, &["commit", "-qm", branch]);
         }
         git(dir, &["checkout", "-q", "main"]);
+        (root, work, cache)
     }
 
     #[test]
     fn a_directory_is_taken_as_it_is_and_a_clone_at_the_branch_for_the_kernel() {
-        let dir = tempfile::tempdir().unwrap();
-        let (work, cache) = (dir.path().join("work"), dir.path().join("cache"));
-        fs::create_dir(&work).unwrap();
-        repository(&work);
+        let (dir, work, cache) = repository();
         let bare = dir.path().join("bare.git");
         git(dir.path(), &["clone", "-q", "--bare", "work", "bare.git"]);
         let mut notes = Vec::new();
@@ -169,10 +170,7 @@ mod tests {
 
     #[test]
     fn a_server_that_does_not_answer_leaves_the_clone_as_it_is() {
-        let dir = tempfile::tempdir().unwrap();
-        let (work, cache) = (dir.path().join("work"), dir.path().join("cache"));
-        fs::create_dir(&work).unwrap();
-        repository(&work);
+        let (_dir, work, cache) = repository();
         let source = format!("file://{}", work.display());
         let wanted = Wanted { source: &source, has: "gtests", branches: &[], cache: &cache, command: "test" };
         let mut notes = Vec::new();
