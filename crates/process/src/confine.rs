@@ -198,54 +198,58 @@ fn give_up_privileges(terms: &Terms) -> nix::Result<()> {
     if terms.repeatable {
         // SAFETY: takes no pointers.
         Errno::result(unsafe { libc::personality(libc::ADDR_NO_RANDOMIZE as libc::c_ulong) })?;
-        refuse(OF_CHANCE)?;
+        // Who asks for random numbers is to have another source.
+        refuse([(libc::SYS_getrandom, libc::ENOSYS)])?;
     }
     if terms.guest == Some(Places::Descriptors) {
-        refuse(OF_ATTRIBUTES)?;
+        refuse_attributes()?;
     }
     Ok(())
 }
 
-/// What changes a file and is none of Landlock's: its mode, its owner, its times, its attributes. The first is one that a kernel
-/// sets on a file of its own, and must not fail.
-const OF_ATTRIBUTES: &[(libc::c_long, libc::c_int)] = &[
-    (libc::SYS_fchmod, 0),
-    (libc::SYS_fchmodat, libc::EPERM),
-    (libc::SYS_fchmodat2, libc::EPERM),
-    (libc::SYS_fchown, libc::EPERM),
-    (libc::SYS_fchownat, libc::EPERM),
-    (libc::SYS_utimensat, libc::EPERM),
-    (libc::SYS_setxattr, libc::EPERM),
-    (libc::SYS_lsetxattr, libc::EPERM),
-    (libc::SYS_fsetxattr, libc::EPERM),
-    (libc::SYS_removexattr, libc::EPERM),
-    (libc::SYS_lremovexattr, libc::EPERM),
-    (libc::SYS_fremovexattr, libc::EPERM),
-    #[cfg(target_arch = "x86_64")]
-    (libc::SYS_chmod, libc::EPERM),
-    #[cfg(target_arch = "x86_64")]
-    (libc::SYS_chown, libc::EPERM),
-    #[cfg(target_arch = "x86_64")]
-    (libc::SYS_lchown, libc::EPERM),
-    #[cfg(target_arch = "x86_64")]
-    (libc::SYS_utime, libc::EPERM),
-    #[cfg(target_arch = "x86_64")]
-    (libc::SYS_utimes, libc::EPERM),
-    #[cfg(target_arch = "x86_64")]
-    (libc::SYS_futimesat, libc::EPERM),
+/// System calls that change what is none of Landlock's of a file: its mode, its owner, its times, its attributes.
+const OF_ATTRIBUTES: &[libc::c_long] = &[
+    libc::SYS_fchmodat,
+    libc::SYS_fchmodat2,
+    libc::SYS_fchown,
+    libc::SYS_fchownat,
+    libc::SYS_utimensat,
+    libc::SYS_setxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_fsetxattr,
+    libc::SYS_removexattr,
+    libc::SYS_lremovexattr,
+    libc::SYS_fremovexattr,
 ];
 
-/// Who asks for random numbers is to have another source.
-const OF_CHANCE: &[(libc::c_long, libc::c_int)] = &[(libc::SYS_getrandom, libc::ENOSYS)];
+/// Older ones, which newer architectures never had.
+#[cfg(target_arch = "x86_64")]
+const OLD_OF_ATTRIBUTES: &[libc::c_long] = &[
+    libc::SYS_chmod,
+    libc::SYS_chown,
+    libc::SYS_lchown,
+    libc::SYS_utime,
+    libc::SYS_utimes,
+    libc::SYS_futimesat,
+];
+#[cfg(not(target_arch = "x86_64"))]
+const OLD_OF_ATTRIBUTES: &[libc::c_long] = &[];
 
-/// Lets these system calls do nothing, and return that error.
-fn refuse(calls: &[(libc::c_long, libc::c_int)]) -> nix::Result<()> {
+/// Refuses to change attributes of files.
+fn refuse_attributes() -> nix::Result<()> {
+    let refused = OF_ATTRIBUTES.iter().chain(OLD_OF_ATTRIBUTES).map(|call| (*call, libc::EPERM));
+    // A kernel sets the mode of a file of its own, which must not fail.
+    refuse(std::iter::once((libc::SYS_fchmod, 0)).chain(refused))
+}
+
+/// Lets system calls do nothing, and fail with that error; 0 is none.
+fn refuse(calls: impl IntoIterator<Item = (libc::c_long, libc::c_int)>) -> nix::Result<()> {
     let statement =
         |code: u32, jf, k| libc::sock_filter { code: u16::try_from(code).unwrap_or_default(), jt: 0, jf, k };
     // The number of the system call is the first field of `struct seccomp_data`.
     let mut program = vec![statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0)];
     for (number, error) in calls {
-        let number = u32::try_from(*number).unwrap_or_default();
+        let number = u32::try_from(number).unwrap_or_default();
         // The next statement, or the one behind it.
         program.push(statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, number));
         let refusal = libc::SECCOMP_RET_ERRNO | error.unsigned_abs();

@@ -3,7 +3,8 @@
 //! The system keeps it from the signals that it sends to itself. A kernel of user-mode Linux that panics sends itself SIGABRT
 //! until it is gone: as the first process it would do so for ever. So it is the second one, and the first waits for it.
 
-use error::{Error, Result};
+use super::places::failed;
+use error::Result;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::resource::{Resource, setrlimit};
@@ -20,7 +21,6 @@ pub(super) fn wait_as_first() -> Result<Option<u8>> {
     if getpid() != Pid::from_raw(1) {
         return Ok(None);
     }
-    let failed = |what: &str, error: Errno| Error::cannot_run(format!("cannot {what}: {}", error.desc()));
     // Its memory, which is the guest's, is not to be dumped.
     setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(|error| failed("forbid core dumps", error))?;
     // SAFETY: this process has one thread, so nothing is locked in the new one.

@@ -19,6 +19,11 @@ const AGENT_DIR: &str = "/proc/driver";
 /// The first descriptor of [`Places::Descriptors`]: more than a program opens.
 const FIRST: RawFd = 200;
 
+/// The index of what is handed over, of the agent, and of the first of what else is shown, among all places.
+const HANDED_OVER_INDEX: usize = 0;
+const AGENT_INDEX: usize = 1;
+const SHOWN_INDEX: usize = 2;
+
 /// How a guest finds what it is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Places {
@@ -38,7 +43,7 @@ impl Places {
     pub fn handed_over(self) -> String {
         match self {
             Self::Mounted => "/dev/shm/vmptcp".to_owned(),
-            Self::Descriptors => descriptor(0) + "/.",
+            Self::Descriptors => descriptor(HANDED_OVER_INDEX) + "/.",
         }
     }
 
@@ -46,7 +51,7 @@ impl Places {
     pub fn agent(self) -> String {
         match self {
             Self::Mounted => AGENT.to_owned(),
-            Self::Descriptors => descriptor(1),
+            Self::Descriptors => descriptor(AGENT_INDEX),
         }
     }
 
@@ -54,7 +59,7 @@ impl Places {
     pub fn shown(self, index: usize) -> String {
         match self {
             Self::Mounted => format!("/dev/shm/vmptcp-share-{index}"),
-            Self::Descriptors => descriptor(index + 2) + "/.",
+            Self::Descriptors => descriptor(SHOWN_INDEX + index) + "/.",
         }
     }
 
@@ -62,7 +67,7 @@ impl Places {
     pub fn own_files(self) -> String {
         match self {
             Self::Mounted => "/dev/shm/uml".to_owned(),
-            Self::Descriptors => descriptor(0) + "/uml",
+            Self::Descriptors => descriptor(HANDED_OVER_INDEX) + "/uml",
         }
     }
 }
@@ -87,10 +92,11 @@ pub(super) struct Place {
 
 /// The directory that is handed over, the agent, and what else is shown, to be found elsewhere.
 pub(super) fn open(hand_over: Option<&Path>, agent: Option<&Path>, show: &[PathBuf]) -> Result<Vec<Place>> {
-    let handed_over = hand_over.into_iter().map(|dir| (dir, Places::Mounted.handed_over(), 0));
-    let agent = agent.into_iter().map(|program| (program, Places::Mounted.agent(), 1));
+    let handed_over =
+        hand_over.into_iter().map(|dir| (dir, Places::Mounted.handed_over(), HANDED_OVER_INDEX));
+    let agent = agent.into_iter().map(|program| (program, Places::Mounted.agent(), AGENT_INDEX));
     let shown = show.iter().enumerate();
-    let shown = shown.map(|(index, dir)| (dir.as_path(), Places::Mounted.shown(index), index + 2));
+    let shown = shown.map(|(index, dir)| (dir.as_path(), Places::Mounted.shown(index), SHOWN_INDEX + index));
     let open = |(path, at, index): (&Path, String, usize)| {
         let what = File::options().read(true).custom_flags(libc::O_PATH).open(path).doing("open", path)?;
         Ok(Place { what, path: path.to_owned(), at, index })
@@ -105,7 +111,7 @@ pub(super) fn mount_all(places: &[Place]) -> Result<()> {
     if !places.is_empty() {
         shared.map_err(|error| failed("mount a /dev/shm of its own", error))?;
     }
-    if places.iter().any(|place| place.index == 1) {
+    if places.iter().any(|place| place.index == AGENT_INDEX) {
         mount(Some("tmpfs"), AGENT_DIR, Some("tmpfs"), MsFlags::empty(), None::<&str>)
             .map_err(|error| failed(&format!("mount a {AGENT_DIR} of its own"), error))?;
     }
