@@ -90,12 +90,9 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
             .hint("see whether the guest still runs: vmptcp ps"));
     }
     let cmd = base.arg("-ex").arg(format!("target remote {}", socket.display()));
-    let cmd = args.location.iter().fold(cmd, |cmd, location| {
-        [format!("hbreak {location}"), "continue".to_owned()]
-            .iter()
-            .fold(cmd, |cmd, command| cmd.arg("-ex").arg(command))
-    });
-    become_it(&cmd.args(&args.arguments).arg(&vmlinux))
+    let stop =
+        args.location.iter().flat_map(|location| [format!("hbreak {location}"), "continue".to_owned()]);
+    become_it(&commanded(cmd, stop).args(&args.arguments).arg(&vmlinux))
 }
 
 /// Whether a debugger is connected, by QEMU's list of its connections.
@@ -160,6 +157,11 @@ fn note_what_is_missing(kernel: &Path) {
     if set("RANDOMIZE_BASE") {
         console::note("this kernel may be at another address: --append nokaslr");
     }
+}
+
+/// gdb, with commands that it carries out before a user can give any.
+fn commanded(gdb: Cmd, commands: impl IntoIterator<Item = String>) -> Cmd {
+    commands.into_iter().fold(gdb, |gdb, command| gdb.arg("-ex").arg(command))
 }
 
 /// Seconds with up to nine decimals, in nanoseconds, for clap.

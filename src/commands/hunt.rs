@@ -75,7 +75,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
     let target = Target::open(context, flags.and(own))?;
     let mut plan = test::plan(context, &target, std::slice::from_ref(&args.test), &[], Vec::new())?;
     let tests = test::only_test(&mut plan, "a hunt", "vmptcp hunt NAME")?;
-    let divided = tests.selections.iter().any(|selection| !selection.test.groups.is_empty());
+    let divided = tests.can_be_divided();
     search(tests, args)?;
     let table = ByOutcome {
         seeds: tests.seeds.ends(),

@@ -1,10 +1,11 @@
 //! gdb on the process that is the kernel of user-mode Linux.
 
-use super::Args;
+use super::{Args, commanded};
 use crate::error::{Error, Result};
 use crate::process::{Cmd, Process};
 use crate::vm::backend::uml::HOLD;
 use crate::vm::registry::Listed;
+use std::path::Path;
 
 /// Signals by which a kernel's programs trap into it, and by which its time passes.
 const OF_THE_KERNEL: [&str; 6] = ["SIGSEGV", "SIGUSR1", "SIGALRM", "SIGIO", "SIGCHLD", "SIGWINCH"];
@@ -16,9 +17,9 @@ const CLOCK: &str = "*(unsigned long long *)&time_travel_time";
 pub(super) fn attach(gdb: Cmd, listed: &Listed, args: &Args) -> Result<Cmd> {
     // What waits is the younger one of two of that name, the kernel the eldest that runs it.
     let held = all(listed, is_held).last().copied();
-    let process = held
-        .or_else(|| all(listed, |process| runs_kernel(process, listed)).first().copied())
-        .ok_or_else(|| {
+    let image = listed.guest.kernel.join("linux").canonicalize().unwrap_or_default();
+    let process =
+        held.or_else(|| all(listed, |process| runs(process, &image)).first().copied()).ok_or_else(|| {
             Error::cannot_run("the process of the guest's kernel is not found")
                 .hint("see what runs: vmptcp ps")
         })?;
@@ -31,9 +32,8 @@ pub(super) fn attach(gdb: Cmd, listed: &Listed, args: &Args) -> Result<Cmd> {
     ];
     let gdb = settings.iter().fold(gdb, |gdb, setting| gdb.arg("-iex").arg(setting));
     let gdb = gdb.arg("-p").arg(process.pid.to_string());
-    let gdb = if held.is_some() { gdb } else { gdb.arg(listed.guest.kernel.join("linux")) };
-    let commands = commands(held.is_some(), args.location.as_deref(), args.at);
-    Ok(commands.iter().fold(gdb, |gdb, command| gdb.arg("-ex").arg(command)))
+    let gdb = if held.is_some() { gdb } else { gdb.arg(&image) };
+    Ok(commanded(gdb, commands(held.is_some(), args.location.as_deref(), args.at)))
 }
 
 /// What gdb does before a user can.
@@ -73,9 +73,8 @@ fn is_held(process: &Process) -> bool {
         && words.take_while(|word| *word != b"--").any(|word| word == HOLD.as_bytes())
 }
 
-/// Whether it runs the kernel's image.
-fn runs_kernel(process: &Process, listed: &Listed) -> bool {
-    let image = listed.guest.kernel.join("linux").canonicalize().unwrap_or_default();
+/// Whether it runs this image, which has no links in its path.
+fn runs(process: &Process, image: &Path) -> bool {
     std::fs::read_link(format!("/proc/{}/exe", process.pid)).is_ok_and(|exe| exe == image)
 }
 

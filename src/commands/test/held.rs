@@ -22,9 +22,8 @@ pub(super) fn hold(plan: &mut Plan) -> Result<()> {
     }
     tests.guest.hold = true;
     tests.guest.boot_timeout = Auto::Given(BOOT_TIMEOUT);
-    let divided = tests.selections.iter().any(|selection| !selection.test.groups.is_empty());
     tests.fleet.shards = false;
-    if divided {
+    if tests.can_be_divided() {
         plan.notes.push("with --gdb a test runs whole, as with --no-shards".to_owned());
     }
     plan.notes.push("its kernel waits for gdb; in another terminal: vmptcp gdb".to_owned());
